@@ -1,0 +1,158 @@
+"""Counting: postings become charges and rollups.
+
+Everything about one batch of one team happens in one transaction: the claim, the
+charges, the sums, and the end of the postings. A process that dies anywhere in it has
+changed nothing, and the postings can be claimed again at once.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from django.db import InterfaceError, OperationalError, connection, transaction
+
+from billing.actions import charges, parked, recorded
+from billing.actions.batch import Batch
+from billing.actions.recorded import Recorded
+from billing.models import Posting, rate_book
+from billing.pricing import engine
+from billing.pricing.engine import Charges, Unpriced
+from teams import isolation
+from teams.models import Organization
+from teams.reporting_days import ReportingDays
+
+logger = logging.getLogger(__name__)
+
+# How much one transaction counts: enough to make the sums cheap, little enough that a
+# noisy team keeps no other waiting and that a crash repeats little.
+POSTINGS_AT_ONCE = 500
+RECORDS_AT_ONCE = 5_000
+
+_LOOK_AGAIN_SECONDS = 0.05
+
+_TABLE = Posting._meta.db_table
+
+_WAITING_TEAMS = f"SELECT team_id FROM {_TABLE} GROUP BY team_id ORDER BY min(uid::text)"
+
+# The oldest postings up to RECORDS_AT_ONCE, and always one. What another process counts
+# right now is left out, so that two of them share a backlog by teams.
+_CLAIM = f"""
+SELECT uid, record_uids, months FROM {_TABLE}
+WHERE team_id = %(team)s AND uid IN (
+    SELECT uid FROM (
+        SELECT uid, sum(records) OVER (ORDER BY uid) - records AS before
+        FROM {_TABLE}
+        WHERE team_id = %(team)s AND (%(only)s::uuid IS NULL OR uid = %(only)s)
+        ORDER BY uid LIMIT %(postings)s
+    ) AS oldest
+    WHERE before < %(records)s
+)
+ORDER BY uid FOR UPDATE SKIP LOCKED
+"""
+
+_FINISH = f"DELETE FROM {_TABLE} WHERE team_id = %s AND uid = ANY(%s)"
+
+
+class _Claim(NamedTuple):
+    posting_uids: list[UUID]
+    record_uids: list[UUID]
+    months: list[date]
+
+
+def waiting_teams() -> list[int]:
+    """Teams with postings, the one that has waited longest first."""
+    with connection.cursor() as cursor:
+        cursor.execute(_WAITING_TEAMS)
+        return [team_id for (team_id,) in cursor.fetchall()]
+
+
+def count(*, team_id: int, now: datetime, only: UUID | None = None) -> int:
+    """Count a team's next batch, or one posting; the number of postings done with.
+
+    Raises OperationalError when the database cannot: nothing has changed then.
+    """
+    with isolation.visible_teams([team_id]):
+        claim = _claim(team_id, only)
+        if claim.posting_uids:
+            organization = Organization.objects.get(teams=team_id)
+            batch = Batch(
+                team_id=team_id,
+                book=rate_book.current(organization.pk),
+                days=ReportingDays(organization),
+                now=now,
+            )
+            _count_or_quarantine(
+                batch, recorded.read(team_id, claim.record_uids, claim.months)
+            )
+            _finish(team_id, claim.posting_uids)
+    return len(claim.posting_uids)
+
+
+def count_within(
+    *, team_id: int, posting: UUID, seconds: float, clock: Callable[[], datetime]
+) -> bool:
+    """Count one posting now, or wait for the process that holds it; whether it is done."""
+    deadline = clock() + timedelta(seconds=seconds)
+    while not count(team_id=team_id, now=clock(), only=posting):
+        if not _is_waiting(team_id, posting):
+            return True
+        if clock() >= deadline:
+            return False
+        time.sleep(_LOOK_AGAIN_SECONDS)
+    return True
+
+
+def _is_waiting(team_id: int, posting: UUID) -> bool:
+    with isolation.visible_teams([team_id]):
+        return Posting.objects.filter(team_id=team_id, uid=posting).exists()
+
+
+def _claim(team_id: int, only: UUID | None) -> _Claim:
+    limits = {"postings": POSTINGS_AT_ONCE, "records": RECORDS_AT_ONCE}
+    with connection.cursor() as cursor:
+        cursor.execute(_CLAIM, {"team": team_id, "only": only, **limits})
+        rows = cursor.fetchall()
+    return _Claim(
+        posting_uids=[uid for uid, _, _ in rows],
+        record_uids=[uid for _, uids, _ in rows for uid in uids],
+        months=sorted({month for _, _, months in rows for month in months}),
+    )
+
+
+def _finish(team_id: int, posting_uids: list[UUID]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(_FINISH, [team_id, posting_uids])
+
+
+def _count_or_quarantine(batch: Batch, records: Sequence[Recorded]) -> None:
+    """Count all; if that fails, each half alone, down to the record that fails."""
+    try:
+        with transaction.atomic():
+            _count(batch, records)
+    except (OperationalError, InterfaceError):
+        raise  # the database, not a record: the whole transaction is tried again later
+    except Exception as error:  # whatever a record broke, the others go on
+        if len(records) == 1:
+            logger.exception("record %s cannot be counted", records[0].uid)
+            parked.quarantine(batch.team_id, records[0], error, batch.now)
+            return
+        middle = len(records) // 2
+        _count_or_quarantine(batch, records[:middle])
+        _count_or_quarantine(batch, records[middle:])
+
+
+def _count(batch: Batch, records: Sequence[Recorded]) -> None:
+    priced: list[tuple[Recorded, Charges]] = []
+    unpriced: list[tuple[Recorded, Unpriced]] = []
+    for record in records:
+        result = engine.price(recorded.usage_of(record), batch.book.rates)
+        if isinstance(result, Charges):
+            priced.append((record, result))
+        else:
+            unpriced.append((record, result))
+    charges.write(batch, priced)
+    parked.keep_unpriced(batch.team_id, unpriced, batch.book.version, batch.now)
+    parked.release(batch.team_id, [record for record, _ in priced])

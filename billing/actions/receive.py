@@ -1,0 +1,354 @@
+"""The door: posted records become usage records and one posting per team."""
+
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+from django.db import InterfaceError, OperationalError, connection
+from psycopg_pool import PoolTimeout
+from uuid_utils.compat import uuid7
+
+from billing.formats import posted, registry
+from billing.formats.errors import RecordError
+from billing.formats.posted import PostedRecord
+from billing.models import Posting, UsageRecord, unnest
+from billing.pricing.usage import Usage
+from teams import isolation
+from teams.models import ApiKey
+from teams.models.api_keys import Scope
+from teams.ownership import NotCovered, Owner, OwnerIndex
+
+logger = logging.getLogger(__name__)
+
+OLDEST = timedelta(days=35)
+NEWEST = timedelta(minutes=10)
+
+
+class Status(StrEnum):
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    CONFLICT = "conflict"
+    REJECTED = "rejected"
+    TRY_AGAIN = "try_again"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one posted record."""
+
+    index: int
+    id: str | None
+    status: Status
+    code: str | None = None
+    pointer: str | None = None
+    detail: str | None = None
+    team_id: int | None = None
+    project_id: int | None = None
+    month: date | None = None
+    uid: UUID | None = None
+    posting: UUID | None = None
+
+
+Identity = tuple[int, str, date]
+"""Project, id and UTC month: with the team, what makes two postings one record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A record that was read without error, and where it belongs."""
+
+    index: int
+    posted: PostedRecord
+    usage: Usage
+    team_id: int
+    project_id: int
+    month: date
+    uid: UUID
+    fingerprint: bytes
+
+    @property
+    def identity(self) -> Identity:
+        return self.project_id, self.posted.id, self.month
+
+
+class Stored(NamedTuple):
+    """What the ledger holds under an identity."""
+
+    uid: UUID
+    fingerprint: bytes
+    route: str
+    posting: UUID | None = None
+
+
+def receive(
+    *, key: ApiKey, raws: Sequence[msgspec.Raw], now: datetime, route: str = "api"
+) -> list[Outcome]:
+    """Store what can be stored and say of each record what became of it, in order.
+
+    1. Read each record; what cannot be read is rejected, the others go on.
+    2. One transaction per team, in team order: the records and one posting for them.
+    3. The outcome is what the database answered, after its commit.
+
+    If a later team's transaction fails, its records are answered `try_again`; if none
+    has been committed the failure is raised.
+    """
+    outcomes: dict[int, Outcome] = {}
+    by_team: dict[int, list[Arrival]] = defaultdict(list)
+    reader = _Reader(key=key, now=now)
+    for index, raw in enumerate(raws):
+        try:
+            arrival = reader.read(index, raw)
+        except RecordError as error:
+            outcomes[index] = _rejected(index, raw, error)
+        else:
+            by_team[arrival.team_id].append(arrival)
+    for outcome in _store_all(by_team, key=key, now=now, route=route):
+        outcomes[outcome.index] = outcome
+    return [outcomes[index] for index in range(len(raws))]
+
+
+class _Reader:
+    """Reads the records of one request for one key."""
+
+    def __init__(self, *, key: ApiKey, now: datetime) -> None:
+        self._now = now
+        self._oldest = None if key.has_scope(Scope.IMPORT) else OLDEST
+        self._owners = OwnerIndex(key)
+
+    def read(self, index: int, raw: msgspec.Raw) -> Arrival:
+        record = posted.decode(raw)
+        posted.check_window(record.occurred_at, self._now, self._oldest, NEWEST)
+        usage = registry.read(record)
+        owner = self._owner(record)
+        return Arrival(
+            index=index,
+            posted=record,
+            usage=usage,
+            team_id=owner.team_id,
+            project_id=owner.project_id,
+            month=usage.occurred_at.astimezone(UTC).date().replace(day=1),
+            uid=uuid7(),
+            fingerprint=posted.fingerprint(record, usage),
+        )
+
+    def _owner(self, record: PostedRecord) -> Owner:
+        try:
+            return self._owners.owner(record.project, record.occurred_at)
+        except NotCovered as error:
+            raise RecordError("unknown_project", "/project", str(error)) from error
+
+
+def _store_all(
+    by_team: dict[int, list[Arrival]], *, key: ApiKey, now: datetime, route: str
+) -> list[Outcome]:
+    outcomes: list[Outcome] = []
+    committed = False
+    for team_id in sorted(by_team):
+        arrivals = by_team[team_id]
+        try:
+            stored = _store(team_id, arrivals, key=key, now=now, route=route)
+        except (OperationalError, InterfaceError, PoolTimeout) as error:
+            if not committed:
+                raise
+            logger.warning("team %s must send again: %s", team_id, error)
+            outcomes += [_try_again(arrival) for arrival in arrivals]
+        else:
+            committed = True
+            outcomes += [
+                _outcome(arrival, stored[arrival.identity], route) for arrival in arrivals
+            ]
+    return outcomes
+
+
+def _store(
+    team_id: int, arrivals: list[Arrival], *, key: ApiKey, now: datetime, route: str
+) -> dict[Identity, Stored]:
+    """One transaction: the new records and their posting. What is held afterwards."""
+    first: dict[Identity, Arrival] = {}
+    for arrival in arrivals:
+        first.setdefault(arrival.identity, arrival)
+    with isolation.visible_teams([team_id]):
+        new = _insert_records(team_id, list(first.values()), key, now, route)
+        accepted = [arrival for arrival in first.values() if arrival.uid in new]
+        posting = _insert_posting(team_id, accepted, now) if accepted else None
+        known = [arrival for arrival in first.values() if arrival.uid not in new]
+        held = _held(team_id, known)
+    for arrival in accepted:
+        held[arrival.identity] = Stored(arrival.uid, arrival.fingerprint, route, posting)
+    return held
+
+
+_RECORD_COLUMNS: unnest.Columns = {
+    "uid": "uuid",
+    "project_id": "bigint",
+    "record_id": "text",
+    "month": "date",
+    "occurred_at": "timestamptz",
+    "received_at": "timestamptz",
+    "route": "text",
+    "api_key": "bigint",
+    "provider": "text",
+    "model_name": "text",
+    "usage_format": "text",
+    "processing": "text",
+    "speed": "text",
+    "geo": "text",
+    "endpoint": "text",
+    "input": "bigint",
+    "cache_write_5m": "bigint",
+    "cache_write_1h": "bigint",
+    "cache_read": "bigint",
+    "output": "bigint",
+    "web_search": "bigint",
+    "unbilled": "text",
+    "thinking": "bigint",
+    "flags": "text::text[]",
+    "verbatim": "text::jsonb",
+    "tags": "text::jsonb",
+    "fingerprint": "bytea",
+}
+
+
+def _insert_records(
+    team_id: int, arrivals: list[Arrival], key: ApiKey, now: datetime, route: str
+) -> set[UUID]:
+    returned = unnest.insert(
+        table=UsageRecord._meta.db_table,
+        columns=_RECORD_COLUMNS,
+        rows=[_record_row(arrival, key, now, route) for arrival in arrivals],
+        team_id=team_id,
+        order_by=("project_id", "record_id", "month"),
+        then=(
+            "ON CONFLICT (team_id, project_id, record_id, month) DO NOTHING RETURNING uid"
+        ),
+    )
+    return {uid for (uid,) in returned}
+
+
+def _record_row(
+    arrival: Arrival, key: ApiKey, now: datetime, route: str
+) -> tuple[Any, ...]:
+    record, usage = arrival.posted, arrival.usage
+    return (
+        arrival.uid,
+        arrival.project_id,
+        record.id,
+        arrival.month,
+        usage.occurred_at,
+        now,
+        route,
+        key.pk,
+        usage.provider,
+        usage.model,
+        record.usage_format or registry.DEFAULT_FORMAT[record.provider],
+        usage.processing.value,
+        usage.speed.value,
+        usage.geo,
+        usage.endpoint,
+        *usage.quantities,
+        usage.unbilled,
+        usage.thinking,
+        "{" + ",".join(usage.flags) + "}",
+        None if usage.reproducible else bytes(record.usage).decode(),
+        msgspec.json.encode(record.tags).decode(),
+        arrival.fingerprint,
+    )
+
+
+def _insert_posting(team_id: int, accepted: list[Arrival], now: datetime) -> UUID:
+    posting = Posting.objects.create(
+        team_id=team_id,
+        uid=uuid7(),
+        received_at=now,
+        record_uids=[arrival.uid for arrival in accepted],
+        records=len(accepted),
+        months=sorted({arrival.month for arrival in accepted}),
+    )
+    return posting.uid
+
+
+_HELD = f"""
+SELECT project_id, record_id, month, uid, fingerprint, route
+FROM {UsageRecord._meta.db_table}
+JOIN unnest(%s::bigint[], %s::text[], %s::date[]) AS asked(project_id, record_id, month)
+USING (project_id, record_id, month)
+WHERE team_id = %s
+"""
+
+
+def _held(team_id: int, arrivals: list[Arrival]) -> dict[Identity, Stored]:
+    if not arrivals:
+        return {}
+    identities = [arrival.identity for arrival in arrivals]
+    columns = [list(values) for values in zip(*identities, strict=True)]
+    with connection.cursor() as cursor:
+        cursor.execute(_HELD, [*columns, team_id])
+        return {
+            (project_id, record_id, month): Stored(uid, bytes(fingerprint), route)
+            for project_id, record_id, month, uid, fingerprint, route in cursor.fetchall()
+        }
+
+
+def _outcome(arrival: Arrival, held: Stored, route: str) -> Outcome:
+    if held.uid == arrival.uid:
+        return replace(
+            _say(arrival, Status.ACCEPTED),
+            uid=held.uid,
+            month=arrival.month,
+            posting=held.posting,
+        )
+    if held.fingerprint == arrival.fingerprint or held.route != route:
+        return _say(
+            arrival,
+            Status.DUPLICATE,
+            "already_recorded",
+            "Recorded before; counted once.",
+        )
+    return _say(
+        arrival,
+        Status.CONFLICT,
+        "id_conflict",
+        "This id was recorded before with other content. The first stands.",
+    )
+
+
+def _try_again(arrival: Arrival) -> Outcome:
+    return _say(
+        arrival,
+        Status.TRY_AGAIN,
+        "try_again",
+        "Its team's ledger could not be reached. Send the record again.",
+    )
+
+
+def _say(
+    arrival: Arrival, status: Status, code: str | None = None, detail: str | None = None
+) -> Outcome:
+    return Outcome(
+        index=arrival.index,
+        id=arrival.posted.id,
+        status=status,
+        code=code,
+        pointer="/id" if status is Status.CONFLICT else None,
+        detail=detail,
+        team_id=arrival.team_id,
+        project_id=arrival.project_id,
+    )
+
+
+class _Named(msgspec.Struct):
+    id: str | None = None
+
+
+def _rejected(index: int, raw: msgspec.Raw, error: RecordError) -> Outcome:
+    try:
+        named = msgspec.json.decode(raw, type=_Named).id
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        named = None  # what is not readable has no id to repeat
+    return Outcome(index, named, Status.REJECTED, error.code, error.pointer, error.detail)

@@ -1,0 +1,100 @@
+"""Usage records read back as the pricing engine takes them."""
+
+import dataclasses
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+from django.db import connection
+
+from billing.formats import registry
+from billing.formats.posted import PostedRecord
+from billing.models import UsageRecord
+from billing.pricing.token_classes import Quantities
+from billing.pricing.usage import Processing, Speed, Step, Usage
+
+
+class Recorded(NamedTuple):
+    """The columns of a usage record that its price and its place depend on."""
+
+    uid: UUID
+    project_id: int
+    record_id: str
+    month: date
+    occurred_at: datetime
+    provider: str
+    model_name: str
+    usage_format: str
+    processing: str
+    speed: str
+    geo: str
+    endpoint: str
+    unbilled: str
+    verbatim: str | None
+    input: int
+    cache_write_5m: int
+    cache_write_1h: int
+    cache_read: int
+    output: int
+    web_search: int
+
+
+_SELECT = f"""
+SELECT uid, project_id, record_id, month, occurred_at, provider, model_name,
+    usage_format, processing, speed, geo, endpoint, unbilled, verbatim::text,
+    input, cache_write_5m, cache_write_1h, cache_read, output, web_search
+FROM {UsageRecord._meta.db_table}
+WHERE team_id = %s AND month = ANY(%s) AND uid = ANY(%s)
+"""
+
+
+def read(team_id: int, uids: Sequence[UUID], months: Sequence[date]) -> list[Recorded]:
+    with connection.cursor() as cursor:
+        cursor.execute(_SELECT, [team_id, list(months), list(uids)])
+        return [Recorded(*row) for row in cursor.fetchall()]
+
+
+def usage_of(record: Recorded) -> Usage:
+    """The usage as it was read at the door, from the columns or the kept object."""
+    if record.verbatim is not None:
+        return _read_again(record, record.verbatim)
+    quantities = Quantities(
+        record.input,
+        record.cache_write_5m,
+        record.cache_write_1h,
+        record.cache_read,
+        record.output,
+        record.web_search,
+    )
+    return Usage(
+        steps=(Step(record.model_name, quantities),),
+        unbilled=record.unbilled,
+        **_conditions(record),
+    )
+
+
+def _conditions(record: Recorded) -> dict[str, Any]:
+    return {
+        "provider": record.provider,
+        "model": record.model_name,
+        "occurred_at": record.occurred_at,
+        "processing": Processing(record.processing),
+        "speed": Speed(record.speed),
+        "geo": record.geo,
+        "endpoint": record.endpoint,
+    }
+
+
+def _read_again(record: Recorded, verbatim: str) -> Usage:
+    posted = PostedRecord(
+        id=record.record_id,
+        occurred_at=record.occurred_at,
+        provider=record.provider,
+        model=record.model_name,
+        usage=msgspec.Raw(verbatim.encode()),
+        usage_format=record.usage_format,
+    )
+    usage = registry.read(posted)
+    return dataclasses.replace(usage, unbilled=record.unbilled, **_conditions(record))

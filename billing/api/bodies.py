@@ -1,0 +1,38 @@
+"""Reading a request body of records, within its limits."""
+
+import msgspec
+from rest_framework.request import Request
+
+from billing.api.problems import Refused
+from billing.formats import body
+from billing.formats.errors import BodyError
+
+MAX_BYTES = 2_000_000
+MAX_RECORDS = 1_000
+
+
+def records_in(request: Request) -> list[msgspec.Raw]:
+    """The posted records, not yet decoded. Raises Refused (400, 413, 415)."""
+    encoding = request.META.get("HTTP_CONTENT_ENCODING", "identity")
+    if encoding.lower() != "identity":
+        raise Refused(415, "unsupported_encoding", f"Bodies in {encoding!r} are not read.")
+    _check_length(request)
+    try:
+        return body.split(
+            request._request.body, request.META.get("CONTENT_TYPE", ""), MAX_RECORDS
+        )
+    except BodyError as error:
+        raise Refused(error.status, error.code, error.detail) from error
+
+
+def _check_length(request: Request) -> None:
+    # What the server says it will hand over; a body without a length reads as empty.
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    if not length.isdecimal():
+        raise Refused(400, "bad_length", "Content-Length is not a number.")
+    if int(length) > MAX_BYTES:
+        raise Refused(
+            413,
+            "body_too_large",
+            f"The body has {int(length)} bytes; at most {MAX_BYTES} are read at once.",
+        )

@@ -1,0 +1,98 @@
+"""`GET /reports/…`: the numbers that pages show, from the same functions."""
+
+from datetime import date
+from typing import Any
+
+from django.utils import timezone
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from billing.api import schemas
+from billing.pricing import money
+from billing.reports import spend
+from billing.reports.spend import DIMENSIONS, SpendReport, Sums
+from teams import isolation
+from teams.api.authentication import key_of
+from teams.models.api_keys import Scope
+from teams.reporting_days import ReportingDays
+
+
+class SpendQuery(serializers.Serializer[Any]):
+    """Days are those of the reporting zone; `to` is the first day not in the report."""
+
+    group_by = serializers.CharField(default="team", help_text=", ".join(DIMENSIONS))
+    to = serializers.DateField(required=False)
+
+    def get_fields(self) -> dict[str, Any]:
+        # `from` is no name that a class body can hold.
+        return {**super().get_fields(), "from": serializers.DateField(required=False)}
+
+    def validate_group_by(self, value: str) -> tuple[str, ...]:
+        names = tuple(value.split(","))
+        unknown = [name for name in names if name not in DIMENSIONS]
+        if unknown or len(set(names)) < len(names):
+            raise serializers.ValidationError(
+                f"Name each of {', '.join(DIMENSIONS)} once at most, joined by commas.",
+                code="unknown_dimension",
+            )
+        return names
+
+
+class SpendView(APIView):
+    scopes = {"GET": Scope.REPORTS_READ}
+
+    @schemas.get_spend
+    def get(self, request: Request) -> Response:
+        key = key_of(request)
+        now = timezone.now()
+        days = ReportingDays(key.organization)
+        query = SpendQuery(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        since, until = _period(query.validated_data, days.month(now))
+        team_ids = list(key.teams().values_list("pk", flat=True))
+        with isolation.visible_teams(team_ids):
+            report = spend.spend(
+                team_ids=team_ids,
+                project_ids=[key.project_id] if key.project_id else None,
+                since=since,
+                until=until,
+                group_by=query.validated_data["group_by"],
+            )
+        return Response(
+            {
+                **_as_json(report),
+                "currency": key.organization.currency,
+                "time_zone": days.zone(now).key,
+                "as_of": now,
+            }
+        )
+
+
+def _period(asked: dict[str, Any], month: tuple[date, date]) -> tuple[date, date]:
+    """The days asked for; the month that runs now where an end is not given."""
+    since = asked.get("from", month[0])
+    until = asked.get("to", max(month[1], since))
+    if until <= since:
+        raise serializers.ValidationError({"to": "This day must come after `from`."})
+    return since, until
+
+
+def _as_json(report: SpendReport) -> dict[str, Any]:
+    return {
+        "from": report.since,
+        "to": report.until,
+        "group_by": report.group_by,
+        "rows": [{**row.keys, **_sums(row.sums)} for row in report.rows],
+        "total": _sums(report.total),
+        "unpriced_records": report.unpriced_records,
+    }
+
+
+def _sums(sums: Sums) -> dict[str, Any]:
+    return {
+        "requests": sums.requests,
+        "quantities": sums.quantities,
+        "cost": money.plain(sums.cost),
+    }

@@ -1,0 +1,166 @@
+"""`POST /usage`: the door. `GET /usage/{id}`: what became of a record."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.utils import timezone
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from billing.actions import post, receive
+from billing.actions.receive import Outcome, Status
+from billing.api import schemas
+from billing.api.bodies import records_in
+from billing.api.problems import Refused
+from billing.api.records import as_json
+from billing.pricing import money
+from billing.reports import records
+from teams import isolation
+from teams.api.authentication import key_of
+from teams.models import ApiKey, Project
+from teams.models.api_keys import Scope
+
+_MAX_WAIT_SECONDS = 10
+_WAIT = re.compile(r"\bwait=(\d{1,4})\b")
+_REFUSED = (Status.CONFLICT, Status.REJECTED, Status.TRY_AGAIN)
+
+
+class UsageView(APIView):
+    scopes = {"POST": Scope.USAGE_WRITE}
+
+    @schemas.post_usage
+    def post(self, request: Request) -> Response:
+        outcomes = receive.receive(
+            key=key_of(request), raws=records_in(request), now=timezone.now()
+        )
+        seconds = _preferred_wait(request)
+        prices = _prices(outcomes, seconds) if seconds is not None else {}
+        everything = bool(prices) or request.query_params.get("verbose") == "1"
+        headers = {} if seconds is None else {"Preference-Applied": f"wait={seconds}"}
+        return Response(
+            _reply(outcomes, prices, everything),
+            status=_status(outcomes),
+            headers=headers,
+        )
+
+
+def _status(outcomes: Sequence[Outcome]) -> int:
+    refused = sum(outcome.status in _REFUSED for outcome in outcomes)
+    if not refused:
+        return 202
+    return 422 if refused == len(outcomes) else 207
+
+
+def _reply(
+    outcomes: Sequence[Outcome], prices: dict[UUID, dict[str, Any]], everything: bool
+) -> dict[str, Any]:
+    counted = Counter(outcome.status for outcome in outcomes)
+    reply = {
+        "received": len(outcomes),
+        "accepted": counted[Status.ACCEPTED],
+        "duplicates": counted[Status.DUPLICATE],
+        "conflicts": counted[Status.CONFLICT],
+        "rejected": counted[Status.REJECTED],
+        "results": [
+            _result(outcome, prices)
+            for outcome in outcomes
+            if everything or outcome.status is not Status.ACCEPTED
+        ],
+    }
+    if counted[Status.TRY_AGAIN]:
+        reply["try_again"] = counted[Status.TRY_AGAIN]
+    return reply
+
+
+def _result(outcome: Outcome, prices: dict[UUID, dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "index": outcome.index,
+        "id": outcome.id,
+        "status": outcome.status,
+        "code": outcome.code,
+        "pointer": outcome.pointer,
+        "detail": outcome.detail,
+        **(prices.get(outcome.uid, {}) if outcome.uid else {}),
+    }
+
+
+# --- Prefer: wait -------------------------------------------------------------------
+
+
+def _preferred_wait(request: Request) -> int | None:
+    """Seconds that the caller would wait for its prices (RFC 7240), bounded by us."""
+    found = _WAIT.search(request.META.get("HTTP_PREFER", ""))
+    return min(int(found[1]), _MAX_WAIT_SECONDS) if found else None
+
+
+def _prices(outcomes: Sequence[Outcome], seconds: int) -> dict[UUID, dict[str, Any]]:
+    """State and cost of what was accepted, counted before we answer if time allows.
+
+    The records are committed already: whatever fails here, they will be counted.
+    """
+    by_posting: dict[tuple[int, UUID], list[Outcome]] = defaultdict(list)
+    for outcome in outcomes:
+        if outcome.team_id is not None and outcome.posting is not None:
+            by_posting[outcome.team_id, outcome.posting].append(outcome)
+    prices: dict[UUID, dict[str, Any]] = {}
+    deadline = timezone.now() + timedelta(seconds=seconds)
+    for (team_id, posting), its_outcomes in by_posting.items():
+        left = max((deadline - timezone.now()).total_seconds(), 0)
+        post.count_within(
+            team_id=team_id, posting=posting, seconds=left, clock=timezone.now
+        )
+        prices |= _states(team_id, its_outcomes)
+    return prices
+
+
+def _states(team_id: int, outcomes: Sequence[Outcome]) -> dict[UUID, dict[str, Any]]:
+    with isolation.visible_teams([team_id]):
+        states = records.states(
+            team_id=team_id,
+            uids=[outcome.uid for outcome in outcomes if outcome.uid],
+            months={outcome.month for outcome in outcomes if outcome.month},
+        )
+    return {
+        uid: {
+            "state": priced.state,
+            "cost": None if priced.cost is None else money.plain(priced.cost),
+        }
+        for uid, priced in states.items()
+    }
+
+
+# --- One record ---------------------------------------------------------------------
+
+
+class UsageRecordView(APIView):
+    scopes = {"GET": Scope.USAGE_READ}
+
+    @schemas.get_usage
+    def get(self, request: Request, record_id: str) -> Response:
+        key = key_of(request)
+        project = _project(key, request.query_params.get("project"))
+        team_ids = list(key.teams().values_list("pk", flat=True))
+        with isolation.visible_teams(team_ids):
+            report = records.latest(team_ids=team_ids, project=project, record_id=record_id)
+        if report is None:
+            raise Refused(404, "not_found", f"No usage record {record_id!r} is here.")
+        return Response(as_json(report, key.organization.currency))
+
+
+def _project(key: ApiKey, slug: str | None) -> Project:
+    """The project asked for, or the only one there is. Raises Refused."""
+    projects = list(
+        key.projects().filter(slug=slug) if slug else key.projects().order_by("pk")[:2]
+    )
+    if slug and not projects:
+        raise Refused(404, "not_found", f"This API key covers no project {slug!r}.")
+    if len(projects) != 1:
+        raise Refused(
+            400, "project_needed", "This API key covers several projects: add project=."
+        )
+    return projects[0]

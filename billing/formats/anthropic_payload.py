@@ -1,0 +1,113 @@
+"""The `usage` object of the Anthropic Messages API, as far as a price depends on it.
+
+The classes are exclusive: `input_tokens` counts neither cache reads nor writes, and
+thinking is a part of the output. Members that are not named here are ignored: new ones
+appear without notice and mean nothing for the price until a person says so.
+Source: the provider's SDK types and its pages on compaction, advisors and fallbacks.
+"""
+
+from typing import Annotated, NamedTuple
+
+import msgspec
+
+from billing.formats.errors import RecordError
+from billing.formats.posted import Name, Word
+from billing.pricing.token_classes import Quantities
+from billing.pricing.usage import Processing, Speed
+
+# Strictly a whole number: no bool, no 1.0, no "7".
+Count = Annotated[int, msgspec.Meta(ge=0, le=10**12)]
+
+
+class CacheCreation(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Cache writes by how long they live."""
+
+    ephemeral_5m_input_tokens: Count | None = None
+    ephemeral_1h_input_tokens: Count | None = None
+
+
+class ServerToolUse(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Counted tools. Failed searches are not in it, and fetching a page is free."""
+
+    web_search_requests: Count | None = None
+
+
+class OutputDetails(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Parts of the output, for information."""
+
+    thinking_tokens: Count | None = None
+
+
+class Counts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The counts of one model call. A null is 0."""
+
+    # These two are always reported. Were they optional, the usage object of another
+    # provider would be read as a call that used nothing.
+    input_tokens: Count | None
+    output_tokens: Count | None
+    cache_creation_input_tokens: Count | None = None
+    cache_read_input_tokens: Count | None = None
+    cache_creation: CacheCreation | None = None
+
+
+class Iteration(Counts, frozen=True, kw_only=True):
+    """One model call of several that made the response."""
+
+    type: Name | None = None
+    model: Name | None = None
+
+
+class MessageUsage(Counts, frozen=True, kw_only=True):
+    """The whole object."""
+
+    server_tool_use: ServerToolUse | None = None
+    output_tokens_details: OutputDetails | None = None
+    service_tier: Processing | None = None
+    speed: Speed | None = None
+    inference_geo: Word | None = None
+    iterations: Annotated[list[Iteration], msgspec.Meta(max_length=1000)] | None = None
+
+
+class Writes(NamedTuple):
+    """Tokens written to the cache; `complete` says that a split covered all of them."""
+
+    five_minutes: int
+    one_hour: int
+    complete: bool = True
+
+
+def cache_writes(counts: Counts, pointer: str) -> Writes:
+    """Return the cache writes of the counts that stand at `pointer`.
+
+    Old responses have no split: then all lives 5 minutes. Some have one that is smaller
+    than the total: the rest counts as 5 minutes and the split as incomplete.
+    Raises RecordError when the split exceeds the total.
+    """
+    total, split = counts.cache_creation_input_tokens, counts.cache_creation
+    if split is None:
+        return Writes(total or 0, 0)
+    five_minutes = split.ephemeral_5m_input_tokens or 0
+    one_hour = split.ephemeral_1h_input_tokens or 0
+    rest = 0 if total is None else total - five_minutes - one_hour
+    if rest < 0:
+        raise contradiction(
+            f"{pointer}/cache_creation",
+            f"Its {five_minutes} + {one_hour} tokens exceed the {total} written.",
+        )
+    return Writes(five_minutes + rest, one_hour, complete=not rest)
+
+
+def quantities(counts: Counts, writes: Writes) -> Quantities:
+    """Return the counts of one call by token class, with its writes as divided."""
+    return Quantities(
+        counts.input_tokens or 0,
+        writes.five_minutes,
+        writes.one_hour,
+        counts.cache_read_input_tokens or 0,
+        counts.output_tokens or 0,
+    )
+
+
+def contradiction(pointer: str, detail: str) -> RecordError:
+    """Return the error of a record whose parts cannot all be true."""
+    return RecordError("contradiction", pointer, detail)

@@ -1,0 +1,85 @@
+"""Sums of charges, written in the transaction that writes the charges.
+
+Derived and rebuildable; `verify_ledger` holds them against the charges. Nothing else may
+be summed for a page: reading them costs the same however many records stand behind.
+"""
+
+from decimal import Decimal
+
+from django.db import models
+
+from billing.models.catalog import LanguageModel
+from billing.models.ledger import Conditions, Counts, project_key, team_key
+
+
+def _cost() -> "models.DecimalField[Decimal, Decimal]":
+    return models.DecimalField(max_digits=30, decimal_places=15)
+
+
+class Spend(Conditions, Counts):
+    """Sums per project, model and conditions; subclasses say over which stretch of time."""
+
+    team = team_key()
+    project = project_key()
+    model = models.ForeignKey(
+        LanguageModel,
+        models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+    )
+    context_tier = models.PositiveIntegerField()
+    requests = models.BigIntegerField()
+    input_cost = _cost()
+    cache_write_5m_cost = _cost()
+    cache_write_1h_cost = _cost()
+    cache_read_cost = _cost()
+    output_cost = _cost()
+    web_search_cost = _cost()
+    cost = _cost()
+
+    class Meta:
+        abstract = True
+
+
+SPEND_KEY = (
+    "team_id",
+    "project_id",
+    "model_id",
+    "processing",
+    "speed",
+    "geo",
+    "endpoint",
+    "context_tier",
+)
+
+
+class DailySpend(Spend):
+    """Cut in the organization's reporting zone."""
+
+    pk = models.CompositePrimaryKey(*SPEND_KEY, "day")
+    day = models.DateField()
+
+    class Meta:
+        db_table = "billing_daily_spend"
+        indexes = [
+            # Reports read a range of days of some teams.
+            models.Index(fields=["team", "day"], name="daily_spend_of_team")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.day}: {self.cost}"
+
+
+class HourlySpend(Spend):
+    """Cut in UTC hours, as the providers' own reports are."""
+
+    pk = models.CompositePrimaryKey(*SPEND_KEY, "hour")
+    hour = models.DateTimeField()
+
+    class Meta:
+        db_table = "billing_hourly_spend"
+        indexes = [models.Index(fields=["team", "hour"], name="hourly_spend_of_team")]
+
+    def __str__(self) -> str:
+        return f"{self.hour:%Y-%m-%d %H}:00: {self.cost}"

@@ -1,0 +1,65 @@
+"""Exact amounts of money as whole numbers.
+
+Inside the engine an amount is an ``int`` counting 10⁻¹⁵ of the currency unit. A rate
+is stored with nine places per million tokens, so the price of one token is a whole
+number of these, and so is every product and every sum: nothing is ever rounded here.
+"""
+
+from decimal import Decimal
+
+PLACES = 15
+ONE: int = 10**PLACES
+# The widest money column, NUMERIC(30,15), has this many digits before the point.
+WHOLE_DIGITS = 15
+
+
+def exact(amount: int) -> Decimal:
+    """Return `amount` (10⁻¹⁵ of the unit) as a Decimal, not rounded by any context."""
+    # The constructor is exact; `scaleb` would round to the context's 28 digits.
+    return Decimal(f"{amount}E-{PLACES}")
+
+
+def text(amount: int) -> str:
+    """Return `amount` (10⁻¹⁵ of the unit) in plain notation: "0", "-1.5", "0.000003".
+
+    There is no exponent, no sign on zero and no zero at the end of the fraction.
+    """
+    units, fraction = divmod(abs(amount), ONE)
+    sign = "-" if amount < 0 else ""
+    if not fraction:
+        return f"{sign}{units}"
+    return f"{sign}{units}.{fraction:0{PLACES}d}".rstrip("0")
+
+
+def plain(value: Decimal) -> str:
+    """Return `value` (in currency units) in the notation of `text`, at any precision.
+
+    Raises ValueError for NaN and the infinities.
+    """
+    if not value.is_finite():
+        raise ValueError(f"{value} is not an amount")
+    if not value:
+        return "0"
+    notation = format(value, "f")
+    return notation.rstrip("0").rstrip(".") if "." in notation else notation
+
+
+def whole(value: Decimal) -> int:
+    """Return `value` (in currency units) as a whole number of 10⁻¹⁵ units.
+
+    Raises ValueError when it is not finite, finer than 10⁻¹⁵, or wider than the
+    ledger's money columns: it is never rounded.
+    """
+    if not value.is_finite():
+        raise ValueError(f"{value} is not an amount")
+    if not value:
+        return 0
+    # Checked first, so that "1E+1000000" is not written out digit by digit.
+    if value.adjusted() >= WHOLE_DIGITS:
+        raise ValueError(f"{value} has more than {WHOLE_DIGITS} digits before the point")
+    if value.adjusted() < -PLACES:
+        raise ValueError(f"{value} is finer than {PLACES} places")
+    numerator, denominator = value.as_integer_ratio()
+    if numerator * ONE % denominator:
+        raise ValueError(f"{value} is finer than {PLACES} places")
+    return numerator * ONE // denominator

@@ -1,0 +1,207 @@
+"""Rates, and the book that finds the one in force for a model call."""
+
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+from billing.pricing.model_names import spellings
+from billing.pricing.money import whole
+from billing.pricing.token_classes import UNITS, TokenClass
+from billing.pricing.usage import Processing, Speed
+
+# One price per token class, in their order: 10⁻¹⁵ of the currency unit for one token
+# or one request. None says that the rate has no price for the class.
+Prices = tuple[int | None, ...]
+
+NO_PRICES: Prices = (None,) * len(TokenClass)
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """The prices of one model under one set of conditions, from one instant on.
+
+    `model` is the canonical key ("anthropic/claude-opus-5"). `above` is the context
+    tier: the rate is for calls whose total input is strictly greater; 0 is the base.
+    A rate is in force until the next one of the same conditions starts. A `stop` has
+    no prices: it ends the series, so that a lower tier or the next card applies.
+    Raises ValueError for a start without zone, a negative tier or a missing class.
+    """
+
+    id: int
+    model: str
+    processing: Processing
+    speed: Speed
+    geo: str
+    endpoint: str
+    above: int
+    effective_from: datetime
+    prices: Prices
+    stop: bool = False
+
+    def __post_init__(self) -> None:
+        if self.effective_from.tzinfo is None:
+            raise ValueError(f"rate {self.id}: effective_from needs a time zone")
+        if self.above < 0:
+            raise ValueError(f"rate {self.id}: a context tier cannot be negative")
+        if len(self.prices) != len(TokenClass):
+            raise ValueError(f"rate {self.id}: one price (or None) per token class")
+
+
+def prices_per_unit(published: Mapping[TokenClass, Decimal]) -> Prices:
+    """Turn published prices (currency units per `UNITS`) into prices of one unit.
+
+    A class that is absent has no price. Raises ValueError for a price that is
+    negative, not finite, or has more than nine places per million tokens.
+    """
+    return tuple(
+        _price_per_unit(token_class, published[token_class])
+        if token_class in published
+        else None
+        for token_class in TokenClass
+    )
+
+
+def _price_per_unit(token_class: TokenClass, price: Decimal) -> int:
+    per_unit, rest = divmod(whole(price), UNITS[token_class])
+    if rest:
+        raise ValueError(f"the {token_class} price {price} has too many places")
+    if per_unit < 0:
+        raise ValueError(f"the {token_class} price {price} is negative")
+    return per_unit
+
+
+# What a rate is stated for: model, processing, speed, geo, endpoint.
+Key = tuple[str, Processing, Speed, str, str]
+
+# One card's rates of one key by context tier, each in the order they take effect.
+Tiers = Mapping[int, Sequence[Rate]]
+
+
+class Schedule(NamedTuple):
+    """Every answer for one key, worked out once: a look-up is two binary searches.
+
+    From `starts[n]` until the next start `rates[n]` applies. It has one element more
+    than `bounds`: calls up to the first bound, calls strictly above it, and so on.
+    """
+
+    starts: tuple[datetime, ...]
+    bounds: tuple[int, ...]
+    rates: tuple[tuple[Rate | None, ...], ...]
+
+
+class RateBook:
+    """Rate cards in order of precedence, with the names that models are seen under.
+
+    A look-up takes the first card that has a rate in force: a contract stands before
+    the list, and where the contract says nothing (any more) the list applies.
+    `aliases` maps (provider, exact name) to the canonical key. `revision` tells the
+    caller which state of the cards this is. A book never changes after it is made.
+    """
+
+    __slots__ = ("_aliases", "_schedules", "revision")
+
+    def __init__(
+        self,
+        cards: Sequence[Iterable[Rate]],
+        aliases: Mapping[tuple[str, str], str],
+        revision: int = 0,
+    ) -> None:
+        self._aliases = dict(aliases)
+        self._schedules = {
+            key: _schedule(tiers) for key, tiers in _tiers_by_key(cards).items()
+        }
+        self.revision = revision
+
+    def model(self, provider: str, name: str) -> str | None:
+        """Return the canonical key of a name as seen, or None when it is unknown.
+
+        Only exact aliases count, after at most the endings `model_names` allows.
+        """
+        found = self._aliases.get((provider, name))
+        if found is not None:
+            return found
+        for spelling in spellings(name):
+            found = self._aliases.get((provider, spelling))
+            if found is not None:
+                return found
+        return None
+
+    def rate(
+        self,
+        model: str,
+        processing: Processing,
+        speed: Speed,
+        geo: str,
+        endpoint: str,
+        total_input: int,
+        at: datetime,
+    ) -> Rate | None:
+        """Return the rate in force at `at` for one call of `total_input` tokens.
+
+        Of the tiers below `total_input` the highest prices the whole call. A start is
+        inclusive, an end exclusive. None means that no card has such a rate.
+        """
+        schedule = self._schedules.get((model, processing, speed, geo, endpoint))
+        if schedule is None:
+            return None
+        starts, bounds, rates = schedule
+        started = bisect_right(starts, at)
+        if not started:
+            return None
+        # How many bounds are strictly smaller: a call of exactly a bound stays below.
+        return rates[started - 1][bisect_left(bounds, total_input)]
+
+
+def _tiers_by_key(cards: Sequence[Iterable[Rate]]) -> dict[Key, list[Tiers]]:
+    """Sort the rates by key; each key gets its tiers in every card, in card order."""
+    found: defaultdict[Key, list[Tiers]] = defaultdict(list)
+    for card in cards:
+        by_key: defaultdict[Key, defaultdict[int, list[Rate]]]
+        by_key = defaultdict(lambda: defaultdict(list))
+        # The sort is stable: of rates with one start the later in the card comes last.
+        for rate in sorted(card, key=_start):
+            key = (rate.model, rate.processing, rate.speed, rate.geo, rate.endpoint)
+            by_key[key][rate.above].append(rate)
+        for key, tiers in by_key.items():
+            found[key].append(tiers)
+    return found
+
+
+def _schedule(cards: Sequence[Tiers]) -> Schedule:
+    every_rate = [rate for tiers in cards for series in tiers.values() for rate in series]
+    starts = sorted({_start(rate) for rate in every_rate})
+    aboves = sorted({0, *(rate.above for rate in every_rate)})
+    return Schedule(
+        starts=tuple(starts),
+        bounds=tuple(aboves[1:]),
+        rates=tuple(
+            tuple(_chosen(cards, above, start) for above in aboves) for start in starts
+        ),
+    )
+
+
+def _chosen(cards: Sequence[Tiers], bound: int, at: datetime) -> Rate | None:
+    """Return the rate for calls just above `bound`: first card, then highest tier."""
+    for tiers in cards:
+        for above in sorted(tiers, reverse=True):
+            rate = _in_force(tiers[above], at) if above <= bound else None
+            if rate is not None:
+                return rate
+    return None
+
+
+def _in_force(series: Sequence[Rate], at: datetime) -> Rate | None:
+    started = bisect_right(series, at, key=_start)
+    if not started or series[started - 1].stop:
+        return None
+    return series[started - 1]
+
+
+def _start(rate: Rate) -> datetime:
+    # In UTC: two times of one zone are compared by what the clock on the wall shows,
+    # and in autumn it shows one hour twice.
+    return rate.effective_from.astimezone(UTC)

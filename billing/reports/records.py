@@ -1,0 +1,146 @@
+"""One usage record with its state, its charges and the rates they were priced by."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import NamedTuple
+from uuid import UUID
+
+from django.db.models import Sum
+
+from billing.models import (
+    Charge,
+    QuarantinedRecord,
+    Rate,
+    UnpricedRecord,
+    UsageRecord,
+)
+from billing.models.rates import PRICE_FIELDS
+from billing.pricing.token_classes import UNITS, TokenClass
+from teams.models import Project, Team
+
+
+@dataclass(frozen=True, slots=True)
+class RatedLine:
+    token_class: TokenClass
+    quantity: int
+    unit_price: Decimal  # of one token or one request
+    cost: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class RatedCharge:
+    """One charge with the lines it is made of."""
+
+    model: str
+    cost: Decimal
+    posted_at: datetime
+    rate: Rate | None
+    lines: list[RatedLine]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordReport:
+    record: UsageRecord
+    project: str
+    team: str
+    state: str  # pending | priced | unpriced | quarantined
+    cost: Decimal | None
+    reason: str
+    detail: str
+    charges: list[RatedCharge]
+
+
+class Priced(NamedTuple):
+    """Where a record stands."""
+
+    state: str
+    cost: Decimal | None
+
+
+def states(
+    *, team_id: int, uids: Sequence[UUID], months: Collection[date]
+) -> dict[UUID, Priced]:
+    """The state of each of these records of one team."""
+    its = {"team_id": team_id, "month__in": months, "record_uid__in": uids}
+    states = dict.fromkeys(uids, Priced("pending", None))
+    for model, state in (
+        (UnpricedRecord, "unpriced"),
+        (QuarantinedRecord, "quarantined"),
+    ):
+        for uid in model.objects.filter(**its).values_list("record_uid", flat=True):
+            states[uid] = Priced(state, None)
+    costs = Charge.objects.filter(**its).values_list("record_uid").annotate(Sum("cost"))
+    for uid, cost in costs:
+        states[uid] = Priced("priced", cost)
+    return states
+
+
+def latest(*, team_ids: list[int], project: Project, record_id: str) -> RecordReport | None:
+    """The record of this id (of the latest month it was seen in), or None."""
+    record = (
+        UsageRecord.objects.filter(
+            team_id__in=team_ids, project_id=project.pk, record_id=record_id
+        )
+        .order_by("-month")
+        .first()
+    )
+    return None if record is None else _report(record, project)
+
+
+def _report(record: UsageRecord, project: Project) -> RecordReport:
+    charges = charges_of(team_id=record.team_id, month=record.month, record_uid=record.uid)
+    its = {"team_id": record.team_id, "month": record.month, "record_uid": record.uid}
+    unpriced = UnpricedRecord.objects.filter(**its).first()
+    quarantined = QuarantinedRecord.objects.filter(**its).first()
+    state, reason, detail = "pending", "", ""
+    if charges:
+        state, reason = "priced", record.unbilled
+    elif unpriced is not None:
+        state, reason, detail = "unpriced", unpriced.reason, unpriced.detail
+    elif quarantined is not None:
+        state, reason, detail = "quarantined", "pricing_failed", quarantined.detail
+    return RecordReport(
+        record=record,
+        project=project.slug,
+        team=Team.objects.values_list("slug", flat=True).get(pk=record.team_id),
+        state=state,
+        cost=sum((charge.cost for charge in charges), Decimal()) if charges else None,
+        reason=reason,
+        detail=detail,
+        charges=charges,
+    )
+
+
+def charges_of(*, team_id: int, month: date, record_uid: UUID) -> list[RatedCharge]:
+    """The charges of one record, in the order they were made."""
+    charges = (
+        Charge.objects.filter(team_id=team_id, month=month, record_uid=record_uid)
+        .select_related("model", "rate__publication__card")
+        .order_by("revision", "leg")
+    )
+    return [_rated(charge) for charge in charges]
+
+
+def _rated(charge: Charge) -> RatedCharge:
+    rate = charge.rate
+    return RatedCharge(
+        model=charge.model.name,
+        cost=charge.cost,
+        posted_at=charge.posted_at,
+        rate=rate,
+        lines=_lines(charge, rate) if rate else [],
+    )
+
+
+def _lines(charge: Charge, rate: Rate) -> list[RatedLine]:
+    lines = []
+    for name in PRICE_FIELDS:
+        quantity, published = getattr(charge, name), getattr(rate, name)
+        if quantity and published is not None:
+            unit_price = published / UNITS[TokenClass(name)]
+            lines.append(
+                RatedLine(TokenClass(name), quantity, unit_price, quantity * unit_price)
+            )
+    return lines

@@ -1,0 +1,185 @@
+"""Does the ledger add up? Each check is one query that finds what does not."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from django.db import connection, transaction
+
+from billing.models.rates import PRICE_FIELDS
+from billing.models.rollups import SPEND_KEY
+from billing.pricing.token_classes import UNITS, TokenClass
+
+_EXAMPLES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    name: str
+    ok: bool
+    found: str
+    examples: list[str]
+
+
+def verify() -> list[Check]:
+    """All checks in one snapshot, so that counting can go on meanwhile."""
+    with transaction.atomic(durable=True):
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        return checks()
+
+
+def checks() -> list[Check]:
+    """All checks, in the transaction that is open."""
+    return [_run(name, agrees, statement) for name, agrees, statement in _CHECKS]
+
+
+def _run(name: str, agrees: str, statement: str) -> Check:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT count(*) OVER (), f.* FROM ({statement}) f LIMIT {_EXAMPLES}"
+        )
+        rows = cursor.fetchall()
+        columns = [column.name for column in cursor.description][1:]
+        if rows:
+            return Check(
+                name,
+                ok=False,
+                found=f"{rows[0][0]} differ",
+                examples=[
+                    ", ".join(
+                        f"{column}={value}"
+                        for column, value in zip(columns, row[1:], strict=True)
+                    )
+                    for row in rows
+                ],
+            )
+        cursor.execute(agrees)
+        (count,) = cursor.fetchone()
+        return Check(name, ok=True, found=f"{count} agree", examples=[])
+
+
+_QUANTITIES = ", ".join(f"sum({name}) AS {name}" for name in PRICE_FIELDS)
+
+
+def _rollup_against_charges(table: str, period: str, of_charge: str) -> str:
+    """Keys at which the rollup is not the exact sum of its charges."""
+    key = ", ".join((*SPEND_KEY, period))
+    same = " AND ".join(
+        f"kept.{name} = summed.{name}" for name in ("requests", *PRICE_FIELDS, "cost")
+    )
+    return f"""
+        SELECT {key}, kept.cost AS rollup_cost, summed.cost AS charged_cost
+        FROM (SELECT {key}, requests, {", ".join(PRICE_FIELDS)}, cost FROM {table}) kept
+        FULL JOIN (
+            SELECT {", ".join(SPEND_KEY)}, {of_charge} AS {period},
+                count(*) FILTER (WHERE leg = 0 AND revision = 0) AS requests,
+                {_QUANTITIES}, sum(cost) AS cost
+            FROM billing_charge GROUP BY {", ".join(SPEND_KEY)}, {of_charge}
+        ) summed USING ({key})
+        WHERE ({same}) IS NOT TRUE
+    """
+
+
+_COST_BY_CLASS = " + ".join(f"{name}_cost" for name in PRICE_FIELDS)
+_COST_BY_RATE = " + ".join(
+    # Multiplied, not divided: a quotient of NUMERICs may be rounded.
+    f"coalesce(c.{name} * r.{name} * {Decimal(1) / UNITS[TokenClass(name)]:f}, 0)"
+    for name in PRICE_FIELDS
+)
+_HOUR = "date_trunc('hour', occurred_at, 'UTC')"
+_DAILY = "SELECT count(*) FROM billing_daily_spend"
+_CHARGES = "SELECT count(*) FROM billing_charge"
+_RECORDS = "SELECT count(*) FROM billing_usage_record"
+
+# What each record was used for, against what it was charged for (revision 0: a re-rate
+# changes money, not quantities). An unbilled record is charged for nothing.
+_RECORDED_QUANTITIES = ", ".join(
+    f"CASE WHEN r.unbilled = '' THEN r.{name} ELSE 0 END AS {name}" for name in PRICE_FIELDS
+)
+_SAME_QUANTITIES = " AND ".join(f"u.{name} = c.{name}" for name in PRICE_FIELDS)
+
+# name, query for how many agree, query for what does not
+_CHECKS = (
+    (
+        "daily rollups = Σ charges",
+        _DAILY,
+        _rollup_against_charges("billing_daily_spend", "day", "day"),
+    ),
+    (
+        "hourly rollups = Σ charges",
+        "SELECT count(*) FROM billing_hourly_spend",
+        _rollup_against_charges("billing_hourly_spend", "hour", _HOUR),
+    ),
+    (
+        "cost of a day = Σ of its token classes",
+        _DAILY,
+        f"""
+        SELECT team_id, project_id, model_id, day, cost FROM billing_daily_spend
+        WHERE cost <> {_COST_BY_CLASS}
+        """,
+    ),
+    (
+        "charge = Σ quantity × rate",
+        _CHARGES,
+        f"""
+        SELECT c.team_id, c.record_uid, c.cost FROM billing_charge c
+        LEFT JOIN billing_rate r ON r.id = c.rate_id
+        WHERE c.cost <> CASE WHEN r.id IS NULL THEN 0 ELSE {_COST_BY_RATE} END
+        """,
+    ),
+    (
+        "Σ charges of a record = its usage",
+        "SELECT count(DISTINCT (team_id, record_uid)) FROM billing_charge",
+        f"""
+        SELECT u.team_id, u.uid, u.record_id
+        FROM (SELECT team_id, month, uid, record_id, {_RECORDED_QUANTITIES}
+              FROM billing_usage_record r) u
+        JOIN (SELECT team_id, month, record_uid, {_QUANTITIES} FROM billing_charge
+              WHERE revision = 0 GROUP BY team_id, month, record_uid) c
+        ON c.team_id = u.team_id AND c.month = u.month AND c.record_uid = u.uid
+        WHERE NOT ({_SAME_QUANTITIES})
+        """,
+    ),
+    (
+        "each record is pending, priced, unpriced or quarantined",
+        _RECORDS,
+        """
+        SELECT u.team_id, u.uid, u.record_id, count(state) AS states
+        FROM billing_usage_record u
+        LEFT JOIN (
+            SELECT team_id, record_uid, 'priced' AS state FROM billing_charge
+            GROUP BY team_id, record_uid
+            UNION ALL SELECT team_id, record_uid, 'unpriced' FROM billing_unpriced_record
+            UNION ALL
+            SELECT team_id, record_uid, 'quarantined' FROM billing_quarantined_record
+            UNION ALL
+            SELECT p.team_id, waiting.uid, 'pending'
+            FROM billing_posting p, unnest(p.record_uids) AS waiting(uid)
+            WHERE NOT EXISTS (SELECT FROM billing_unpriced_record n
+                WHERE n.team_id = p.team_id AND n.record_uid = waiting.uid)
+            GROUP BY p.team_id, waiting.uid
+        ) s ON s.team_id = u.team_id AND s.record_uid = u.uid
+        GROUP BY u.team_id, u.uid, u.record_id
+        HAVING count(state) <> 1
+        """,
+    ),
+    (
+        "no charge without its record",
+        _CHARGES,
+        """
+        SELECT c.team_id, c.record_uid, c.cost FROM billing_charge c
+        LEFT JOIN billing_usage_record u
+        ON u.team_id = c.team_id AND u.month = c.month AND u.uid = c.record_uid
+        WHERE u.uid IS NULL
+        """,
+    ),
+    (
+        "no id in two months",
+        _RECORDS,
+        """
+        SELECT team_id, project_id, record_id, count(*) AS months
+        FROM billing_usage_record GROUP BY team_id, project_id, record_id
+        HAVING count(*) > 1
+        """,
+    ),
+)

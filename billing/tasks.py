@@ -1,0 +1,46 @@
+"""What workers are asked to do. Each finds its work in the database, does one kind of
+it through one action, and may be asked too often without harm."""
+
+import logging
+from typing import Any
+
+from celery import shared_task
+from django.db import InterfaceError, OperationalError
+from django.utils import timezone
+
+from billing.actions import parked, partitions, post
+
+logger = logging.getLogger(__name__)
+
+
+@shared_task
+def count_postings(**kwargs: Any) -> None:
+    """Count until nothing is waiting, a batch of each team in turn."""
+    waiting = post.waiting_teams()
+    while waiting:
+        # A team whose postings another process holds is left to it.
+        counted = [_count(team_id) for team_id in waiting]
+        waiting = post.waiting_teams() if any(counted) else []
+
+
+def _count(team_id: int) -> int:
+    try:
+        return post.count(team_id=team_id, now=timezone.now())
+    except (OperationalError, InterfaceError):
+        # A deadlock, a lock held too long, a server gone: its postings are still there,
+        # and the next tick is a second away. The other teams go on.
+        logger.exception("counting of team %s is put off", team_id)
+        return 0
+
+
+@shared_task
+def retry_unpriced(**kwargs: Any) -> None:
+    """Post unpriced records again where prices have changed since they were tried."""
+    for team_id in parked.teams_with_unpriced():
+        parked.retry(team_id=team_id, now=timezone.now())
+
+
+@shared_task
+def keep_partitions(**kwargs: Any) -> None:
+    """Months ahead have their partitions; what lay in the default one is moved out."""
+    partitions.keep(now=timezone.now())

@@ -1,0 +1,71 @@
+"""The Celery app and its schedule. Worker and beat have the role `worker`.
+
+A message is a hint that work may be waiting; the work itself stands in the database.
+So nothing is lost with a message, and a missed beat is made up by the next one.
+"""
+
+import os
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+os.environ.setdefault("DATABASE_ROLE", "worker")
+
+from typing import Any
+
+from celery import Celery
+from celery.schedules import crontab
+from django.conf import settings
+from kombu import Queue
+
+from config import databases
+
+
+def _transport_options() -> dict[str, Any]:
+    if not settings.CELERY_BROKER_URL.startswith("pgmq:"):
+        return {}
+    return {
+        "conn_string": databases.dsn(settings.DATABASES["default"]),
+        "init_extension": False,
+        "use_notify": True,
+        "wait_time_seconds": 0,
+        # Longer than any task may take, so that no message runs twice at once.
+        "visibility_timeout": 120,
+        "pool_size": 4,
+    }
+
+
+app = Celery("purser")
+app.conf.update(
+    broker_url=settings.CELERY_BROKER_URL,
+    broker_transport_options=_transport_options(),
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    task_ignore_result=True,
+    task_serializer="json",
+    accept_content=["json"],
+    # A hint is spent when its task starts: a killed worker loses the hint, not the work,
+    # and the next beat is at most a second away.
+    task_acks_late=False,
+    task_time_limit=60,
+    task_soft_time_limit=50,
+    task_queues=[Queue("count"), Queue("upkeep")],
+    task_default_queue="upkeep",
+    task_routes={"billing.tasks.count_postings": {"queue": "count"}},
+    # Larger than the pool, or the PGMQ transport drains only as fast as it polls.
+    worker_prefetch_multiplier=2,
+    # Reply queues would need names longer than PGMQ allows.
+    worker_enable_remote_control=False,
+    worker_send_task_events=False,
+    worker_max_tasks_per_child=5000,
+    timezone="UTC",
+    beat_scheduler="config.beat:OneTickScheduler",
+    beat_max_loop_interval=1,
+    beat_schedule={
+        "count postings": {"task": "billing.tasks.count_postings", "schedule": 1.0},
+        "retry unpriced": {"task": "billing.tasks.retry_unpriced", "schedule": 60.0},
+        "keep partitions": {
+            "task": "billing.tasks.keep_partitions",
+            "schedule": crontab(minute="7"),
+        },
+    },
+)
+app.autodiscover_tasks()

@@ -1,0 +1,60 @@
+"""How a process connects: one server, three roles.
+
+`owner` owns the tables and migrates them; `app` (web) reads and writes what the current
+request may see; `worker` (Celery) counts for every team. A process takes its role when
+it connects, so that row-level security holds for it from the first statement.
+"""
+
+from typing import Any
+
+import environ
+from psycopg.conninfo import make_conninfo
+
+ROLES = ("owner", "app", "worker")
+
+# A web request or a counting transaction that takes longer than this is broken; it must
+# give its locks back. `citus.…` is an unused placeholder on plain PostgreSQL: see
+# docs/adr/0003.
+_SERVICE_OPTIONS = {
+    "statement_timeout": "15s",
+    "lock_timeout": "5s",
+    "idle_in_transaction_session_timeout": "30s",
+    "synchronous_commit": "on",
+    "citus.multi_shard_modify_mode": "sequential",
+}
+
+
+def configured(env: environ.Env, role: str) -> dict[str, Any]:
+    """Django's DATABASES entry for a process of this role.
+
+    `APP_DATABASE_URL` and `WORKER_DATABASE_URL` may name logins of their own, members of
+    `purser_app` and `purser_worker`; without them the owner's login takes the role.
+    """
+    if role not in ROLES:
+        raise ValueError(f"DATABASE_ROLE must be one of {', '.join(ROLES)}, not {role!r}")
+    config = dict(env.db_url("DATABASE_URL"))
+    own_login = f"{role.upper()}_DATABASE_URL"
+    if role != "owner" and own_login in env.ENVIRON:
+        config |= env.db_url(own_login)
+    options = dict(config.get("OPTIONS") or {})
+    if role != "owner":
+        options["options"] = _command_line({"role": f"purser_{role}"} | _SERVICE_OPTIONS)
+    if role == "app":
+        options["pool"] = {"min_size": 1, "max_size": 10, "timeout": 2}
+    return config | {"ENGINE": "django.db.backends.postgresql", "OPTIONS": options}
+
+
+def _command_line(settings: dict[str, str]) -> str:
+    return " ".join(f"-c {name}={value}" for name, value in settings.items())
+
+
+def dsn(config: dict[str, Any]) -> str:
+    """The same connection for code that is not Django (the broker's client)."""
+    return make_conninfo(
+        host=config["HOST"] or config["OPTIONS"].get("host"),
+        port=config["PORT"] or None,
+        dbname=config["NAME"],
+        user=config["USER"] or None,
+        password=config["PASSWORD"] or None,
+        options=config["OPTIONS"].get("options"),
+    )

@@ -1,0 +1,111 @@
+"""Every error of the API as `application/problem+json` (RFC 9457)."""
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.db import InterfaceError, OperationalError, connections
+from django.http import Http404, HttpRequest, HttpResponseBase, JsonResponse
+from psycopg_pool import PoolTimeout
+from rest_framework import exceptions
+from rest_framework.response import Response
+from rest_framework.views import set_rollback
+
+logger = logging.getLogger(__name__)
+
+CONTENT_TYPE = "application/problem+json"
+_UNREACHABLE = (OperationalError, InterfaceError, PoolTimeout)
+_RETRY_AFTER_SECONDS = 2
+
+
+def body(status: int, code: str, detail: str, **members: Any) -> dict[str, Any]:
+    """`code` is stable and for programs; `detail` is a sentence for people."""
+    return {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "code": code,
+        "detail": detail,
+        **members,
+    }
+
+
+def answer(error: Exception, context: dict[str, Any]) -> Response | None:
+    """REST framework's exception handler. None hands the error on to Django."""
+    if isinstance(error, _UNREACHABLE):
+        return _unavailable(error)
+    problem = error if isinstance(error, exceptions.APIException) else _translated(error)
+    if problem is None:
+        return None
+    set_rollback()
+    return _problem(problem)
+
+
+def _translated(error: Exception) -> exceptions.APIException | None:
+    if isinstance(error, Http404):
+        return exceptions.NotFound()
+    if isinstance(error, PermissionDenied):
+        return exceptions.PermissionDenied()
+    return None
+
+
+def _problem(error: exceptions.APIException) -> Response:
+    code, detail = error.get_codes(), str(error.detail)
+    members: dict[str, Any] = dict(getattr(error, "members", {}))
+    if not isinstance(code, str):  # a validation error of several parameters
+        members["errors"] = _parameter_errors(error.detail)
+        code, detail = error.default_code, "Some parameters are not usable; see errors."
+    challenge = getattr(error, "auth_header", None)
+    return Response(
+        body(error.status_code, code, detail, **members),
+        status=error.status_code,
+        headers={"WWW-Authenticate": challenge} if challenge else None,
+        content_type=CONTENT_TYPE,
+    )
+
+
+def _parameter_errors(detail: Any) -> list[dict[str, str]]:
+    if not isinstance(detail, dict):
+        return [{"parameter": "", "code": "invalid", "detail": str(detail)}]
+    return [
+        {"parameter": name, "code": getattr(one, "code", "invalid"), "detail": str(one)}
+        for name, errors in detail.items()
+        for one in (errors if isinstance(errors, list) else [errors])
+    ]
+
+
+def _unavailable(error: Exception) -> Response:
+    logger.warning("database unavailable: %s", error)
+    # The connection may be half-dead; the next request takes a fresh one.
+    for connection in connections.all(initialized_only=True):
+        connection.close_if_unusable_or_obsolete()
+    return Response(
+        body(
+            503,
+            "unavailable",
+            "The ledger cannot be reached just now. Nothing is lost by sending the "
+            "same request again.",
+        ),
+        status=503,
+        headers={"Retry-After": str(_RETRY_AFTER_SECONDS)},
+        content_type=CONTENT_TYPE,
+    )
+
+
+def _page(status: int, code: str, detail: str) -> HttpResponseBase:
+    return JsonResponse(
+        body(status, code, detail), status=status, content_type=CONTENT_TYPE
+    )
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    return _page(400, "bad_request", "The request could not be read.")
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    return _page(404, "not_found", f"There is nothing at {request.path}.")
+
+
+def server_error(request: HttpRequest) -> HttpResponseBase:
+    return _page(500, "internal_error", "Something failed here. It has been logged.")

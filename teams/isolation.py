@@ -1,0 +1,25 @@
+"""Row-level security: which teams' rows the current transaction may touch.
+
+The scoped querysets are the first fence; this is the second, and it holds for raw SQL
+as well. The role `purser_app` sees a row of a team only while that team is named in
+`purser.teams`. It is set with SET LOCAL, which ends with the transaction (a pooled
+connection carries nothing over) and reaches the shards of a distributed table, as
+`set_config()` does not.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from django.db import connection, transaction
+
+
+@contextmanager
+def visible_teams(team_ids: Iterable[int]) -> Iterator[None]:
+    """One transaction in which the rows of these teams, and no others, are visible."""
+    listed = ",".join(str(int(team_id)) for team_id in team_ids)
+    # Durable: inside another transaction the setting would outlive this block.
+    with transaction.atomic(durable=True):
+        with connection.cursor() as cursor:
+            # SET takes no bound parameter; the value is digits and commas by construction.
+            cursor.execute(f"SET LOCAL purser.teams = '{listed}'")
+        yield

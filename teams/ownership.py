@@ -1,0 +1,72 @@
+"""Which team owned a project at a moment, for what an API key covers."""
+
+from bisect import bisect_right
+from collections import defaultdict
+from datetime import datetime
+from typing import NamedTuple
+
+from teams.models import ApiKey, Ownership
+
+
+class NotCovered(LookupError):
+    """No project of this name that the key may act for at that moment.
+
+    The sentence does not tell whether another team has such a project.
+    """
+
+
+class Owner(NamedTuple):
+    project_id: int
+    team_id: int
+
+
+class _History(NamedTuple):
+    project_id: int
+    starts: list[datetime]
+    team_ids: list[int]
+
+
+class OwnerIndex:
+    """Answers for one key; reads each project's history once."""
+
+    def __init__(self, key: ApiKey) -> None:
+        self._key = key
+        self._histories: dict[str, _History] | None = None
+
+    def owner(self, slug: str | None, at: datetime) -> Owner:
+        """The project and its owner at this moment. Without a slug, the key's own one.
+
+        Raises NotCovered.
+        """
+        if self._histories is None:
+            self._histories = self._read()
+        history = self._histories.get(self._slug(slug))
+        if history is not None:
+            position = bisect_right(history.starts, at)
+            if position and self._key.may_act_for(history.team_ids[position - 1]):
+                return Owner(history.project_id, history.team_ids[position - 1])
+        raise NotCovered(f"This API key covers no project {slug!r} at that time.")
+
+    def _slug(self, slug: str | None) -> str:
+        if slug is not None:
+            return slug
+        if self._key.project_id is None:
+            raise NotCovered("Name the project: this API key covers several.")
+        return next(iter(self._histories or {}), "")
+
+    def _read(self) -> dict[str, _History]:
+        rows: dict[str, _History] = {}
+        histories: dict[str, list[Ownership]] = defaultdict(list)
+        for ownership in (
+            Ownership.objects.filter(project__in=self._key.projects())
+            .select_related("project")
+            .order_by("project", "effective_from")
+        ):
+            histories[ownership.project.slug].append(ownership)
+        for slug, history in histories.items():
+            rows[slug] = _History(
+                project_id=history[0].project_id,
+                starts=[ownership.effective_from for ownership in history],
+                team_ids=[ownership.team_id for ownership in history],
+            )
+        return rows

@@ -1,0 +1,31 @@
+"""The day a moment belongs to, in an organization's reporting zone."""
+
+from bisect import bisect_right
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from teams.models import Organization
+
+
+class ReportingDays:
+    """Cuts days for one organization; reads the history of its zone once."""
+
+    def __init__(self, organization: Organization) -> None:
+        zones = list(organization.reporting_zones.order_by("effective_from"))
+        self._starts = [zone.effective_from for zone in zones]
+        self._zones = [zone.zone for zone in zones]
+
+    def zone(self, at: datetime) -> ZoneInfo:
+        """The zone in force at this moment. Raises LookupError before the first one."""
+        position = bisect_right(self._starts, at)
+        if not position:
+            raise LookupError(f"no reporting zone is in force at {at.isoformat()}")
+        return self._zones[position - 1]
+
+    def day(self, at: datetime) -> date:
+        return at.astimezone(self.zone(at)).date()
+
+    def month(self, at: datetime) -> tuple[date, date]:
+        """First day of the month of this moment, and of the next: a half-open period."""
+        first = self.day(at).replace(day=1)
+        return first, (first + timedelta(days=31)).replace(day=1)

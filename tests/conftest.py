@@ -1,0 +1,132 @@
+"""What every test may use: a fixed clock, a small cast, and the guard on SQL.
+
+alice posts for project `answers` of team `search`; bob belongs to team `support`;
+charlie's organization is another one altogether.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+
+from billing.actions import partitions, rate_cards
+from teams.actions import api_keys, organizations, projects, teams
+from teams.models import ApiKey, Organization, Project, Team
+from teams.models.api_keys import Scope
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    """List prices and partitions belong to an installation, not to a test."""
+    with django_db_blocker.unblock():
+        rate_cards.load_list_prices(by="tests", now=NOW)
+        partitions.keep(now=NOW)
+
+
+@pytest.fixture
+def now() -> datetime:
+    return NOW
+
+
+@dataclass(frozen=True)
+class Cast:
+    """Two teams of one organization, and an outsider."""
+
+    acme: Organization
+    search: Team
+    support: Team
+    answers: Project
+    triage: Project
+    outsiders: Organization
+    elsewhere: Team
+    secret_project: Project
+
+
+@pytest.fixture
+def cast(db: None) -> Cast:
+    made = {"by": "tests", "now": NOW}
+    acme = organizations.create(name="Acme", slug="acme", time_zone="Europe/Berlin", **made)
+    search = teams.create(organization=acme, name="Search", slug="search", **made)
+    support = teams.create(organization=acme, name="Support", slug="support", **made)
+    outsiders = organizations.create(name="Other", slug="other", time_zone="UTC", **made)
+    elsewhere = teams.create(
+        organization=outsiders, name="Elsewhere", slug="elsewhere", **made
+    )
+    return Cast(
+        acme=acme,
+        search=search,
+        support=support,
+        answers=projects.create(team=search, name="Answers", slug="answers", **made),
+        triage=projects.create(team=support, name="Triage", slug="triage", **made),
+        outsiders=outsiders,
+        elsewhere=elsewhere,
+        secret_project=projects.create(
+            team=elsewhere, name="Secret", slug="secret", **made
+        ),
+    )
+
+
+def issue(organization: Organization, **bound: Any) -> tuple[ApiKey, str]:
+    return api_keys.issue(
+        organization=organization,
+        name="test",
+        scopes=bound.pop("scopes", list(Scope)),
+        by="tests",
+        now=NOW,
+        **bound,
+    )
+
+
+class Service:
+    """A posting service: an HTTP client that sends one API key."""
+
+    def __init__(self, secret: str) -> None:
+        self._client = Client(headers={"authorization": f"Bearer {secret}"})
+
+    def post(self, path: str, body: Any, **extra: Any) -> Any:
+        extra.setdefault("content_type", "application/json")
+        return self._client.post(f"/api/v1/{path}", data=body, **extra)
+
+    def get(self, path: str, **query: Any) -> Any:
+        return self._client.get(f"/api/v1/{path}", query)
+
+
+@pytest.fixture
+def alice(cast: Cast) -> Service:
+    """Bound to the project `answers`, with all scopes."""
+    return Service(issue(cast.acme, project=cast.answers)[1])
+
+
+@pytest.fixture
+def bob(cast: Cast) -> Service:
+    """Bound to the team `support`."""
+    return Service(issue(cast.acme, team=cast.support)[1])
+
+
+@pytest.fixture
+def charlie(cast: Cast) -> Service:
+    """Bound to another organization."""
+    return Service(issue(cast.outsiders)[1])
+
+
+@pytest.fixture
+def as_app(db: None) -> Iterator[None]:
+    """The rights of the web process for the rest of the test."""
+    yield from _with_role("purser_app")
+
+
+@pytest.fixture
+def as_worker(db: None) -> Iterator[None]:
+    yield from _with_role("purser_worker")
+
+
+def _with_role(role: str) -> Iterator[None]:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL ROLE {role}")
+    yield
