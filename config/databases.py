@@ -40,7 +40,10 @@ def configured(env: environ.Env, role: str) -> dict[str, Any]:
     if role != "owner":
         options["options"] = _command_line({"role": f"purser_{role}"} | _SERVICE_OPTIONS)
     if role == "app":
+        # A server that was restarted leaves dead connections behind: each is checked
+        # before it is used, and a request waits two seconds for one at most.
         options["pool"] = {"min_size": 1, "max_size": 10, "timeout": 2}
+        config["CONN_HEALTH_CHECKS"] = True
     return config | {"ENGINE": "django.db.backends.postgresql", "OPTIONS": options}
 
 

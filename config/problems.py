@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.db import InterfaceError, OperationalError, connections
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponseBase, JsonResponse
 from psycopg_pool import PoolTimeout
 from rest_framework import exceptions
@@ -77,9 +77,6 @@ def _parameter_errors(detail: Any) -> list[dict[str, str]]:
 
 def _unavailable(error: Exception) -> Response:
     logger.warning("database unavailable: %s", error)
-    # The connection may be half-dead; the next request takes a fresh one.
-    for connection in connections.all(initialized_only=True):
-        connection.close_if_unusable_or_obsolete()
     return Response(
         body(
             503,

@@ -1,0 +1,97 @@
+"""GET /usage/{id}: state, charge lines and the rate."""
+
+import pytest
+
+from billing.actions import post
+from tests.builders import COST, body, record
+from tests.conftest import NOW, Cast, Service, issue
+
+pytestmark = pytest.mark.usefixtures("as_app")
+
+
+def test_a_record_is_pending_until_it_is_counted(alice: Service):
+    alice.post("usage", body(record(id="msg_1")))
+
+    reply = alice.get("usage/msg_1").json()
+
+    assert (reply["state"], reply["cost"], reply["charges"]) == ("pending", None, [])
+
+
+def test_a_counted_record_shows_its_charges_and_their_rate(alice: Service, cast: Cast):
+    alice.post("usage", body(record(id="msg_1", tags={"feature": "x"})))
+    post.count(team_id=cast.search.pk, now=NOW)
+
+    reply = alice.get("usage/msg_1").json()
+
+    assert (reply["state"], reply["cost"], reply["currency"]) == ("priced", COST, "USD")
+    assert (reply["project"], reply["team"]) == ("answers", "search")
+    assert reply["tags"] == {"feature": "x"}
+    (charge,) = reply["charges"]
+    assert charge["lines"] == [
+        {
+            "token_class": "input",
+            "quantity": 1000,
+            "unit_price": "0.000004",
+            "cost": "0.004",
+            "model": "claude-opus-5-5",
+        },
+        {
+            "token_class": "output",
+            "quantity": 10,
+            "unit_price": "0.00002",
+            "cost": "0.0002",
+            "model": "claude-opus-5-5",
+        },
+    ]
+    assert charge["rate"]["prices"]["output"] == {"price": "20", "per": 1_000_000}
+    assert charge["rate"]["card"] == "Anthropic list prices"
+    assert charge["rate"]["source"]
+
+
+def test_an_unpriced_record_says_why(alice: Service, cast: Cast):
+    alice.post("usage", body(record(id="msg_1", model="claude-unheard-of")))
+    post.count(team_id=cast.search.pk, now=NOW)
+
+    reply = alice.get("usage/msg_1").json()
+
+    assert (reply["state"], reply["cost"]) == ("unpriced", None)
+    assert reply["reason"] == "unknown_model"
+    assert "claude-unheard-of" in reply["detail"]
+
+
+def test_ids_with_slashes_are_found(alice: Service):
+    alice.post("usage", body(record(id="batch/7/req 1")))
+
+    assert alice.get("usage/batch/7/req%201").json()["id"] == "batch/7/req 1"
+
+
+def test_an_id_that_is_not_there_is_404(alice: Service):
+    response = alice.get("usage/msg_nowhere")
+
+    assert response.status_code == 404
+    assert response["content-type"] == "application/problem+json"
+
+
+def test_the_project_is_asked_for_where_the_key_covers_several(cast: Cast):
+    finance = Service(issue(cast.acme)[1])
+    finance.post("usage", body(record(id="msg_1")))
+
+    assert finance.get("usage/msg_1").status_code == 400
+    assert finance.get("usage/msg_1", project="answers").status_code == 200
+    assert finance.get("usage/msg_1", project="nowhere").status_code == 404
+
+
+@pytest.mark.parametrize("query", [{}, {"project": "answers"}])
+def test_another_teams_record_is_404(alice: Service, bob: Service, query: dict):
+    alice.post("usage", body(record(id="msg_1")))
+
+    response = bob.get("usage/msg_1", **query)
+
+    assert response.status_code == 404
+    assert "msg_1" not in str(response.json().get("charges", ""))
+
+
+def test_another_organizations_record_is_404(alice: Service, charlie: Service):
+    alice.post("usage", body(record(id="msg_1")))
+
+    assert charlie.get("usage/msg_1", project="answers").status_code == 404

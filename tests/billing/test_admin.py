@@ -1,0 +1,208 @@
+"""The admin: every page opens, changes are audited, facts stay as they are."""
+
+import re
+
+import pytest
+from django.contrib.admin.sites import site
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+
+from billing.actions import post
+from billing.models import LanguageModel, Publication, RateCard, UsageRecord
+from teams.models import ApiKey, AuditEvent, Organization, Project, Team
+from tests.builders import body, record
+from tests.conftest import NOW, Cast, Service
+
+pytestmark = pytest.mark.usefixtures("as_app")
+
+READ_ONLY = (
+    "billing_usagerecordrow",
+    "billing_unpricedrecordrow",
+    "billing_quarantinedrecordrow",
+    "billing_rate",
+    "billing_publication",
+    "billing_ratecard",
+    "teams_auditevent",
+)
+
+
+@pytest.fixture
+def admin(cast: Cast) -> Client:
+    client = Client()
+    client.force_login(User.objects.create_superuser("root"))
+    return client
+
+
+def page(client: Client, name: str, *args: object) -> str:
+    response = client.get(reverse(f"admin:{name}", args=args))
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+@pytest.mark.parametrize(
+    "model", [model._meta.label_lower.replace(".", "_") for model in site._registry]
+)
+def test_every_list_opens(admin: Client, alice: Service, cast: Cast, model: str):
+    alice.post("usage", body(record(), record(model="claude-unheard-of")))
+    post.count(team_id=cast.search.pk, now=NOW)
+
+    page(admin, f"{model}_changelist")
+
+
+@pytest.mark.parametrize("model", READ_ONLY)
+def test_facts_and_published_rates_cannot_be_added(admin: Client, model: str):
+    assert admin.get(reverse(f"admin:{model}_add")).status_code == 403
+
+
+def test_a_usage_record_shows_its_charges_and_cannot_be_changed(
+    admin: Client, alice: Service, cast: Cast
+):
+    alice.post("usage", body(record(id="msg_1")))
+    post.count(team_id=cast.search.pk, now=NOW)
+    url = reverse("admin:billing_usagerecordrow_change", args=[UsageRecord.objects.get().uid])
+
+    shown = admin.get(url).content.decode()
+
+    assert "1,000 input × 0.000004 = 0.004" in shown
+    assert 'name="_save"' not in shown
+    assert admin.post(url, {"input": 5}).status_code == 403
+
+
+def test_a_record_is_found_by_its_id(admin: Client, alice: Service):
+    alice.post("usage", body(record(id="msg_1"), record(id="msg_2")))
+
+    url = reverse("admin:billing_usagerecordrow_changelist")
+    shown = admin.get(url, {"q": "msg_1"}).content.decode()
+
+    assert "msg_1" in shown
+    assert "msg_2" not in shown
+
+
+def test_the_list_card_shows_rates_with_units(admin: Client):
+    card, publication = RateCard.objects.get(), Publication.objects.get()
+
+    assert "Bundled list prices" in page(admin, "billing_ratecard_change", card.pk)
+    assert "claude" in page(admin, "billing_publication_change", publication.pk).lower()
+    assert "per MTok" in page(admin, "billing_rate_changelist")
+
+
+def test_an_alias_is_added_to_a_model(admin: Client):
+    model = LanguageModel.objects.get(name="claude-opus-5-5")
+    url = reverse("admin:billing_languagemodel_change", args=[model.pk])
+
+    response = admin.post(
+        url,
+        {
+            "display_name": model.display_name,
+            "family": model.family,
+            "context_window": model.context_window or "",
+            "aliases-TOTAL_FORMS": 1,
+            "aliases-INITIAL_FORMS": 0,
+            "aliases-0-model": model.pk,
+            "aliases-0-provider": "anthropic",
+            "aliases-0-name": "our-opus",
+        },
+    )
+
+    assert response.status_code == 302
+    assert model.aliases.filter(name="our-opus").exists()
+
+
+def test_a_key_made_in_the_admin_is_shown_once_and_works(admin: Client, cast: Cast):
+    response = admin.post(
+        reverse("admin:teams_apikey_add"),
+        {
+            "organization": cast.acme.pk,
+            "project": cast.answers.pk,
+            "name": "From the admin",
+            "scopes": ["usage:write"],
+        },
+        follow=True,
+    )
+
+    secret = re.search(r"purser_\w{38}", response.content.decode())
+    assert secret
+    assert Service(secret[0]).post("usage", body(record())).status_code == 202
+    key = ApiKey.objects.get(name="From the admin")
+    assert AuditEvent.objects.get(action="api_key.issue").actor == "root"
+    assert secret[0] not in page(admin, "teams_apikey_change", key.pk)
+
+
+def test_a_key_is_revoked_from_the_list(admin: Client, cast: Cast):
+    admin.post(
+        reverse("admin:teams_apikey_add"),
+        {"organization": cast.acme.pk, "name": "Leaked", "scopes": ["usage:write"]},
+    )
+    key = ApiKey.objects.get()
+
+    admin.post(
+        reverse("admin:teams_apikey_changelist"),
+        {"action": "revoke", "_selected_action": [key.pk]},
+    )
+
+    key.refresh_from_db()
+    assert key.revoked_at is not None
+
+
+def test_an_organization_team_and_project_are_made_in_the_admin(admin: Client):
+    admin.post(
+        reverse("admin:teams_organization_add"),
+        {
+            "name": "New",
+            "slug": "new",
+            "time_zone": "Asia/Tokyo",
+            "reporting_zones-TOTAL_FORMS": 0,
+            "reporting_zones-INITIAL_FORMS": 0,
+        },
+    )
+    organization = Organization.objects.get(slug="new")
+    admin.post(
+        reverse("admin:teams_team_add"),
+        {"organization": organization.pk, "name": "Core", "slug": "core"},
+    )
+    team = Team.objects.get(slug="core")
+    admin.post(
+        reverse("admin:teams_project_add"),
+        {
+            "name": "One",
+            "slug": "one",
+            "owner": team.pk,
+            "ownerships-TOTAL_FORMS": 0,
+            "ownerships-INITIAL_FORMS": 0,
+        },
+    )
+
+    assert organization.reporting_zones.get().time_zone == "Asia/Tokyo"
+    assert Project.objects.get(slug="one").ownerships.get().team == team
+
+
+def test_a_project_is_moved_in_the_admin_and_keeps_its_past(admin: Client, cast: Cast):
+    admin.post(
+        reverse("admin:teams_project_change", args=[cast.answers.pk]),
+        {
+            "name": "Answers",
+            "owner": cast.support.pk,
+            "ownerships-TOTAL_FORMS": 0,
+            "ownerships-INITIAL_FORMS": 0,
+        },
+    )
+
+    owners = cast.answers.ownerships.order_by("effective_from")
+    assert [ownership.team for ownership in owners] == [cast.search, cast.support]
+    assert AuditEvent.objects.filter(action="project.move", actor="root").exists()
+
+
+def test_a_wrong_time_zone_is_refused_with_a_sentence(admin: Client):
+    response = admin.post(
+        reverse("admin:teams_organization_add"),
+        {
+            "name": "New",
+            "slug": "new",
+            "time_zone": "Berlin",
+            "reporting_zones-TOTAL_FORMS": 0,
+            "reporting_zones-INITIAL_FORMS": 0,
+        },
+    )
+
+    assert "is not an IANA time zone" in response.content.decode()

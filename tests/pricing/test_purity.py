@@ -1,0 +1,82 @@
+"""Money is whole numbers and Decimals, and a price depends on nothing but its input."""
+
+import ast
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+PACKAGES = ("billing.pricing", "billing.formats")
+# Reading a clock or a file, or chance: the same input would not give the same answer.
+FORBIDDEN_CALLS = {"float", "now", "utcnow", "today", "open", "time", "random", "getenv"}
+FORBIDDEN_MODULES = {"os", "time", "random", "secrets", "socket", "logging", "pathlib"}
+
+
+def modules() -> list[Path]:
+    return [
+        path
+        for package in PACKAGES
+        for path in sorted(Path(*import_module(package).__path__).glob("*.py"))
+    ]
+
+
+def inexact(node: ast.AST) -> str | None:
+    match node:
+        case ast.Constant(value=float() | complex()):
+            return f"the number {node.value}"
+        case ast.BinOp(op=ast.Div()) | ast.AugAssign(op=ast.Div()):
+            return "true division"
+    return None
+
+
+def impure(node: ast.AST) -> str | None:
+    match node:
+        case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)):
+            return f"{name}()" if name in FORBIDDEN_CALLS else None
+        case ast.Import(names=names):
+            imported = {one.name.partition(".")[0] for one in names}
+        case ast.ImportFrom(module=str(module)):
+            imported = {module.partition(".")[0]}
+        case _:
+            return None
+    return f"imports {imported}" if imported & FORBIDDEN_MODULES else None
+
+
+def impurities(source: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(source)):
+        for found in (inexact(node), impure(node)):
+            if found is not None:
+                yield f"line {node.lineno}: {found}"
+
+
+def test_modules_are_found() -> None:
+    names = {path.name for path in modules()}
+
+    assert {"engine.py", "rates.py", "money.py", "anthropic.py", "posted.py"} <= names
+
+
+@pytest.mark.parametrize(
+    "path", modules(), ids=lambda path: f"{path.parent.name}/{path.name}"
+)
+def test_module_is_exact_and_pure(path: Path) -> None:
+    assert list(impurities(path.read_text(encoding="utf-8"))) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "x = 1.0",
+        "x = 1e3",
+        "x = a / b",
+        "x /= 2",
+        "x = float(y)",
+        "x = datetime.now()",
+        "x = open(y)",
+        "import time",
+        "import os.path",
+        "from random import choice",
+    ],
+)
+def test_check_sees_what_it_forbids(source: str) -> None:
+    assert list(impurities(source))

@@ -1,0 +1,93 @@
+"""Keys: recognisable, checked, stored as a digest, refused when they should be."""
+
+from datetime import timedelta
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.db import connection
+
+from teams.actions import api_keys
+from teams.models import ApiKey, ApiKeyUse, AuditEvent
+from teams.models.api_keys import Scope, is_well_formed, new_secret
+from tests.builders import body, record
+from tests.conftest import NOW, Cast, Service, issue
+
+
+def test_a_secret_has_our_prefix_and_a_checksum():
+    secret = new_secret()
+
+    assert secret.startswith("purser_")
+    assert is_well_formed(secret)
+
+
+@pytest.mark.parametrize("position", [8, 20, -1])
+def test_a_mistyped_secret_is_not_well_formed(position: int):
+    secret = list(new_secret())
+    secret[position] = "0" if secret[position] != "0" else "1"
+
+    assert not is_well_formed("".join(secret))
+
+
+@pytest.mark.parametrize("text", ["", "purser_", "purser_" + "é" * 38, "sk-ant-" + "a" * 40])
+def test_other_text_is_not_well_formed(text: str):
+    assert not is_well_formed(text)
+
+
+def test_no_table_holds_the_secret(cast: Cast):
+    key, secret = issue(cast.acme)
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM teams_apikey k, teams_auditevent a "
+            "WHERE k::text LIKE %s OR a::text LIKE %s",
+            [f"%{secret[10:30]}%"] * 2,
+        )
+        assert cursor.fetchone() == (0,)
+    assert secret.startswith(key.prefix)
+
+
+def test_a_key_is_found_by_its_secret_until_it_is_revoked(cast: Cast):
+    key, secret = issue(cast.acme)
+    assert api_keys.find(secret=secret, now=NOW) == key
+
+    api_keys.revoke(key=key, by="tests", now=NOW, reason="leaked")
+
+    assert api_keys.find(secret=secret, now=NOW) is None
+    event = AuditEvent.objects.get(action="api_key.revoke")
+    assert (event.actor, event.reason) == ("tests", "leaked")
+
+
+def test_a_key_expires(cast: Cast):
+    _, secret = issue(cast.acme, expires_at=NOW + timedelta(hours=1))
+
+    assert api_keys.find(secret=secret, now=NOW) is not None
+    assert api_keys.find(secret=secret, now=NOW + timedelta(hours=1)) is None
+
+
+def test_a_key_is_bound_inside_its_organization(cast: Cast):
+    with pytest.raises(ValidationError):
+        issue(cast.acme, team=cast.elsewhere)
+
+    assert not ApiKey.objects.exists()
+
+
+def test_a_key_is_bound_to_one_thing(cast: Cast):
+    with pytest.raises(ValidationError):
+        issue(cast.acme, team=cast.search, project=cast.answers)
+
+
+def test_use_is_noted(cast: Cast):
+    key, secret = issue(cast.acme)
+
+    Service(secret).post("usage", body(record()))
+
+    assert ApiKeyUse.objects.get().key_id == key.pk
+
+
+def test_scopes_are_those_that_exist(cast: Cast):
+    with pytest.raises(ValueError, match="everything"):
+        issue(cast.acme, scopes=["everything"])
+
+
+def test_every_scope_is_described():
+    assert all(scope.label for scope in Scope)
