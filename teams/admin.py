@@ -143,9 +143,11 @@ class ProjectForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         if self.instance.pk:
             owned = self.instance.ownerships.order_by("-effective_from").first()
-            self.fields["owner"].initial = owned.team_id
-            self.fields["owner"].queryset = Team.objects.filter(
-                organization=self.instance.organization_id
+            # A project cannot leave its organization.
+            self.fields["owner"] = forms.ModelChoiceField(
+                Team.objects.filter(organization=self.instance.organization_id),
+                initial=owned.team_id,
+                help_text=self.fields["owner"].help_text,
             )
 
 

@@ -6,14 +6,24 @@ The request schemas come from the structs that decode the requests, so they cann
 from typing import Any
 
 import msgspec
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 
 from billing.formats.posted import PostedRecord, QuoteRecord
-from billing.pricing.token_classes import TokenClass
+from billing.models.rates import PRICE_FIELDS
 from billing.reports.spend import DIMENSIONS
 
 _Schema = dict[str, Any]
+
+
+class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    target_class = "teams.api.authentication.ApiKeyAuthentication"
+    name = "apiKey"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> _Schema:
+        return {"type": "http", "scheme": "bearer", "bearerFormat": "purser_…"}
 
 
 def _struct(kind: type[msgspec.Struct]) -> _Schema:
@@ -55,8 +65,8 @@ _MONEY: _Schema = {
 _MONEY_OR_NULL: _Schema = {**_MONEY, "type": ["string", "null"]}
 _TIME: _Schema = {"type": "string", "format": "date-time"}
 _DATE: _Schema = {"type": "string", "format": "date"}
-_ONE_OF_CLASSES: _Schema = {"type": "string", "enum": [*TokenClass]}
-_QUANTITIES = _object(**dict.fromkeys(TokenClass, _COUNT))
+_ONE_OF_CLASSES: _Schema = {"type": "string", "enum": [*PRICE_FIELDS]}
+_QUANTITIES = _object(**dict.fromkeys(PRICE_FIELDS, _COUNT))
 
 _PROBLEM = OpenApiResponse(
     {
@@ -150,7 +160,7 @@ _RATE: _Schema = {
         endpoint=_STRING,
         source=_STRING,
         observed_on=_DATE,
-        prices=_object(**dict.fromkeys(TokenClass, _PUBLISHED_PRICE)),
+        prices=_object(**dict.fromkeys(PRICE_FIELDS, _PUBLISHED_PRICE)),
     ),
     "type": ["object", "null"],
 }

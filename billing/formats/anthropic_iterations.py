@@ -6,7 +6,7 @@ entries often carry no cache split, and then the split beside them is the only o
 """
 
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from billing.formats.anthropic_payload import (
@@ -110,12 +110,12 @@ def _divide_own(
         max(0, beside.one_hour - sum(writes[n].one_hour for n in divided)),
         beside.complete,
     )
-    shares = _shares([writes[n].five_minutes for n in undivided], left)
-    for place, share in zip(undivided, shares, strict=True):
+    totals = [writes[n].five_minutes for n in undivided]
+    for place, share in zip(undivided, shares(totals, left), strict=True):
         writes[place] = share
 
 
-def _shares(totals: Sequence[int], split: Writes) -> list[Writes]:
+def shares(totals: Sequence[int], split: Writes) -> list[Writes]:
     """Divide each of `totals` so that all together stand in the proportion of `split`.
 
     Every total is kept, and where the totals add up to the split so do the shares, to
@@ -132,5 +132,5 @@ def _shares(totals: Sequence[int], split: Writes) -> list[Writes]:
     reached = [0, *(one_hour * so_far // written for so_far in accumulate(totals))]
     return [
         Writes(total - (after - before), after - before, complete or not total)
-        for total, before, after in zip(totals, reached, reached[1:], strict=True)
+        for total, (before, after) in zip(totals, pairwise(reached), strict=True)
     ]

@@ -6,7 +6,7 @@ read in one place, and whatever it can raise is caught in one place.
 
 import re
 from collections.abc import Mapping
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -25,7 +25,6 @@ _ESCAPE = re.compile(
 # The decoder's message, as far as it depends on nothing that was sent, gives the code.
 _CODES = (
     ("Object missing required field", "missing_field"),
-    ("Object contains unknown field", "unknown_field"),
     ("Invalid RFC3339", "bad_time"),
     ("Invalid enum value", "bad_value"),
     ("Integer value out of range", "out_of_range"),
@@ -34,7 +33,10 @@ _CODES = (
 _LENGTH = re.compile(r"Expected `\w+` of length [<>]= \d+")
 _RANGE = re.compile(r"Expected `\w+` [<>]=? -?\d+")
 _PLACE = re.compile(r" - at (?:`key` in )?`\$(?P<path>[^`]*)`\Z")
-_FIELD = re.compile(r"Object \w+ (?:required|unknown) field `(?P<name>.*)`", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(?P<name>\w+)`")
+# The name was sent to us and may look like a place. There is none after it: only a
+# record itself refuses unknown members.
+_UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*)`\Z", re.DOTALL)
 _STEP = re.compile(r"\.(?P<name>\w+)|\[(?P<index>\d+)\]")
 
 
@@ -51,26 +53,13 @@ def decode(decoder: msgspec.json.Decoder[T], data: bytes, pointer: str = "") -> 
             _refuse_bad_text(data, pointer)
         return decoder.decode(data)
     except msgspec.ValidationError as error:
-        raise_located(error, pointer)
+        raise _located(str(error), pointer) from None
     except msgspec.DecodeError as error:
         raise RecordError("bad_json", pointer, f"{shown(str(error))}.") from None
     except UnicodeDecodeError:
         raise RecordError("bad_text", pointer, "The text is not UTF-8.") from None
     except RecursionError:
         raise RecordError("too_deep", pointer, "It is nested too deeply.") from None
-
-
-def raise_located(error: msgspec.ValidationError, pointer: str) -> NoReturn:
-    """Raise the RecordError of a decoder's complaint about a place below `pointer`."""
-    message = str(error)
-    place = _PLACE.search(message)
-    if place is not None:
-        message = message[: place.start()]
-        pointer += _pointer(place["path"])
-    field = _FIELD.match(message)
-    if field is not None:
-        pointer += "/" + escaped(field["name"])
-    raise RecordError(_code(message), pointer, f"{shown(message)}.") from None
 
 
 def whole_escapes(data: bytes) -> bytes:
@@ -95,6 +84,22 @@ def escaped(name: str) -> str:
 def shown(text: str, limit: int = 200) -> str:
     """Return text that was sent to us, cut and printable, to quote it in an error."""
     return "".join(mark if mark.isprintable() else "\ufffd" for mark in text[:limit])
+
+
+def _located(message: str, pointer: str) -> RecordError:
+    """Return the error of a decoder's complaint about a place below `pointer`."""
+    unknown = _UNKNOWN.match(message)
+    if unknown is not None:
+        pointer = f"{pointer}/{escaped(unknown['name'])}"
+        return RecordError("unknown_field", pointer, f"{shown(message)}.")
+    place = _PLACE.search(message)
+    if place is not None:
+        message = message[: place.start()]
+        pointer += _pointer(place["path"])
+    missing = _MISSING.match(message)
+    if missing is not None:
+        pointer += f"/{missing['name']}"
+    return RecordError(_code(message), pointer, f"{shown(message)}.")
 
 
 def _code(message: str) -> str:
