@@ -3,6 +3,7 @@
 The request schemas come from the structs that decode the requests, so they cannot differ.
 """
 
+from inspect import cleandoc
 from typing import Any
 
 import msgspec
@@ -30,6 +31,13 @@ def _struct(kind: type[msgspec.Struct]) -> _Schema:
     """The JSON schema of a struct, with its references written out in place."""
     (schema,), components = msgspec.json.schema_components((kind,), ref_template="{name}")
     inlined: _Schema = _inlined(schema, components)
+    inlined["description"] = cleandoc(kind.__doc__ or "")
+    # What the struct cannot say of these two: a zone is needed; only its format knows.
+    inlined["properties"]["occurred_at"] = _TIME
+    inlined["properties"]["usage"] = {
+        "type": "object",
+        "description": "The provider's usage object, verbatim.",
+    }
     return inlined
 
 

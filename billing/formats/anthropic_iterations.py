@@ -102,8 +102,8 @@ def _divide_own(
     if payload.cache_creation is None:
         return
     own = [place for place, call in enumerate(calls) if call.model == model]
-    divided = [place for place in own if calls[place].entry.cache_creation]
-    undivided = [place for place in own if not calls[place].entry.cache_creation]
+    divided = [place for place in own if calls[place].entry.cache_creation is not None]
+    undivided = [place for place in own if calls[place].entry.cache_creation is None]
     beside = cache_writes(payload, "/usage")
     left = Writes(
         max(0, beside.five_minutes - sum(writes[n].five_minutes for n in divided)),
