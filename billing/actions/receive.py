@@ -255,7 +255,7 @@ def _record_row(
         usage.unbilled,
         usage.thinking,
         "{" + ",".join(usage.flags) + "}",
-        None if usage.reproducible else bytes(record.usage).decode(),
+        registry.verbatim(record, usage),
         msgspec.json.encode(record.tags).decode(),
         arrival.fingerprint,
     )

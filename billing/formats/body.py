@@ -62,7 +62,7 @@ def split(body: bytes, content_type: str, max_records: int = 1000) -> list[msgsp
     _check_text(body)
     body = whole_escapes(body)
     try:
-        records, levels = cut(body, max_records)
+        records, levels = cut(body)
     except msgspec.DecodeError as error:
         raise _bad_body("bad_json", f"{shown(str(error))}.") from None
     except RecursionError:
@@ -70,7 +70,9 @@ def split(body: bytes, content_type: str, max_records: int = 1000) -> list[msgsp
     if not records:
         raise _bad_body("empty_body", "The body contains no record.")
     if len(records) > max_records:
-        raise _too_many(max_records)
+        raise BodyError(
+            413, "too_many_records", f"A body may contain at most {max_records} records."
+        )
     _check_depth(body, records, MAX_DEPTH - levels)
     return records
 
@@ -108,7 +110,7 @@ def _check_text(body: bytes) -> None:
         raise _bad_body("bad_text", "The body is not UTF-8.") from None
 
 
-def _document(body: bytes, max_records: int) -> _Cut:
+def _document(body: bytes) -> _Cut:
     """Cut a body that should be one JSON document, or else lines."""
     try:
         if body.lstrip()[:1] == b"[":
@@ -119,7 +121,7 @@ def _document(body: bytes, max_records: int) -> _Cut:
             raise
         # The first complaint is the better one when the lines are no records either.
         try:
-            return _lines(body, max_records)
+            return _lines(body)
         except msgspec.DecodeError:
             pass
         raise
@@ -136,13 +138,11 @@ def _object(body: bytes) -> _Cut:
     return _Cut([_VALUE.decode(body)], levels=0)
 
 
-def _lines(body: bytes, max_records: int) -> _Cut:
+def _lines(body: bytes) -> _Cut:
     records: list[msgspec.Raw] = []
     for number, line in enumerate(body.split(b"\n"), start=1):
         if not line.strip():
             continue
-        if len(records) == max_records:
-            raise _too_many(max_records)
         try:
             records.append(_VALUE.decode(line))
         except msgspec.DecodeError as error:
@@ -181,9 +181,3 @@ def _bad_body(code: str, detail: str) -> BodyError:
 
 def _too_deep() -> BodyError:
     return _bad_body("too_deep", f"The body is nested deeper than {MAX_DEPTH} levels.")
-
-
-def _too_many(max_records: int) -> BodyError:
-    return BodyError(
-        413, "too_many_records", f"A body may contain at most {max_records} records."
-    )

@@ -70,10 +70,7 @@ def whole_escapes(data: bytes) -> bytes:
     """
     if b"\\ud" not in data and b"\\uD" not in data:
         return data
-    return _ESCAPE.sub(
-        lambda found: rb"\u0000" if found["half"] else found[0],
-        data,
-    )
+    return _ESCAPE.sub(lambda found: rb"\u0000" if found["half"] else found[0], data)
 
 
 def escaped(name: str) -> str:
@@ -117,6 +114,8 @@ def _pointer(path: str) -> str:
 
 def _refuse_bad_text(data: bytes, pointer: str) -> None:
     whole = whole_escapes(data)
+    if b"\\u0000" not in whole:
+        return
     if not any(escape["nul"] for escape in _ESCAPE.finditer(whole)):
         return
     # Of members with one name only the last is found again: then the place is unknown.

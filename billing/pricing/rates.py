@@ -77,6 +77,9 @@ def _price_per_unit(token_class: TokenClass, price: Decimal) -> int:
 # What a rate is stated for: model, processing, speed, geo, endpoint.
 Key = tuple[str, Processing, Speed, str, str]
 
+# How many names beside the aliases a book remembers.
+MAX_REMEMBERED = 10_000
+
 # One card's rates of one key by context tier, each in the order they take effect.
 Tiers = Mapping[int, Sequence[Rate]]
 
@@ -102,7 +105,7 @@ class RateBook:
     caller which state of the cards this is. A book never changes after it is made.
     """
 
-    __slots__ = ("_aliases", "_schedules", "revision")
+    __slots__ = ("_aliases", "_limit", "_schedules", "revision")
 
     def __init__(
         self,
@@ -111,6 +114,7 @@ class RateBook:
         revision: int = 0,
     ) -> None:
         self._aliases = dict(aliases)
+        self._limit = len(self._aliases) + MAX_REMEMBERED
         self._schedules = {
             key: _schedule(tiers) for key, tiers in _tiers_by_key(cards).items()
         }
@@ -122,11 +126,16 @@ class RateBook:
         Only exact aliases count, after at most the endings `model_names` allows.
         """
         found = self._aliases.get((provider, name))
-        if found is not None:
-            return found
+        return found or self._respelled(provider, name)
+
+    def _respelled(self, provider: str, name: str) -> str | None:
         for spelling in spellings(name):
             found = self._aliases.get((provider, spelling))
             if found is not None:
+                # Remembered as one more alias, so that the next one is found at once.
+                # The names are the callers', so there is an end to it.
+                if len(self._aliases) < self._limit:
+                    self._aliases[(provider, name)] = found
                 return found
         return None
 

@@ -60,7 +60,9 @@ def test_a_usage_record_shows_its_charges_and_cannot_be_changed(
 ):
     alice.post("usage", body(record(id="msg_1")))
     post.count(team_id=cast.search.pk, now=NOW)
-    url = reverse("admin:billing_usagerecordrow_change", args=[UsageRecord.objects.get().uid])
+    url = reverse(
+        "admin:billing_usagerecordrow_change", args=[UsageRecord.objects.get().uid]
+    )
 
     shown = admin.get(url).content.decode()
 

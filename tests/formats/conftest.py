@@ -5,10 +5,15 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import settings
 
 from billing.formats import posted, registry
 from billing.formats.errors import RecordError
 from billing.pricing.usage import Usage
+
+# Time says nothing about a rule, and the machines that test are shared.
+settings.register_profile("rules", deadline=None)
+settings.load_profile("rules")
 
 RECORD = {
     "id": "msg_01",

@@ -352,7 +352,9 @@ def test_kept_usage_reads_as_before_without_what_is_unknown(record) -> None:
         "secret": "text",
     }
     counts = {
-        **{"input_tokens": 6, "output_tokens": 8, "cache_creation_input_tokens": 10},
+        "input_tokens": 6,
+        "output_tokens": 8,
+        "cache_creation_input_tokens": 10,
         "cache_creation": split(4, 6),
         "server_tool_use": {"web_search_requests": 1},
         "inference_geo": "us",

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.formats.anthropic_iterations import _shares
+from billing.formats.anthropic_iterations import shares
 from billing.formats.anthropic_payload import Writes
 from billing.pricing.token_classes import NOTHING, Quantities
 from billing.pricing.usage import Step
@@ -272,17 +272,17 @@ def test_shares_are_exact_to_the_token(totals, data) -> None:
     one_hour = data.draw(st.integers(0, sum(totals)))
     split = Writes(sum(totals) - one_hour, one_hour)
 
-    shares = _shares(totals, split)
+    found = shares(totals, split)
 
-    assert [share.five_minutes + share.one_hour for share in shares] == totals
-    assert sum(share.one_hour for share in shares) == one_hour
-    assert all(share.five_minutes >= 0 and share.one_hour >= 0 for share in shares)
-    assert all(share.complete for share in shares)
+    assert [share.five_minutes + share.one_hour for share in found] == totals
+    assert sum(share.one_hour for share in found) == one_hour
+    assert all(share.five_minutes >= 0 and share.one_hour >= 0 for share in found)
+    assert all(share.complete for share in found)
 
 
 @given(TOTALS, st.integers(0, 10**12), st.integers(0, 10**12))
 def test_shares_keep_every_total(totals, five_minutes, one_hour) -> None:
-    shares = _shares(totals, Writes(five_minutes, one_hour))
+    found = shares(totals, Writes(five_minutes, one_hour))
 
-    assert [share.five_minutes + share.one_hour for share in shares] == totals
-    assert all(share.five_minutes >= 0 and share.one_hour >= 0 for share in shares)
+    assert [share.five_minutes + share.one_hour for share in found] == totals
+    assert all(share.five_minutes >= 0 and share.one_hour >= 0 for share in found)

@@ -6,9 +6,14 @@ from itertools import count
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from billing.pricing.rates import NO_PRICES, Rate, RateBook
 from billing.pricing.usage import Processing, Speed, Step, Usage
+
+# Time says nothing about a rule, and the machines that test are shared.
+settings.register_profile("rules", deadline=None)
+settings.load_profile("rules")
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -37,7 +37,7 @@ def test_known_endings_are_taken_off(name: str, expected: list[str]) -> None:
         "claude-opus-5-19991231",
         "claude-opus-5-20260801-v1:0",
         "claude-opus-5-20260801\n",
-        "claude-opus-5-２０２６０８０１",
+        "claude-opus-5-20２６0801",
         "claude-opus-5[2m]",
         "claude-opus-5 ",
         "Claude-Opus-5",

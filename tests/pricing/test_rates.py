@@ -4,7 +4,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from billing.pricing.rates import RateBook, prices_per_unit
+from billing.pricing.rates import MAX_REMEMBERED, RateBook, prices_per_unit
 from billing.pricing.token_classes import TokenClass
 from billing.pricing.usage import Processing, Speed
 
@@ -261,3 +261,18 @@ def test_book_does_not_follow_later_changes_of_its_sources(make_rate) -> None:
 
     assert book.model("acme", "two") is None
     assert rate_at(book, processing=Processing.BATCH) is None
+
+
+def test_book_remembers_a_bounded_number_of_names() -> None:
+    book = RateBook([], {("acme", "opus-5"): "acme/opus-5"})
+    dated = [
+        f"opus-5-{year}{month:02}{day:02}"
+        for year in range(2000, 2100)
+        for month in range(1, 13)
+        for day in range(1, 29)
+    ]
+
+    assert len(dated) > MAX_REMEMBERED
+    assert {book.model("acme", name) for name in dated} == {"acme/opus-5"}
+    assert len(book._aliases) == 1 + MAX_REMEMBERED
+    assert book.model("acme", dated[-1]) == "acme/opus-5"

@@ -259,14 +259,22 @@ def test_the_project_is_needed_where_the_key_has_several(bob: Service):
     response = bob.post("usage", body(record(project=None)))
 
     assert response.json()["results"][0]["code"] == "unknown_project"
-    assert summary(bob.post("usage", body(record(project="triage")))) == (202, 1, 1, 0, 0, 0)
+    assert summary(bob.post("usage", body(record(project="triage")))) == (
+        202,
+        1,
+        1,
+        0,
+        0,
+        0,
+    )
 
 
 def test_a_request_for_several_teams_makes_one_posting_each(cast: Cast):
     finance = Service(issue(cast.acme)[1])
 
     response = finance.post(
-        "usage", body(record(), record(project="triage"), record(), record(project="secret"))
+        "usage",
+        body(record(), record(project="triage"), record(), record(project="secret")),
     )
 
     assert summary(response) == (207, 4, 3, 0, 0, 1)

@@ -13,13 +13,15 @@ RANGE = {"from": "2026-11-01", "to": "2026-12-01"}
 
 @pytest.fixture
 def spent(cast: Cast) -> Service:
-    """Three records of two teams, counted: 0.0042 + 0.00525 for search, 0.0042 for support."""
+    """Counted for two teams: 0.0042 + 0.00525 for search, 0.0042 for support."""
     finance = Service(issue(cast.acme)[1])
     finance.post(
         "usage",
         body(
             record(),
-            record(model="claude-sonnet-5", usage={"input_tokens": 2000, "output_tokens": 125}),
+            record(
+                model="claude-sonnet-5", usage={"input_tokens": 2000, "output_tokens": 125}
+            ),
             record(project="triage", occurred_at="2026-11-21T10:00:00Z"),
         ),
     )

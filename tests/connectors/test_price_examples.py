@@ -1,0 +1,83 @@
+"""Recorded and worked-out records with their price, from posted JSON to dollars.
+
+`recorded_usage.jsonl` are responses as the API gave them; `price_examples.json` are
+these and others worked out by hand from published prices. Two of the latter are about
+another product, and other providers' formats are not read yet.
+"""
+
+import json
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from billing.formats import posted, registry
+from billing.pricing import money
+from billing.pricing.engine import Charges, lines, price
+
+DATA = Path(__file__).parent.parent / "data"
+
+
+def recorded() -> Iterator[dict[str, Any]]:
+    for line in (DATA / "recorded_usage.jsonl").read_text(encoding="utf-8").splitlines():
+        yield json.loads(line)
+
+
+def worked_out() -> Iterator[dict[str, Any]]:
+    for example in json.loads((DATA / "price_examples.json").read_text(encoding="utf-8")):
+        if example["provider"] == "anthropic" and "product" not in example:
+            yield example
+
+
+def cases(examples: Iterator[dict[str, Any]]) -> list[Any]:
+    return [
+        pytest.param(
+            {name: value for name, value in example.items() if name != "expected_usd"},
+            example["expected_usd"],
+            id=example["id"],
+        )
+        for example in examples
+    ]
+
+
+def priced(record: dict[str, Any], book) -> Charges:
+    found = posted.decode(json.dumps(record).encode())
+    result = price(registry.read(found), book)
+    assert isinstance(result, Charges), result
+    return result
+
+
+def test_all_examples_are_there() -> None:
+    assert len(cases(recorded())) == 124
+    assert len(cases(worked_out())) == 197
+
+
+@pytest.mark.parametrize(("record", "expected_usd"), cases(recorded()))
+def test_recorded_usage_costs_what_was_billed(list_book, record, expected_usd) -> None:
+    assert money.text(priced(record, list_book).cost) == expected_usd
+
+
+@pytest.mark.parametrize(("record", "expected_usd"), cases(worked_out()))
+def test_worked_out_price(list_book, record, expected_usd) -> None:
+    charges = priced(record, list_book)
+
+    assert money.text(charges.cost) == expected_usd
+    assert sum(line.cost for line in lines(charges)) == charges.cost
+
+
+def test_quote_of_an_example_is_the_same(list_book) -> None:
+    example = next(worked_out())
+    quote = posted.decode_quote(json.dumps(example).encode())
+
+    result = price(registry.read(quote), list_book)
+
+    assert money.text(result.cost) == quote.expected_usd
+
+
+def test_bill_of_all_recorded_calls(list_book) -> None:
+    expected = sum(money.whole(Decimal(one["expected_usd"])) for one in recorded())
+    records = [record.values[0] for record in cases(recorded())]
+
+    assert sum(priced(record, list_book).cost for record in records) == expected
