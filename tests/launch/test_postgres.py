@@ -39,8 +39,8 @@ def make(binaries: Path) -> Iterator[Start]:
     """Servers whose files are gone after the test."""
     made = []
 
-    def make(home: Path, **how: Any) -> EmbeddedServer:
-        server = EmbeddedServer(home, binaries, **how)
+    def make(home: Path, found: Path = binaries, **how: Any) -> EmbeddedServer:
+        server = EmbeddedServer(home, found, **how)
         made.append(server)
         return server
 
@@ -51,14 +51,14 @@ def make(binaries: Path) -> Iterator[Start]:
 
 def ask(server: EmbeddedServer, query: str, user: str = "purser") -> Any:
     with psycopg.connect(server.url(user=user)) as connection:
-        row = connection.execute(query).fetchone()  # type: ignore[call-overload]
+        row = connection.execute(query).fetchone()
     assert row
     return row[0]
 
 
 def tell(server: EmbeddedServer, statement: str) -> None:
     with psycopg.connect(server.url()) as connection:
-        connection.execute(statement)  # type: ignore[call-overload]
+        connection.execute(statement)
 
 
 def directory(server: EmbeddedServer, setting: str) -> Path:
@@ -246,20 +246,27 @@ def test_change_of_way_that_cannot_be_says_so(make: Start, tmp_path: Path) -> No
 
 @as_root
 def test_nobody_gets_a_place_of_its_own_below_a_closed_home(
-    make: Start, tmp_path: Path
+    make: Start, tmp_path: Path, binaries: Path
 ) -> None:
     tmp_path.chmod(0o700)
-    server = make(tmp_path, durable=False, run_as="nobody")
-    server.start()
-    data = directory(server, "data_directory")
-    place = data.parent
+    package = binaries.parent.parent
+    for name in (package.name, f"{package.name}.libs"):
+        (tmp_path / name).symlink_to(package.parent / name)
+    closed = tmp_path / binaries.relative_to(package.parent)
+    server = make(tmp_path / "home", closed, durable=False, run_as="nobody")
 
-    assert not place.is_relative_to(tmp_path)
-    assert (place.owner(), stat.S_IMODE(place.stat().st_mode)) == ("root", 0o711)
-    assert (data.owner(), stat.S_IMODE(data.stat().st_mode)) == ("nobody", 0o700)
-    server.restart()
-    assert directory(server, "data_directory") == data
+    with server:
+        data = directory(server, "data_directory")
+        place = data.parent
+        assert not place.is_relative_to(tmp_path)
+        assert (place.owner(), stat.S_IMODE(place.stat().st_mode)) == ("root", 0o711)
+        assert (data.owner(), stat.S_IMODE(data.stat().st_mode)) == ("nobody", 0o700)
+        copied = (place / "binaries").rglob("*")
+        assert {path.owner() for path in copied} == {"root"}
+    with server:
+        assert directory(server, "data_directory") == data
     server.destroy()
+
     assert not place.exists()
 
 

@@ -1,32 +1,33 @@
 """What is said of a DATABASE_URL that does not work, and that it is no password."""
 
-import os
-import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from launch import temporary
+from launch import reach_database, temporary
 from launch.postgres import find_binaries
-from tests.launch.conftest import REPOSITORY
+
+Complaint = Callable[[str], str]
 
 
-def complaint(url: str) -> str:
-    """What the check says; empty when the database can be used."""
-    check = subprocess.run(
-        [sys.executable, "-m", "launch.reach_database"],
-        env={**os.environ, "DATABASE_URL": url},
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert check.stderr == ""
-    assert check.returncode == (1 if check.stdout else 0)
-    return check.stdout
+@pytest.fixture
+def complaint(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Complaint:
+    """What the check says of a URL; empty when the database can be used."""
+
+    def complaint(url: str) -> str:
+        monkeypatch.setenv("DATABASE_URL", url)
+        code = reach_database.main()
+        said = capsys.readouterr()
+        assert said.err == ""
+        assert code == (1 if said.out else 0)
+        return said.out
+
+    return complaint
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def guarded() -> Iterator[str]:
         yield server.url().partition("?")[2]
 
 
-def test_url_that_works_is_not_complained_of(guarded: str) -> None:
+def test_url_that_works_is_not_complained_of(guarded: str, complaint: Complaint) -> None:
     assert complaint(f"postgresql://purser:open%20sesame@/purser?{guarded}") == ""
 
 
@@ -55,7 +56,7 @@ def test_url_that_works_is_not_complained_of(guarded: str) -> None:
     ],
 )
 def test_refusal_of_the_server_is_told(
-    guarded: str, user: str, database: str, reason: str
+    guarded: str, complaint: Complaint, user: str, database: str, reason: str
 ) -> None:
     said = complaint(f"postgresql://{user}@/{database}?{guarded}")
 
@@ -81,7 +82,9 @@ def test_refusal_of_the_server_is_told(
         ("postgresql://u:secret@127.0.0.1:port/x", "cannot be read as"),
     ],
 )
-def test_wrong_url_is_told_in_one_sentence(url: str, reason: str) -> None:
+def test_wrong_url_is_told_in_one_sentence(
+    complaint: Complaint, url: str, reason: str
+) -> None:
     said = complaint(url)
 
     assert reason in said
@@ -91,7 +94,9 @@ def test_wrong_url_is_told_in_one_sentence(url: str, reason: str) -> None:
 
 @pytest.mark.parametrize("special", ["@", "/", ":", "#", "?", "%", "]", "[", " ", "&"])
 @pytest.mark.parametrize("place", ["12345{}67890", "hush{}shh", "{}hush", "1{}hush"])
-def test_unquoted_password_is_never_repeated(special: str, place: str) -> None:
+def test_unquoted_password_is_never_repeated(
+    complaint: Complaint, special: str, place: str
+) -> None:
     password = place.format(special)
 
     said = complaint(f"postgresql://u:{password}@127.0.0.1:1/x")

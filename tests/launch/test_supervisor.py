@@ -109,7 +109,11 @@ def test_what_a_dead_child_left_goes_with_it(workplace: Workplace) -> None:
 
     os.kill(identity(child).pid, signal.SIGKILL)
 
-    eventually(lambda: supervisor.tend() or not grandchild.alive())
+    def swept() -> bool:
+        supervisor.tend()
+        return not grandchild.alive()
+
+    eventually(swept)
 
 
 def test_stop_goes_backwards_one_by_one(workplace: Workplace) -> None:

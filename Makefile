@@ -1,0 +1,58 @@
+# Every target makes `.venv` when it is missing: Python 3.11 and make are enough.
+
+PYTHON ?= python3
+# A tool of the development environment; the same with a database that lasts as long.
+TOOL = @$(PYTHON) -m launch run --without-database --
+WITH_DATABASE = @$(PYTHON) -m launch run --
+# What a deployment sets, for `manage.py check --deploy`.
+DEPLOYED = env DEBUG=false HTTPS_ONLY=true ALLOWED_HOSTS=purser.example.com
+LOCK = uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --quiet --custom-compile-command "make lock"
+
+.DEFAULT_GOAL := help
+.PHONY: help up test check smoke lint types imports migrations deploy-check openapi openapi-diff chaos format lock
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up: ## run everything on this machine until Ctrl-C; PORT=8000, PURSER_HOME=var, DATABASE_URL=
+	@$(PYTHON) -m launch up
+
+test: ## run the tests on a database of their own; ARGS= goes to pytest
+	@$(PYTHON) -m launch test -- $(ARGS)
+
+check: lint types imports migrations deploy-check openapi-diff test chaos smoke ## all that has to hold before a merge
+
+smoke: ## `make up` in a directory of its own, a request, Ctrl-C
+	$(TOOL) python -m tests.launch.smoke
+
+lint: ## ruff: rules and format
+	$(TOOL) sh -c 'ruff check . && ruff format --check .'
+
+types: ## mypy, strict; its Django plugin loads the settings
+	$(WITH_DATABASE) mypy
+
+imports: ## the one-way imports
+	$(TOOL) lint-imports
+
+migrations: ## models and migrations agree
+	$(WITH_DATABASE) python manage.py makemigrations --check --dry-run
+
+deploy-check: ## Django's deployment checks, as deployed
+	$(WITH_DATABASE) $(DEPLOYED) python manage.py check --deploy --fail-level WARNING
+
+openapi: ## write docs/openapi.yaml
+	$(WITH_DATABASE) python manage.py spectacular --file docs/openapi.yaml
+
+openapi-diff: ## docs/openapi.yaml is what the code emits
+	$(WITH_DATABASE) sh -c 'python manage.py spectacular --file "$$PURSER_HOME/openapi.yaml" && diff -u docs/openapi.yaml "$$PURSER_HOME/openapi.yaml"'
+
+chaos: ## kill everything at random under load; SECONDS=60 SEED=1
+	$(WITH_DATABASE) python -m tests.chaos --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1)
+
+format: ## let ruff correct what it can
+	$(TOOL) sh -c 'ruff check --fix . ; ruff format .'
+
+lock: ## compile requirements/*.txt from pyproject.toml
+	$(TOOL) $(LOCK) -o requirements/base.txt
+	$(TOOL) $(LOCK) --extra local -c requirements/base.txt -o requirements/local.txt
+	$(TOOL) $(LOCK) --extra local --group dev -c requirements/base.txt -o requirements/dev.txt

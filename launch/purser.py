@@ -1,0 +1,58 @@
+"""The processes that Purser consists of, as commands."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from launch.home import Home
+from launch.supervisor import Child
+
+HOST = "127.0.0.1"
+
+
+def preparation(python: Path, home: Home) -> list[str]:
+    """Migrations, broker queues and the demo organization, in one Django start."""
+    credentials = str(home.credentials)
+    return [str(python), "manage.py", "prepare", "--credentials", credentials]
+
+
+def children(
+    python: Path, home: Home, port: int, env: Mapping[str, str]
+) -> tuple[Child, ...]:
+    """In the order of their start; each connects as the database role of its task."""
+    worker_env = {**env, "DATABASE_ROLE": "worker"}
+    return (
+        # The patience of each is a little longer than what it allows itself.
+        Child("web", _web(python, port), {**env, "DATABASE_ROLE": "app"}, 12),
+        Child("worker", _worker(python), worker_env, 20),
+        Child("beat", _beat(python, home), worker_env, 5),
+    )
+
+
+def _web(python: Path, port: int) -> list[str]:
+    """Threads for requests that wait for the database; the kernel queues the rest."""
+    options = {
+        "--interface": "wsgi",
+        "--host": HOST,
+        "--port": str(port),
+        "--workers": "1",
+        "--blocking-threads": "8",
+        "--backlog": "1024",
+        "--workers-kill-timeout": "10",
+    }
+    pairs = [part for option in options.items() for part in option]
+    target = "config.wsgi:application"
+    return [str(python), "-m", "granian", *pairs, "--no-ws", target]
+
+
+def _worker(python: Path) -> list[str]:
+    """One worker needs none of the talk between workers, which PGMQ cannot carry."""
+    alone = ("--without-gossip", "--without-mingle", "--without-heartbeat")
+    return [*_celery(python, "worker"), "--concurrency", "2", *alone]
+
+
+def _beat(python: Path, home: Home) -> list[str]:
+    return [*_celery(python, "beat"), "--schedule", str(home.run / "beat-schedule")]
+
+
+def _celery(python: Path, role: str) -> list[str]:
+    return [str(python), "-m", "celery", "-A", "config", role, "--loglevel", "warning"]
