@@ -22,6 +22,9 @@ from config import databases
 def _transport_options() -> dict[str, Any]:
     if not settings.CELERY_BROKER_URL.startswith("pgmq:"):
         return {}
+    # The PGMQ client rebuilds the connection string and drops what it does not know. The
+    # role, the timeouts and TLS reach its connections through libpq's own variables.
+    os.environ |= databases.libpq_variables(settings.DATABASES["default"])
     return {
         "conn_string": databases.dsn(settings.DATABASES["default"]),
         "init_extension": False,

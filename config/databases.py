@@ -51,13 +51,24 @@ def _command_line(settings: dict[str, str]) -> str:
     return " ".join(f"-c {name}={value}" for name, value in settings.items())
 
 
+# Options of a connection that libpq reads from these variables too.
+_LIBPQ = {"options": "PGOPTIONS", "sslmode": "PGSSLMODE", "sslrootcert": "PGSSLROOTCERT"}
+
+
+def libpq_variables(config: dict[str, Any]) -> dict[str, str]:
+    """What `dsn` cannot carry to a client that takes the string apart."""
+    options = config["OPTIONS"]
+    return {
+        variable: str(options[name]) for name, variable in _LIBPQ.items() if name in options
+    }
+
+
 def dsn(config: dict[str, Any]) -> str:
-    """The same connection for code that is not Django (the broker's client)."""
+    """The same server and login for code that is not Django (the broker's client)."""
     return make_conninfo(
         host=config["HOST"] or config["OPTIONS"].get("host"),
         port=config["PORT"] or None,
         dbname=config["NAME"],
         user=config["USER"] or None,
         password=config["PASSWORD"] or None,
-        options=config["OPTIONS"].get("options"),
     )

@@ -45,7 +45,10 @@ def _perform(chosen: argparse.Namespace) -> int:
     if chosen.subcommand == "up":
         return Launch(CHECKOUT, given, Progress(sys.stdout)).up()
     if chosen.subcommand == "test":
-        return _run(["pytest", "-n", "auto", *chosen.arguments], with_database=True)
+        # The server goes with the run; dropping its databases one by one first would
+        # only wait for connections that are on their way.
+        run = ["pytest", "-n", "auto", "--reuse-db", *chosen.arguments]
+        return _run(run, with_database=True)
     return _run(chosen.command, with_database=not chosen.without_database)
 
 

@@ -13,13 +13,13 @@ MAX_RECORDS = 1_000
 
 def records_in(request: Request) -> list[msgspec.Raw]:
     """The posted records, not yet decoded. Raises Refused (400, 413, 415)."""
-    encoding = request.META.get("HTTP_CONTENT_ENCODING", "identity")
+    encoding = request.headers.get("content-encoding", "identity")
     if encoding.lower() != "identity":
         raise Refused(415, "unsupported_encoding", f"Bodies in {encoding!r} are not read.")
     _check_length(request)
     try:
         return body.split(
-            request._request.body, request.META.get("CONTENT_TYPE", ""), MAX_RECORDS
+            request._request.body, request.headers.get("content-type", ""), MAX_RECORDS
         )
     except BodyError as error:
         raise Refused(error.status, error.code, error.detail) from error
@@ -27,7 +27,7 @@ def records_in(request: Request) -> list[msgspec.Raw]:
 
 def _check_length(request: Request) -> None:
     # What the server says it will hand over; a body without a length reads as empty.
-    length = request.META.get("CONTENT_LENGTH") or "0"
+    length = request.headers.get("content-length") or "0"
     if not length.isdecimal():
         raise Refused(400, "bad_length", "Content-Length is not a number.")
     if int(length) > MAX_BYTES:

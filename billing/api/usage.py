@@ -94,7 +94,7 @@ def _result(outcome: Outcome, prices: dict[UUID, dict[str, Any]]) -> dict[str, A
 
 def _preferred_wait(request: Request) -> int | None:
     """Seconds that the caller would wait for its prices (RFC 7240), bounded by us."""
-    found = _WAIT.search(request.META.get("HTTP_PREFER", ""))
+    found = _WAIT.search(request.headers.get("prefer", ""))
     return min(int(found[1]), _MAX_WAIT_SECONDS) if found else None
 
 
@@ -143,7 +143,10 @@ class UsageRecordView(APIView):
     @schemas.get_usage
     def get(self, request: Request, record_id: str) -> Response:
         key = key_of(request)
-        project = _project(key, request.query_params.get("project"))
+        slug = request.query_params.get("project")
+        if "\0" in record_id + (slug or ""):
+            raise Refused(404, "not_found", "No usage record has such a name.")
+        project = _project(key, slug)
         team_ids = list(key.teams().values_list("pk", flat=True))
         with isolation.visible_teams(team_ids):
             report = records.latest(team_ids=team_ids, project=project, record_id=record_id)

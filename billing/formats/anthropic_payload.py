@@ -11,7 +11,7 @@ from typing import Annotated, NamedTuple
 import msgspec
 
 from billing.formats.errors import RecordError
-from billing.formats.posted import Name, Word
+from billing.formats.posted import Name, Place
 from billing.pricing.token_classes import Quantities
 from billing.pricing.usage import Processing, Speed
 
@@ -64,7 +64,7 @@ class MessageUsage(Counts, frozen=True, kw_only=True):
     output_tokens_details: OutputDetails | None = None
     service_tier: Processing | None = None
     speed: Speed | None = None
-    inference_geo: Word | None = None
+    inference_geo: Place | None = None
     iterations: Annotated[list[Iteration], msgspec.Meta(max_length=1000)] | None = None
 
 

@@ -12,6 +12,7 @@ from billing.pricing.usage import Processing, Speed, Usage
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Word = Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
+Place = Annotated[str, msgspec.Meta(min_length=1, max_length=32)]
 Slug = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 TagKey = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 TagValue = Annotated[str, msgspec.Meta(max_length=200)]
@@ -39,7 +40,7 @@ class Record(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     project: Slug | None = None
     processing: Processing | None = None
     speed: Speed | None = None
-    geo: Word | None = None
+    geo: Place | None = None
     stop_reason: Word | None = None
     content_empty: bool = False
     batch_result: BatchResult | None = None

@@ -101,24 +101,22 @@ class RateBook:
 
     A look-up takes the first card that has a rate in force: a contract stands before
     the list, and where the contract says nothing (any more) the list applies.
-    `aliases` maps (provider, exact name) to the canonical key. `revision` tells the
-    caller which state of the cards this is. A book never changes after it is made.
+    `aliases` maps (provider, exact name) to the canonical key. The
+    answers of a book never change.
     """
 
-    __slots__ = ("_aliases", "_limit", "_schedules", "revision")
+    __slots__ = ("_aliases", "_limit", "_schedules")
 
     def __init__(
         self,
         cards: Sequence[Iterable[Rate]],
         aliases: Mapping[tuple[str, str], str],
-        revision: int = 0,
     ) -> None:
         self._aliases = dict(aliases)
         self._limit = len(self._aliases) + MAX_REMEMBERED
         self._schedules = {
             key: _schedule(tiers) for key, tiers in _tiers_by_key(cards).items()
         }
-        self.revision = revision
 
     def model(self, provider: str, name: str) -> str | None:
         """Return the canonical key of a name as seen, or None when it is unknown.

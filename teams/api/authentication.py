@@ -30,7 +30,7 @@ class ApiKeyAuthentication(BaseAuthentication):
     _noted: dict[int, float] = {}
 
     def authenticate(self, request: Request) -> tuple[None, ApiKey] | None:
-        header = request.META.get("HTTP_AUTHORIZATION", "")
+        header = request.headers.get("authorization", "")
         kind, _, secret = header.partition(" ")
         if not header:
             return None

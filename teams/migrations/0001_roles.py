@@ -12,11 +12,14 @@ DECLARE
     service text;
 BEGIN
     FOREACH service IN ARRAY ARRAY['purser_app', 'purser_worker'] LOOP
-        BEGIN
-            EXECUTE format('CREATE ROLE %I NOLOGIN NOBYPASSRLS', service);
-        EXCEPTION WHEN duplicate_object OR unique_violation THEN
-            NULL; -- made by another database of this cluster, perhaps just now
-        END;
+        -- Looked for first: without CREATEROLE they can have been made beforehand.
+        IF to_regrole(service) IS NULL THEN
+            BEGIN
+                EXECUTE format('CREATE ROLE %I NOLOGIN NOBYPASSRLS', service);
+            EXCEPTION WHEN duplicate_object OR unique_violation THEN
+                NULL; -- made for another database of this cluster just now
+            END;
+        END IF;
         IF NOT pg_has_role(current_user, service, 'SET') THEN
             EXECUTE format('GRANT %I TO %I', service, current_user);
         END IF;

@@ -28,7 +28,7 @@ class Membership(models.Model):
         null=True,
         blank=True,
     )
-    role = models.CharField(max_length=10, choices=Role.choices)
+    role = models.CharField(max_length=10, choices=Role)
 
     class Meta:
         constraints = [

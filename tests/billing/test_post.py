@@ -200,7 +200,8 @@ def break_constraint_for(record_id: str) -> None:
     uid = UsageRecord.objects.get(record_id=record_id).uid
     with connection.cursor() as cursor:
         cursor.execute(
-            f"ALTER TABLE billing_charge ADD CONSTRAINT poison CHECK (record_uid <> '{uid}')"
+            "ALTER TABLE billing_charge "
+            f"ADD CONSTRAINT poison CHECK (record_uid <> '{uid}')"
         )
 
 

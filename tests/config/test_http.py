@@ -63,7 +63,9 @@ def test_the_api_document_lists_every_api_address(client: Client):
         if str(entry.pattern) == "api/v1/" and hasattr(entry, "url_patterns")
         for pattern in entry.url_patterns
     }
-    documented = {path.replace("{record_id}", "<path:record_id>") for path in document["paths"]}
+    documented = {
+        path.replace("{record_id}", "<path:record_id>") for path in document["paths"]
+    }
     assert documented == ours
 
 

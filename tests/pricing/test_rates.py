@@ -217,7 +217,7 @@ def names() -> RateBook:
         ("acme", "opus-4-20250514"): "acme/opus-4",
         ("acme", "opus-4"): "acme/opus-4-newest",
     }
-    return RateBook([], aliases, revision=7)
+    return RateBook([], aliases)
 
 
 @pytest.mark.parametrize(
@@ -246,10 +246,6 @@ def test_name_is_an_exact_alias_or_unknown(names, name, model) -> None:
 
 def test_name_belongs_to_its_provider(names) -> None:
     assert names.model("other", "opus-5") is None
-
-
-def test_book_says_which_revision_it_is(names) -> None:
-    assert names.revision == 7
 
 
 def test_book_does_not_follow_later_changes_of_its_sources(make_rate) -> None:

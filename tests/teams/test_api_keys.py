@@ -28,7 +28,9 @@ def test_a_mistyped_secret_is_not_well_formed(position: int):
     assert not is_well_formed("".join(secret))
 
 
-@pytest.mark.parametrize("text", ["", "purser_", "purser_" + "é" * 38, "sk-ant-" + "a" * 40])
+@pytest.mark.parametrize(
+    "text", ["", "purser_", "purser_" + "é" * 38, "sk-ant-" + "a" * 40]
+)
 def test_other_text_is_not_well_formed(text: str):
     assert not is_well_formed(text)
 
