@@ -7,12 +7,24 @@ from django.core.management.base import BaseCommand
 from django.db import connection, transaction
 from pgmq.install import get_embedded_install_sql
 
-# The worker makes its queues itself, and owns them; the rest it only uses.
+# The worker makes its queues and must own them, also those that the owner's login made
+# before; the rest of the schema it only uses.
 _GRANT = """
 GRANT USAGE, CREATE ON SCHEMA pgmq TO purser_worker;
 GRANT ALL ON ALL TABLES IN SCHEMA pgmq TO purser_worker;
 GRANT ALL ON ALL SEQUENCES IN SCHEMA pgmq TO purser_worker;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA pgmq TO purser_worker;
+DO $$
+DECLARE
+    queue text;
+BEGIN
+    FOR queue IN SELECT tablename FROM pg_tables
+        WHERE schemaname = 'pgmq' AND tableowner = current_user
+        AND (starts_with(tablename, 'q_') OR starts_with(tablename, 'a_'))
+    LOOP
+        EXECUTE format('ALTER TABLE pgmq.%I OWNER TO purser_worker', queue);
+    END LOOP;
+END $$;
 """
 
 
