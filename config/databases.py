@@ -32,10 +32,11 @@ def configured(env: environ.Env, role: str) -> dict[str, Any]:
     """
     if role not in ROLES:
         raise ValueError(f"DATABASE_ROLE must be one of {', '.join(ROLES)}, not {role!r}")
-    config = dict(env.db_url("DATABASE_URL"))
     own_login = f"{role.upper()}_DATABASE_URL"
-    if role != "owner" and own_login in env.ENVIRON:
-        config |= env.db_url(own_login)
+    if role != "owner" and env.ENVIRON.get(own_login):
+        config = dict(env.db_url(own_login))
+    else:
+        config = dict(env.db_url("DATABASE_URL"))
     options = dict(config.get("OPTIONS") or {})
     if role != "owner":
         options["options"] = _command_line({"role": f"purser_{role}"} | _SERVICE_OPTIONS)

@@ -186,7 +186,7 @@ class Launch:
         say = self._progress.say
         say(f"\nPurser answers at {demo.get('url')}\n")
         for user in demo.get("users", []):
-            say(f"  {user['role']:<12} {user['username']}  {user['password']}")
+            say(f"  {user['username']:<12} {user['password']}   ({user['role']})")
         say(f"  {'API key':<12} {demo.get('api_key')}\n")
 
 

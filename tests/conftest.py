@@ -17,6 +17,7 @@ from billing.actions import partitions, rate_cards
 from teams.actions import api_keys, organizations, projects, teams
 from teams.models import ApiKey, Organization, Project, Team
 from teams.models.api_keys import Scope
+from tests.guards.sql_guard import SqlGuard, guarding
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -29,9 +30,11 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
         partitions.keep(now=NOW)
 
 
-@pytest.fixture
-def now() -> datetime:
-    return NOW
+@pytest.fixture(autouse=True)
+def sql_guard() -> Iterator[SqlGuard]:
+    """Every statement of every test keeps the rules of docs/adr/0003."""
+    with guarding() as guard:
+        yield guard
 
 
 @dataclass(frozen=True)

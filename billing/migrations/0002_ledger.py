@@ -81,6 +81,7 @@ CREATE TABLE billing_charge (
     web_search bigint NOT NULL,
     cost numeric(27, 15) NOT NULL,
     reason varchar(40) NOT NULL,
+    CONSTRAINT charge_context_tier CHECK (context_tier >= 0),
     PRIMARY KEY (team_id, record_uid, month, revision, leg),
     -- NaN equals itself and is greater than everything; only this shuts it out.
     CONSTRAINT charge_cost_finite CHECK (cost > '-1e12' AND cost < '1e12')

@@ -46,6 +46,10 @@ ALTER DEFAULT PRIVILEGES IN SCHEMA public
 
 class Migration(migrations.Migration):
     dependencies = []
-    run_before = [("contenttypes", "0001_initial"), ("auth", "0001_initial")]
+    run_before = [
+        ("contenttypes", "0001_initial"),
+        ("auth", "0001_initial"),
+        ("sessions", "0001_initial"),
+    ]
 
     operations = [migrations.RunSQL(CREATE, REVOKE)]

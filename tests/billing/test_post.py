@@ -22,6 +22,7 @@ from billing.models import (
     UsageRecord,
 )
 from billing.reports import verification
+from teams import isolation
 from tests.builders import COST, body, record
 from tests.conftest import NOW, Cast, issue
 
@@ -59,14 +60,15 @@ def test_counting_twice_counts_once(cast: Cast, send):
     send(record())
     count(cast)
     stored = UsageRecord.objects.get()
-    Posting.objects.create(
-        team_id=cast.search.pk,
-        uid=stored.uid,
-        received_at=NOW,
-        record_uids=[stored.uid],
-        records=1,
-        months=[stored.month],
-    )
+    with isolation.visible_teams([cast.search.pk]):
+        Posting.objects.create(
+            team_id=cast.search.pk,
+            uid=stored.uid,
+            received_at=NOW,
+            record_uids=[stored.uid],
+            records=1,
+            months=[stored.month],
+        )
 
     assert count(cast) == 1
 

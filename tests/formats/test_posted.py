@@ -171,7 +171,7 @@ def test_value_outside_its_list(record, member, value) -> None:
         ("model", 200),
         ("provider", 40),
         ("usage_format", 40),
-        ("geo", 40),
+        ("geo", 32),
         ("stop_reason", 40),
         ("project", 100),
     ],
