@@ -6,8 +6,10 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.html import format_html_join
 
+from billing.actions import catalog
 from billing.models import (
     Alias,
     LanguageModel,
@@ -21,6 +23,7 @@ from billing.models import (
 from billing.models.rates import PRICE_FIELDS
 from billing.pricing import money
 from billing.reports import records
+from teams.admin import ReadOnlyInline, actor
 
 
 class ReadOnly(admin.ModelAdmin):
@@ -43,6 +46,7 @@ class AliasInline(admin.TabularInline):
     """An alias is added or deleted; changed in place, it would re-price nothing."""
 
     model = Alias
+    fields = ("name",)
     extra = 0
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -73,6 +77,30 @@ class LanguageModelAdmin(admin.ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        if not change:
+            super().save_model(request, obj, form, change)
+            return
+        catalog.describe(
+            model=obj,
+            display_name=obj.display_name,
+            family=obj.family,
+            context_window=obj.context_window,
+            by=actor(request),
+            now=timezone.now(),
+        )
+
+    def save_formset(
+        self, request: HttpRequest, form: Any, formset: Any, change: bool
+    ) -> None:
+        """Aliases go through their actions, which audit them."""
+        by, now = actor(request), timezone.now()
+        formset.save(commit=False)
+        for alias in formset.deleted_objects:
+            catalog.remove_alias(alias=alias, by=by, now=now)
+        for alias in formset.new_objects:
+            catalog.add_alias(model=form.instance, name=alias.name, by=by, now=now)
+
     @admin.display(description="names", ordering="alias_count")
     def names(self, model: Any) -> int:
         return int(model.alias_count)
@@ -81,18 +109,10 @@ class LanguageModelAdmin(admin.ModelAdmin):
 # --- Rate cards ---------------------------------------------------------------------
 
 
-class PublicationInline(admin.TabularInline):
+class PublicationInline(ReadOnlyInline):
     model = Publication
     fields = ("state", "published_at", "published_by", "note")
-    extra = 0
-    can_delete = False
     show_change_link = True
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 @admin.register(RateCard)
@@ -103,7 +123,7 @@ class RateCardAdmin(ReadOnly):
     inlines = (PublicationInline,)
 
 
-class RateInline(admin.TabularInline):
+class RateInline(ReadOnlyInline):
     model = Rate
     fields = (
         "model",
@@ -115,15 +135,7 @@ class RateInline(admin.TabularInline):
         "stop",
         *PRICE_FIELDS,
     )
-    extra = 0
-    can_delete = False
     show_change_link = True
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Rate]:
         rates = super().get_queryset(request).select_related("model")

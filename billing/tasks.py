@@ -2,22 +2,29 @@
 it through one action, and may be asked too often without harm."""
 
 import logging
+import time
 from typing import Any
 
 from celery import shared_task
-from django.db import InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
 from billing.actions import parked, partitions, post
 
 logger = logging.getLogger(__name__)
 
+_SECONDS_OF_COUNTING = 20
+
 
 @shared_task
 def count_postings(**kwargs: Any) -> None:
-    """Count until nothing is waiting, a batch of each team in turn."""
+    """Count until nothing is waiting, a batch of each team in turn.
+
+    It ends by itself well before its time limit, which would kill it amid a batch.
+    """
+    enough = time.monotonic() + _SECONDS_OF_COUNTING
     waiting = post.waiting_teams()
-    while waiting:
+    while waiting and time.monotonic() < enough:
         # A team whose postings another process holds is left to it.
         counted = [_count(team_id) for team_id in waiting]
         waiting = post.waiting_teams() if any(counted) else []
@@ -26,7 +33,7 @@ def count_postings(**kwargs: Any) -> None:
 def _count(team_id: int) -> int:
     try:
         return post.count(team_id=team_id, now=timezone.now())
-    except (OperationalError, InterfaceError):
+    except (DatabaseError, InterfaceError):
         # A deadlock, a lock held too long, a server gone: its postings are still there,
         # and the next tick is a second away. The other teams go on.
         logger.exception("counting of team %s is put off", team_id)

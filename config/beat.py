@@ -1,4 +1,4 @@
-"""Beat's scheduler: the schedule stands in code, and ticks do not pile up."""
+"""Beat's scheduler: the schedule stands in code, and counting ticks do not pile up."""
 
 import logging
 from typing import Any

@@ -49,7 +49,6 @@ app.conf.update(
     # and the next beat is at most a second away.
     task_acks_late=False,
     task_time_limit=60,
-    task_soft_time_limit=50,
     task_queues=[Queue("count"), Queue("upkeep")],
     task_default_queue="upkeep",
     task_routes={"billing.tasks.count_postings": {"queue": "count"}},

@@ -1,4 +1,4 @@
-"""The commands of the launcher: `python3 -m launch up`, `test` and `run`."""
+"""The commands of the launcher: `python3 -m launch up`, `manage`, `test` and `run`."""
 
 import argparse
 import contextlib
@@ -11,6 +11,7 @@ from launch import temporary, variables
 from launch.environment import VirtualEnvironment
 from launch.failures import CannotStart
 from launch.interrupts import Interrupted, interrupts
+from launch.manage import manage
 from launch.postgres import find_binaries
 from launch.progress import Progress
 from launch.up import Launch
@@ -44,6 +45,8 @@ def _perform(chosen: argparse.Namespace) -> int:
     given = variables.given(CHECKOUT, os.environ)
     if chosen.subcommand == "up":
         return Launch(CHECKOUT, given, Progress(sys.stdout)).up()
+    if chosen.subcommand == "manage":
+        return manage(CHECKOUT, given, chosen.arguments, Progress(sys.stderr))
     if chosen.subcommand == "test":
         # The server goes with the run; dropping its databases one by one first would
         # only wait for connections that are on their way.
@@ -83,6 +86,8 @@ def _parser() -> argparse.ArgumentParser:
     subcommands.add_parser("up", help="run everything on this machine, until Ctrl-C")
     test = subcommands.add_parser("test", help="run pytest on a server of its own")
     test.add_argument("arguments", nargs="*", help="for pytest, after --")
+    command = subcommands.add_parser("manage", help="manage.py on what `up` runs")
+    command.add_argument("arguments", nargs="*", help="for manage.py, after --")
     run = subcommands.add_parser(
         "run", help="run a command with the tools, and a server that lasts as long"
     )

@@ -50,7 +50,7 @@ class Home:
 
     @property
     def demo(self) -> Path:
-        """The credentials and the URL; there if and only if the service answers."""
+        """The credentials and the URL: written once it answers, removed when it stops."""
         return self.path / "demo.json"
 
     def secret_key(self) -> str:

@@ -120,7 +120,7 @@ class EmbeddedServer:
         self._cluster.path.mkdir(parents=True, exist_ok=True)
         deadline = time.monotonic() + START_SECONDS
         while not self._lock.acquire():
-            if self._adopt():
+            if self.adopt():
                 return
             if time.monotonic() > deadline:
                 raise CannotStart(
@@ -197,7 +197,8 @@ class EmbeddedServer:
         self._identity = Identity.of(pid)
         return self._identity is not None
 
-    def _adopt(self) -> bool:
+    def adopt(self) -> bool:
+        """Whether a server that another process started answers; from now on ours."""
         return self._find() and self._answers()
 
     def _answers(self) -> bool:

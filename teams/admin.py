@@ -3,6 +3,7 @@
 What changes here goes through the same actions as everywhere, so that it is audited.
 """
 
+from datetime import timedelta
 from typing import Any
 
 from django import forms
@@ -25,6 +26,7 @@ from teams.models import (
 )
 from teams.models.api_keys import Scope
 from teams.models.organizations import validate_time_zone
+from teams.ownership import MOVES_AHEAD
 
 admin.site.site_header = "Purser"
 admin.site.site_title = "Purser"
@@ -132,7 +134,8 @@ class OwnershipInline(ReadOnlyInline):
 class ProjectForm(forms.ModelForm):
     owner = forms.ModelChoiceField(
         Team.objects.select_related("organization"),
-        help_text="A project moved to another team takes its future along, not its past.",
+        help_text="A project moved to another team takes its future along, not its past. A "
+        f"move takes effect in {MOVES_AHEAD // timedelta(minutes=1)} minutes.",
     )
 
     class Meta:
@@ -173,7 +176,9 @@ class ProjectAdmin(KeepsHistory):
         if "name" in form.changed_data:
             projects.rename(project=obj, name=obj.name, by=by, now=now)
         if "owner" in form.changed_data:
-            projects.move(project=obj, team=team, effective_from=now, by=by, now=now)
+            projects.move(
+                project=obj, team=team, effective_from=now + MOVES_AHEAD, by=by, now=now
+            )
 
 
 @admin.register(Membership)
@@ -288,7 +293,6 @@ class AuditEventAdmin(admin.ModelAdmin):
     list_display = ("occurred_at", "actor", "action", "subject", "reason")
     list_filter = ("action", "organization")
     search_fields = ("subject", "actor")
-    date_hierarchy = "occurred_at"
     ordering = ("-occurred_at", "-pk")
 
     def has_add_permission(self, request: HttpRequest) -> bool:

@@ -2,10 +2,17 @@
 
 from bisect import bisect_right
 from collections import defaultdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from teams.models import ApiKey, Ownership
+
+# How far ahead of our clock a record may say it happened.
+RECORDS_AHEAD = timedelta(minutes=10)
+
+# A move must lie beyond every record that can have been taken, or is being taken now:
+# else a retry would find another owner than the first posting did, and count twice.
+MOVES_AHEAD = RECORDS_AHEAD + timedelta(minutes=5)
 
 
 class NotCovered(LookupError):
@@ -50,9 +57,14 @@ class OwnerIndex:
     def _slug(self, slug: str | None) -> str:
         if slug is not None:
             return slug
-        if self._key.project_id is None:
-            raise NotCovered("Name the project: this API key covers several.")
-        return next(iter(self._histories or {}), "")
+        known = list(self._histories or {})
+        if len(known) == 1:
+            return known[0]
+        raise NotCovered(
+            "Name the project: this API key covers several."
+            if known
+            else "This API key covers no project yet."
+        )
 
     def _read(self) -> dict[str, _History]:
         rows: dict[str, _History] = {}

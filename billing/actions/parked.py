@@ -39,6 +39,8 @@ def keep_unpriced(
     book_version: str,
     now: datetime,
 ) -> None:
+    """Keep these apart until their price is known, with what they were tried with."""
+    release(team_id, [record for record, _ in unpriced])
     unnest.insert(
         table=UnpricedRecord._meta.db_table,
         columns=_UNPRICED_COLUMNS,
@@ -68,6 +70,8 @@ def keep_unpriced(
 
 
 def quarantine(team_id: int, record: Recorded, error: Exception, now: datetime) -> None:
+    """Set one record aside, whatever it was before."""
+    release(team_id, [record])
     QuarantinedRecord.objects.update_or_create(
         team_id=team_id,
         record_uid=record.uid,
@@ -82,7 +86,9 @@ def quarantine(team_id: int, record: Recorded, error: Exception, now: datetime) 
 
 
 def release(team_id: int, records: Sequence[Recorded]) -> None:
-    """These are counted now, wherever they were kept before."""
+    """Forget where these were kept before: each record is in one state."""
+    if not records:
+        return
     uids = [record.uid for record in records]
     months = sorted({record.month for record in records})
     with connection.cursor() as cursor:

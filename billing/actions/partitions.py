@@ -2,7 +2,7 @@
 
 from datetime import UTC, date, datetime
 
-from django.db import connection
+from django.db import connection, transaction
 
 MONTHS_BEHIND = 2
 MONTHS_AHEAD = 3
@@ -18,7 +18,9 @@ def keep(*, now: datetime) -> None:
     months = {
         _month(this_month, offset) for offset in range(-MONTHS_BEHIND, MONTHS_AHEAD + 1)
     }
-    with connection.cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor:
+        # What lies in the default partition is moved however long that takes.
+        cursor.execute("SET LOCAL statement_timeout = 0")
         cursor.execute("SELECT month FROM purser_months_without_partition()")
         months |= {month for (month,) in cursor.fetchall()}
         for month in sorted(months):

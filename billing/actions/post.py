@@ -12,7 +12,13 @@ from datetime import date, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import (
+    InterfaceError,
+    OperationalError,
+    ProgrammingError,
+    connection,
+    transaction,
+)
 
 from billing.actions import charges, parked, recorded
 from billing.actions.batch import Batch
@@ -132,8 +138,8 @@ def _count_or_quarantine(batch: Batch, records: Sequence[Recorded]) -> None:
     try:
         with transaction.atomic():
             _count(batch, records)
-    except (OperationalError, InterfaceError):
-        raise  # the database, not a record: the whole transaction is tried again later
+    except (OperationalError, InterfaceError, ProgrammingError, MemoryError):
+        raise  # not a record's fault: the whole transaction is tried again later
     except Exception as error:  # whatever a record broke, the others go on
         if len(records) == 1:
             logger.exception("record %s cannot be counted", records[0].uid)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
-from django.db import InterfaceError, OperationalError, connection
+from django.db import IntegrityError, InterfaceError, OperationalError, connection
 from psycopg_pool import PoolTimeout
 from uuid_utils.compat import uuid7
 
@@ -22,12 +22,11 @@ from billing.pricing.usage import Usage
 from teams import isolation
 from teams.models import ApiKey
 from teams.models.api_keys import Scope
-from teams.ownership import NotCovered, Owner, OwnerIndex
+from teams.ownership import RECORDS_AHEAD, NotCovered, Owner, OwnerIndex
 
 logger = logging.getLogger(__name__)
 
 OLDEST = timedelta(days=35)
-NEWEST = timedelta(minutes=10)
 
 
 class Status(StrEnum):
@@ -123,7 +122,7 @@ class _Reader:
 
     def read(self, index: int, raw: msgspec.Raw) -> Arrival:
         record = posted.decode(raw)
-        posted.check_window(record.occurred_at, self._now, self._oldest, NEWEST)
+        posted.check_window(record.occurred_at, self._now, self._oldest, RECORDS_AHEAD)
         usage = registry.read(record)
         owner = self._owner(record)
         return Arrival(
@@ -152,7 +151,7 @@ def _store_all(
     for team_id in sorted(by_team):
         arrivals = by_team[team_id]
         try:
-            stored = _store(team_id, arrivals, key=key, now=now, route=route)
+            stored = _store_in_partition(team_id, arrivals, key=key, now=now, route=route)
         except (OperationalError, InterfaceError, PoolTimeout) as error:
             if not committed:
                 raise
@@ -164,6 +163,19 @@ def _store_all(
                 _outcome(arrival, stored[arrival.identity], route) for arrival in arrivals
             ]
     return outcomes
+
+
+def _store_in_partition(
+    team_id: int, arrivals: list[Arrival], *, key: ApiKey, now: datetime, route: str
+) -> dict[Identity, Stored]:
+    """Store; and once more if the month got its partition just then.
+
+    A row on its way to the default partition is refused when its own one is attached.
+    """
+    try:
+        return _store(team_id, arrivals, key=key, now=now, route=route)
+    except IntegrityError:
+        return _store(team_id, arrivals, key=key, now=now, route=route)
 
 
 def _store(
@@ -247,8 +259,8 @@ def _record_row(
         usage.provider,
         usage.model,
         record.usage_format or registry.DEFAULT_FORMAT[record.provider],
-        usage.processing.value,
-        usage.speed.value,
+        str(usage.processing),
+        str(usage.speed),
         usage.geo,
         usage.endpoint,
         *usage.quantities,
@@ -297,18 +309,14 @@ def _held(team_id: int, arrivals: list[Arrival]) -> dict[Identity, Stored]:
 
 def _outcome(arrival: Arrival, held: Stored, route: str) -> Outcome:
     if held.uid == arrival.uid:
-        return replace(
-            _say(arrival, Status.ACCEPTED),
-            uid=held.uid,
-            month=arrival.month,
-            posting=held.posting,
-        )
+        return replace(_say(arrival, Status.ACCEPTED, held=held), posting=held.posting)
     if held.fingerprint == arrival.fingerprint or held.route != route:
         return _say(
             arrival,
             Status.DUPLICATE,
             "already_recorded",
             "Recorded before; counted once.",
+            held=held,
         )
     return _say(
         arrival,
@@ -328,7 +336,11 @@ def _try_again(arrival: Arrival) -> Outcome:
 
 
 def _say(
-    arrival: Arrival, status: Status, code: str | None = None, detail: str | None = None
+    arrival: Arrival,
+    status: Status,
+    code: str | None = None,
+    detail: str | None = None,
+    held: Stored | None = None,
 ) -> Outcome:
     return Outcome(
         index=arrival.index,
@@ -339,16 +351,17 @@ def _say(
         detail=detail,
         team_id=arrival.team_id,
         project_id=arrival.project_id,
+        month=arrival.month if held else None,
+        uid=held.uid if held else None,
     )
 
 
-class _Named(msgspec.Struct):
-    id: str | None = None
-
-
 def _rejected(index: int, raw: msgspec.Raw, error: RecordError) -> Outcome:
-    try:
-        named = msgspec.json.decode(raw, type=_Named).id
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        named = None  # what is not readable has no id to repeat
-    return Outcome(index, named, Status.REJECTED, error.code, error.pointer, error.detail)
+    return Outcome(
+        index,
+        posted.named(raw),
+        Status.REJECTED,
+        error.code,
+        error.pointer,
+        error.detail,
+    )

@@ -13,7 +13,7 @@ from billing.formats import registry
 from billing.formats.posted import PostedRecord
 from billing.models import UsageRecord
 from billing.pricing.token_classes import Quantities
-from billing.pricing.usage import Processing, Speed, Step, Usage
+from billing.pricing.usage import Step, Usage
 
 
 class Recorded(NamedTuple):
@@ -80,8 +80,8 @@ def _conditions(record: Recorded) -> dict[str, Any]:
         "provider": record.provider,
         "model": record.model_name,
         "occurred_at": record.occurred_at,
-        "processing": Processing(record.processing),
-        "speed": Speed(record.speed),
+        "processing": record.processing,
+        "speed": record.speed,
         "geo": record.geo,
         "endpoint": record.endpoint,
     }

@@ -1,16 +1,12 @@
 """`POST /prices/quote`: what records would cost. Nothing is stored."""
 
-import msgspec
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from billing.api import schemas
 from billing.api.bodies import records_in
-from billing.formats import posted
-from billing.formats.errors import RecordError
 from billing.models import rate_book
-from billing.models.rate_book import Book
 from billing.reports import quotes
 from teams.api.authentication import key_of
 from teams.models.api_keys import Scope
@@ -26,16 +22,8 @@ class QuoteView(APIView):
         return Response(
             {
                 "results": [
-                    quotes.as_json(_quote(raw, book), organization.currency)
+                    quotes.as_json(quotes.quote(raw, book), organization.currency)
                     for raw in records_in(request)
                 ]
             }
         )
-
-
-def _quote(raw: msgspec.Raw, book: Book) -> quotes.Quote:
-    try:
-        record = posted.decode_quote(raw)
-    except RecordError as error:
-        return quotes.rejected(None, error)
-    return quotes.quote(record, book)

@@ -1,9 +1,10 @@
 """`POST /usage`: the door. `GET /usage/{id}`: what became of a record."""
 
+import logging
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -25,8 +26,10 @@ from teams.api.authentication import key_of
 from teams.models import ApiKey, Project
 from teams.models.api_keys import Scope
 
+logger = logging.getLogger(__name__)
+
 _MAX_WAIT_SECONDS = 10
-_WAIT = re.compile(r"\bwait=(\d{1,4})\b")
+_WAIT = re.compile(r"\bwait=(\d{1,4})(?![\d.])")
 _REFUSED = (Status.CONFLICT, Status.REJECTED, Status.TRY_AGAIN)
 
 
@@ -99,23 +102,34 @@ def _preferred_wait(request: Request) -> int | None:
 
 
 def _prices(outcomes: Sequence[Outcome], seconds: int) -> dict[UUID, dict[str, Any]]:
-    """State and cost of what was accepted, counted before we answer if time allows.
+    """State and cost of what is recorded, counted before we answer if time allows.
 
-    The records are committed already: whatever fails here, they will be counted.
+    The records are committed: whatever fails from here on, they are accepted and will be
+    counted, and we say so.
     """
-    by_posting: dict[tuple[int, UUID], list[Outcome]] = defaultdict(list)
+    by_team: dict[int, list[Outcome]] = defaultdict(list)
     for outcome in outcomes:
-        if outcome.team_id is not None and outcome.posting is not None:
-            by_posting[outcome.team_id, outcome.posting].append(outcome)
+        if outcome.team_id is not None and outcome.uid is not None:
+            by_team[outcome.team_id].append(outcome)
     prices: dict[UUID, dict[str, Any]] = {}
     deadline = timezone.now() + timedelta(seconds=seconds)
-    for (team_id, posting), its_outcomes in by_posting.items():
+    for team_id, its_outcomes in by_team.items():
+        try:
+            _count(team_id, its_outcomes, deadline)
+            prices |= _states(team_id, its_outcomes)
+        except Exception:
+            logger.exception("accepted records of team %s have no price yet", team_id)
+            pending = {"state": "pending", "cost": None}
+            prices |= {outcome.uid: pending for outcome in its_outcomes if outcome.uid}
+    return prices
+
+
+def _count(team_id: int, outcomes: Sequence[Outcome], deadline: datetime) -> None:
+    for posting in {outcome.posting for outcome in outcomes if outcome.posting}:
         left = max((deadline - timezone.now()).total_seconds(), 0)
         post.count_within(
             team_id=team_id, posting=posting, seconds=left, clock=timezone.now
         )
-        prices |= _states(team_id, its_outcomes)
-    return prices
 
 
 def _states(team_id: int, outcomes: Sequence[Outcome]) -> dict[UUID, dict[str, Any]]:
@@ -162,7 +176,9 @@ def _project(key: ApiKey, slug: str | None) -> Project:
     )
     if slug and not projects:
         raise Refused(404, "not_found", f"This API key covers no project {slug!r}.")
-    if len(projects) != 1:
+    if not projects:
+        raise Refused(404, "not_found", "This API key covers no project yet.")
+    if len(projects) > 1:
         raise Refused(
             400, "project_needed", "This API key covers several projects: add project=."
         )

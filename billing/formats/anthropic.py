@@ -111,7 +111,7 @@ def _with_searches(
     return (*steps, Step(model, NOTHING._replace(web_search=searches)))
 
 
-def _processing(record: Record, reported: Processing | None) -> Processing:
+def _processing(record: Record, reported: str | None) -> str:
     declared = record.processing
     if record.batch_result is not None:
         if declared not in (None, Processing.BATCH):
@@ -124,7 +124,7 @@ def _processing(record: Record, reported: Processing | None) -> Processing:
         return declared or reported or Processing.STANDARD
     # A batch is another endpoint, so one of the two speaks of another call. Between
     # the other tiers the provider chooses: there the report alone decides.
-    if (declared is Processing.BATCH) != (reported is Processing.BATCH):
+    if (declared == Processing.BATCH) != (reported == Processing.BATCH):
         raise contradiction(
             "/usage/service_tier",
             f"The record declares {declared} processing, its usage reports {reported}.",

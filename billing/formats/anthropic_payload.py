@@ -13,7 +13,6 @@ import msgspec
 from billing.formats.errors import RecordError
 from billing.formats.posted import Name, Place
 from billing.pricing.token_classes import Quantities
-from billing.pricing.usage import Processing, Speed
 
 # Strictly a whole number: no bool, no 1.0, no "7".
 Count = Annotated[int, msgspec.Meta(ge=0, le=10**12)]
@@ -62,8 +61,9 @@ class MessageUsage(Counts, frozen=True, kw_only=True):
 
     server_tool_use: ServerToolUse | None = None
     output_tokens_details: OutputDetails | None = None
-    service_tier: Processing | None = None
-    speed: Speed | None = None
+    # A tier or a speed that we do not know yet has no rate: unpriced, not refused.
+    service_tier: Place | None = None
+    speed: Place | None = None
     inference_geo: Place | None = None
     iterations: Annotated[list[Iteration], msgspec.Meta(max_length=1000)] | None = None
 

@@ -82,6 +82,18 @@ def decode_quote(raw: msgspec.Raw | bytes) -> QuoteRecord:
     return _checked(strict.decode(_QUOTE, bytes(raw)))
 
 
+class _Named(msgspec.Struct):
+    id: str | None = None
+
+
+def named(raw: msgspec.Raw | bytes) -> str | None:
+    """Return the id of a record that may be wrong in other ways, to repeat it."""
+    try:
+        return msgspec.json.decode(raw, type=_Named).id
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None  # what is not readable has no id
+
+
 def check_window(
     occurred_at: datetime,
     now: datetime,

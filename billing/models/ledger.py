@@ -47,8 +47,8 @@ class Counts(models.Model):
 class Conditions(models.Model):
     """What a price depends on besides the model."""
 
-    processing = models.CharField(max_length=10)
-    speed = models.CharField(max_length=10)
+    processing = models.CharField(max_length=32)
+    speed = models.CharField(max_length=32)
     geo = models.CharField(max_length=32)
     endpoint = models.CharField(max_length=32)
 

@@ -75,7 +75,7 @@ def _price_per_unit(token_class: TokenClass, price: Decimal) -> int:
 
 
 # What a rate is stated for: model, processing, speed, geo, endpoint.
-Key = tuple[str, Processing, Speed, str, str]
+Key = tuple[str, str, str, str, str]
 
 # How many names beside the aliases a book remembers.
 MAX_REMEMBERED = 10_000
@@ -140,8 +140,8 @@ class RateBook:
     def rate(
         self,
         model: str,
-        processing: Processing,
-        speed: Speed,
+        processing: str,
+        speed: str,
         geo: str,
         endpoint: str,
         total_input: int,
@@ -171,10 +171,16 @@ def _tiers_by_key(cards: Sequence[Iterable[Rate]]) -> dict[Key, list[Tiers]]:
         by_key = defaultdict(lambda: defaultdict(list))
         # The sort is stable: of rates with one start the later in the card comes last.
         for rate in sorted(card, key=_start):
-            key = (rate.model, rate.processing, rate.speed, rate.geo, rate.endpoint)
+            key: Key = (
+                rate.model,
+                rate.processing,
+                rate.speed,
+                rate.geo,
+                rate.endpoint,
+            )
             by_key[key][rate.above].append(rate)
-        for key, tiers in by_key.items():
-            found[key].append(tiers)
+        for its_key, tiers in by_key.items():
+            found[its_key].append(tiers)
     return found
 
 

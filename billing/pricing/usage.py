@@ -39,15 +39,16 @@ class Usage:
 
     `model` is the name as seen; aliases belong to the rate book. `unbilled` is the
     code of the reason why the provider bills nothing, or "". `thinking` is a part of
-    the output and is never priced. `flags` say what the record left open.
-    Raises ValueError when `occurred_at` has no zone.
+    the output and is never priced. `processing` and `speed` are words of `Processing`
+    and `Speed`, or a newer one that no rate is stated for. `flags` say what the record
+    left open. Raises ValueError when `occurred_at` has no zone.
     """
 
     provider: str
     model: str
     occurred_at: datetime
-    processing: Processing = Processing.STANDARD
-    speed: Speed = Speed.STANDARD
+    processing: str = Processing.STANDARD
+    speed: str = Speed.STANDARD
     geo: str = GLOBAL
     endpoint: str = GLOBAL
     steps: tuple[Step, ...]

@@ -3,53 +3,60 @@
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from billing.formats import registry
+import msgspec
+
+from billing.formats import posted, registry
 from billing.formats.errors import RecordError
-from billing.formats.posted import QuoteRecord
 from billing.models.rate_book import Book
 from billing.pricing import engine, money
-from billing.pricing.engine import Charges, Line
+from billing.pricing.engine import Line, Unpriced
 
 
 class Quote(NamedTuple):
     """The price of one record, or why it has none."""
 
-    id: str | None
     state: str  # priced | unpriced | rejected
-    cost: int | None  # 10⁻¹⁵ of the currency unit
-    model: str | None
-    lines: list[Line]
-    reason: str | None
-    detail: str | None
+    id: str | None = None
+    cost: int | None = None  # 10⁻¹⁵ of the currency unit
+    model: str | None = None
+    lines: tuple[Line, ...] = ()
+    reason: str | None = None
+    detail: str | None = None
+    expected_usd: str | None = None  # what the caller expected, not part of the answer
 
     @property
     def exact_cost(self) -> Decimal | None:
         return None if self.cost is None else money.exact(self.cost)
 
 
-def quote(record: QuoteRecord, book: Book) -> Quote:
+def quote(raw: msgspec.Raw | bytes, book: Book) -> Quote:
     """Raises nothing: what cannot be read is a rejected quote."""
     try:
+        record = posted.decode_quote(raw)
         usage = registry.read(record)
     except RecordError as error:
-        return rejected(record.id, error)
-    model = book.rates.model(usage.provider, usage.model) or record.model
-    result = engine.price(usage, book.rates)
-    if isinstance(result, Charges):
         return Quote(
-            id=record.id,
-            state="priced",
-            cost=result.cost,
-            model=model,
-            lines=engine.lines(result),
-            reason=result.reason or None,
-            detail=None,
+            id=posted.named(raw), state="rejected", reason=error.code, detail=_where(error)
         )
-    return Quote(record.id, "unpriced", None, model, [], result.reason, result.detail)
-
-
-def rejected(record_id: str | None, error: RecordError) -> Quote:
-    return Quote(record_id, "rejected", None, None, [], error.code, _where(error))
+    result = engine.price(usage, book.rates)
+    if isinstance(result, Unpriced):
+        return Quote(
+            state="unpriced",
+            id=record.id,
+            expected_usd=record.expected_usd,
+            model=result.model,
+            reason=result.reason,
+            detail=result.detail,
+        )
+    return Quote(
+        state="priced",
+        id=record.id,
+        expected_usd=record.expected_usd,
+        cost=result.cost,
+        model=book.rates.model(usage.provider, usage.model),
+        lines=tuple(engine.lines(result)),
+        reason=result.reason or None,
+    )
 
 
 def _where(error: RecordError) -> str:

@@ -80,10 +80,11 @@ def spend(
         .order_by()
         .annotate(**{f"sum_{name}": Sum(name) for name in _MEASURES})
     )
-    names = _names(group_by)
+    found = list(grouped)
+    names = _names(group_by, found)
     total = Sums()
     groups: dict[tuple[str, ...], Sums] = defaultdict(Sums)
-    for row in grouped:
+    for row in found:
         measured = {name: row[f"sum_{name}"] for name in _MEASURES}
         key = tuple(names[dimension](row) for dimension in group_by)
         groups[key].add(measured)
@@ -101,21 +102,24 @@ def spend(
     )
 
 
-def _names(group_by: Iterable[str]) -> dict[str, Any]:
+def _names(group_by: Iterable[str], rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Per dimension a function from a grouped row to the name shown for it."""
     wanted = set(group_by)
-    teams = dict(Team.objects.values_list("pk", "slug")) if "team" in wanted else {}
-    projects = (
-        dict(Project.objects.values_list("pk", "slug")) if "project" in wanted else {}
-    )
-    models = LanguageModel.objects.in_bulk() if wanted & {"model", "family"} else {}
-    return {
-        "team": lambda row: teams[row["team_id"]],
-        "project": lambda row: projects[row["project_id"]],
+    ids = {
+        column: {row[column] for row in rows if column in row}
+        for column in set(_COLUMNS.values())
+    }
+    teams = Team.objects.in_bulk(ids["team_id"])
+    projects = Project.objects.in_bulk(ids["project_id"])
+    models = LanguageModel.objects.in_bulk(ids["model_id"])
+    names: dict[str, Any] = {
+        "team": lambda row: teams[row["team_id"]].slug,
+        "project": lambda row: projects[row["project_id"]].slug,
         "model": lambda row: models[row["model_id"]].name,
         "family": lambda row: models[row["model_id"]].family,
         "day": lambda row: row["day"].isoformat(),
     }
+    return {dimension: names[dimension] for dimension in wanted}
 
 
 def _unpriced(

@@ -174,11 +174,11 @@ _CHECKS = (
         """,
     ),
     (
-        "no id in two months",
+        "no id twice: in two months, or under two owners",
         _RECORDS,
         """
-        SELECT team_id, project_id, record_id, count(*) AS months
-        FROM billing_usage_record GROUP BY team_id, project_id, record_id
+        SELECT project_id, record_id, count(*) AS records
+        FROM billing_usage_record GROUP BY project_id, record_id
         HAVING count(*) > 1
         """,
     ),

@@ -50,12 +50,14 @@ def change_zone(
 
     The running month keeps its zone, so that no day of it is counted twice or lost.
     """
-    current = organization.reporting_zones.in_force(now).first()
+    current = organization.reporting_zones.in_force(now)[0]
     ReportingZone(organization=organization, time_zone=time_zone).clean_fields()
-    zone, _ = ReportingZone.objects.update_or_create(
+    # What was to begin later gives way: the last word counts.
+    organization.reporting_zones.filter(effective_from__gt=now).delete()
+    zone = ReportingZone.objects.create(
         organization=organization,
-        effective_from=_start_of_next_month(now, ZoneInfo(time_zone)),
-        defaults={"time_zone": time_zone},
+        time_zone=time_zone,
+        effective_from=_start_of_next_month(now, current.zone, ZoneInfo(time_zone)),
     )
     audit.record(
         action="organization.change_zone",
@@ -63,13 +65,14 @@ def change_zone(
         organization=organization.slug,
         by=by,
         now=now,
-        before={"time_zone": current.time_zone if current else None},
+        before={"time_zone": current.time_zone},
         after={"time_zone": time_zone, "from": zone.effective_from.isoformat()},
     )
     return zone
 
 
-def _start_of_next_month(now: datetime, zone: ZoneInfo) -> datetime:
-    local = now.astimezone(zone)
-    year, month = divmod(local.year * 12 + local.month, 12)
-    return datetime(year, month + 1, 1, tzinfo=zone)
+def _start_of_next_month(now: datetime, old: ZoneInfo, new: ZoneInfo) -> datetime:
+    """Midnight in the new zone, after a month that has ended in the old one too."""
+    latest = max(now.astimezone(zone).date() for zone in (old, new))
+    year, month = divmod(latest.year * 12 + latest.month, 12)
+    return datetime(year, month + 1, 1, tzinfo=new)

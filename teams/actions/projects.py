@@ -1,10 +1,11 @@
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from teams.actions import audit
 from teams.models import Ownership, Project, Team
+from teams.ownership import MOVES_AHEAD
 
 
 @transaction.atomic
@@ -45,9 +46,15 @@ def rename(*, project: Project, name: str, by: str, now: datetime) -> None:
 def move(
     *, project: Project, team: Team, effective_from: datetime, by: str, now: datetime
 ) -> Ownership:
-    """Give a project to another team from a moment on; what was spent before stays."""
+    """Give a project to another team from a moment on; what was spent before stays.
+
+    The moment lies at least `MOVES_AHEAD` in the future. Raises ValidationError.
+    """
     if team.organization_id != project.organization_id:
         raise ValidationError("A project cannot leave its organization.")
+    if effective_from < now + MOVES_AHEAD:
+        minutes = MOVES_AHEAD // timedelta(minutes=1)
+        raise ValidationError(f"A move takes effect in {minutes} minutes at the earliest.")
     owner = project.ownerships.order_by("effective_from").last()
     if owner is not None and owner.effective_from >= effective_from:
         raise ValidationError("A move must come after the one before it.")

@@ -67,7 +67,8 @@ class HasScope(BasePermission):
         key = request.auth
         if not isinstance(key, ApiKey):
             raise NotAuthenticated("Send an API key: Authorization: Bearer purser_…")
-        scope = view.scopes.get(request.method)  # type: ignore[attr-defined]
+        method = "GET" if request.method == "HEAD" else request.method
+        scope = view.scopes.get(method)  # type: ignore[attr-defined]
         if scope is not None and not key.has_scope(scope):
             raise PermissionDenied(
                 f"This API key lacks the scope {scope}.", code="missing_scope"

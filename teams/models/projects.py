@@ -1,5 +1,3 @@
-from datetime import datetime
-
 from django.db import models
 
 from teams.models.organizations import BEGINNING, Organization
@@ -30,12 +28,6 @@ class Project(models.Model):
         return self.name
 
 
-class OwnershipQuerySet(models.QuerySet["Ownership"]):
-    def until(self, at: datetime) -> "OwnershipQuerySet":
-        """What has begun by this moment; the last one per project is in force."""
-        return self.filter(effective_from__lte=at).order_by("project", "effective_from")
-
-
 class Ownership(models.Model):
     """Which team owns a project from a moment on, until the next row of the project.
 
@@ -48,8 +40,6 @@ class Ownership(models.Model):
     )
     team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="ownerships")
     effective_from = models.DateTimeField(default=BEGINNING)
-
-    objects = OwnershipQuerySet.as_manager()
 
     class Meta:
         constraints = [

@@ -102,13 +102,14 @@ def test_an_alias_is_added_to_a_model(admin: Client):
             "aliases-TOTAL_FORMS": 1,
             "aliases-INITIAL_FORMS": 0,
             "aliases-0-model": model.pk,
-            "aliases-0-provider": "anthropic",
             "aliases-0-name": "our-opus",
         },
     )
 
     assert response.status_code == 302
-    assert model.aliases.filter(name="our-opus").exists()
+    assert model.aliases.get(name="our-opus").provider == "anthropic"
+    event = AuditEvent.objects.get(action="alias.add")
+    assert (event.actor, event.after) == ("root", {"alias": "our-opus"})
 
 
 def test_a_key_made_in_the_admin_is_shown_once_and_works(admin: Client, cast: Cast):

@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 import pytest
-from django.db import connection
+from django.db import ProgrammingError, connection, transaction
 
 from billing.actions import parked, post, rate_cards, receive
 from billing.formats.body import split
@@ -223,6 +223,34 @@ def test_a_record_that_cannot_be_counted_is_set_aside_and_the_others_go_on(
     assert not Posting.objects.exists()
 
 
+def test_a_record_is_in_one_state_whatever_it_was_before(cast: Cast, send):
+    send(record(id="msg_1", model="claude-opus-99"))
+    count(cast)
+    break_constraint_for("msg_1")
+    publish_opus_99()
+    parked.retry(team_id=cast.search.pk, now=NOW)
+
+    count(cast)
+
+    assert QuarantinedRecord.objects.get().record_id == "msg_1"
+    assert not UnpricedRecord.objects.exists()
+    assert [check for check in verification.checks() if not check.ok] == []
+
+
+def test_a_fault_of_the_schema_quarantines_nothing(cast: Cast, send):
+    send(record())
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE billing_charge RENAME COLUMN reason TO why")
+
+    savepoint = transaction.savepoint()
+    with pytest.raises(ProgrammingError):
+        count(cast)
+    transaction.savepoint_rollback(savepoint)
+
+    assert Posting.objects.count() == 1
+    assert not QuarantinedRecord.objects.exists()
+
+
 def test_a_claim_takes_whole_postings_up_to_its_limit(cast: Cast, send, monkeypatch):
     monkeypatch.setattr(post, "RECORDS_AT_ONCE", 3)
     for _ in range(4):
@@ -280,11 +308,11 @@ def test_the_verifier_finds_damage(cast: Cast, send, damage: str, found_by: str)
     assert found_by in failed
 
 
-def test_the_verifier_finds_an_id_in_two_months(cast: Cast, send):
+def test_the_verifier_finds_an_id_twice(cast: Cast, send):
     one = record()
     send(one, one | {"occurred_at": "2026-10-30T00:00:00Z"})
     count(cast)
 
     failed = [check.name for check in verification.checks() if not check.ok]
 
-    assert failed == ["no id in two months"]
+    assert failed == ["no id twice: in two months, or under two owners"]

@@ -64,7 +64,7 @@ def test_the_api_document_lists_every_api_address(client: Client):
         for pattern in entry.url_patterns
     }
     documented = {
-        path.replace("{record_id}", "<path:record_id>") for path in document["paths"]
+        path.replace("{record_id}", "<text:record_id>") for path in document["paths"]
     }
     assert documented == ours
 

@@ -29,13 +29,13 @@ def _of_results(app: Celery) -> Iterator[str]:
 
 
 def _of_limits(conf: Any, visibility_timeout: int) -> Iterator[str]:
-    hard, soft = conf.task_time_limit, conf.task_soft_time_limit
-    if not hard or not soft:
+    hard = conf.task_time_limit
+    if not hard:
         yield "a task may run for ever"
     elif hard >= visibility_timeout:
         yield f"a task may run for {hard} s, and its message comes again meanwhile"
-    elif soft >= hard:
-        yield "a task is killed before it is told to stop"
+    if conf.task_soft_time_limit:
+        yield "an exception may be thrown into the middle of a batch"
 
 
 def _of_task(app: Celery, task: Task[..., Any]) -> Iterator[str]:

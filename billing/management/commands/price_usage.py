@@ -1,6 +1,7 @@
 """`manage.py price_usage FILE.jsonl`: what recorded usage costs, line by line."""
 
 import json
+import os
 import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator
@@ -9,8 +10,6 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from billing.formats import posted
-from billing.formats.errors import RecordError
 from billing.models import rate_book
 from billing.reports import quotes
 from teams.models import Organization
@@ -34,17 +33,25 @@ class Command(BaseCommand):
         book = rate_book.current(self._organization_id(organization))
         compared = differing = 0
         for line in _lines(file):
-            quote, expected = _quote(line, book)
-            self.stdout.write(json.dumps(quotes.as_json(quote, "USD")))
-            if expected is not None:
+            quote = quotes.quote(line.strip(), book)
+            self._print(quotes.as_json(quote, "USD"))
+            if quote.expected_usd is not None:
                 compared += 1
-                differing += not _equals(quote, expected)
+                differing += not _equals(quote, quote.expected_usd)
         if compared:
             self.stderr.write(
                 f"{compared - differing} of {compared} prices equal their expected_usd."
             )
         if differing:
             sys.exit(1)
+
+    def _print(self, answer: dict[str, Any]) -> None:
+        try:
+            self.stdout.write(json.dumps(answer))
+            self.stdout.flush()
+        except BrokenPipeError:  # the reader, such as `head`, has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(0)
 
     def _organization_id(self, slug: str | None) -> int:
         if slug is None:
@@ -64,14 +71,6 @@ def _lines(file: str) -> Iterator[bytes]:
             yield from (line for line in stream if line.strip())
     except OSError as error:
         raise CommandError(f"{file} cannot be read: {error.strerror}.") from error
-
-
-def _quote(line: bytes, book: rate_book.Book) -> tuple[quotes.Quote, str | None]:
-    try:
-        record = posted.decode_quote(line.strip())
-    except RecordError as error:
-        return quotes.rejected(None, error), None
-    return quotes.quote(record, book), record.expected_usd
 
 
 def _equals(quote: quotes.Quote, expected: str) -> bool:

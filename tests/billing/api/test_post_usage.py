@@ -4,13 +4,16 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import connection
+from django.test import Client
 from django.utils import timezone
 
 from billing.models import Posting, UsageRecord
 from teams import isolation
+from teams.actions import projects
 from teams.models.api_keys import Scope
 from tests.builders import COST, body, record
-from tests.conftest import Cast, Service, issue
+from tests.conftest import NOW, Cast, Service, issue
 
 pytestmark = pytest.mark.usefixtures("as_app")
 
@@ -255,7 +258,9 @@ def test_the_project_may_be_left_out_where_the_key_has_one(alice: Service):
     assert summary(alice.post("usage", body(record(project=None)))) == (202, 1, 1, 0, 0, 0)
 
 
-def test_the_project_is_needed_where_the_key_has_several(bob: Service):
+def test_the_project_is_needed_where_the_key_has_several(bob: Service, cast: Cast):
+    projects.create(team=cast.support, name="Two", slug="two", by="tests", now=NOW)
+
     response = bob.post("usage", body(record(project=None)))
 
     assert response.json()["results"][0]["code"] == "unknown_project"
@@ -350,6 +355,57 @@ def test_waiting_for_the_price_returns_it(alice: Service):
     assert (priced["state"], priced["cost"]) == ("priced", COST)
     assert (unpriced["state"], unpriced["cost"]) == ("unpriced", None)
     assert not Posting.objects.exists()
+
+
+def test_waiting_returns_the_price_of_what_was_recorded_before_too(alice: Service):
+    one = record()
+    alice.post("usage", body(one))
+
+    response = alice.post("usage", body(one), headers={"prefer": "wait=5"})
+    (result,) = response.json()["results"]
+
+    assert (result["status"], result["state"]) == ("duplicate", "pending")
+    alice.post("usage", body(record()), headers={"prefer": "wait=5"})
+
+
+def test_a_price_that_cannot_be_had_changes_nothing_of_the_answer(
+    alice: Service, cast: Cast
+):
+    with connection.cursor() as cursor:
+        cursor.execute("RESET ROLE")
+        cursor.execute("REVOKE INSERT ON billing_charge FROM purser_app")
+        cursor.execute("SET LOCAL ROLE purser_app")
+
+    response = alice.post("usage", body(record()), headers={"prefer": "wait=5"})
+
+    assert response.status_code == 202
+    (result,) = response.json()["results"]
+    assert (result["status"], result["state"], result["cost"]) == (
+        "accepted",
+        "pending",
+        None,
+    )
+
+
+def test_a_tier_that_is_not_known_yet_is_kept_unpriced(alice: Service):
+    usage = {"input_tokens": 1, "output_tokens": 1, "service_tier": "flex_discount"}
+
+    response = alice.post("usage", body(record(usage=usage)), headers={"prefer": "wait=5"})
+
+    assert response.json()["results"][0]["state"] == "unpriced"
+
+
+@pytest.mark.parametrize("path", ["reports/spend", "usage/msg_1"])
+def test_asking_for_the_head_needs_the_same_scope(cast: Cast, path: str):
+    client = Client(
+        headers={
+            "authorization": "Bearer "
+            + issue(cast.acme, project=cast.answers, scopes=[Scope.USAGE_WRITE])[1]
+        }
+    )
+
+    assert client.head(f"/api/v1/{path}").status_code == 403
+    assert client.options(f"/api/v1/{path}").status_code == 405
 
 
 def test_the_number_of_queries_does_not_grow_with_the_records(

@@ -1,5 +1,7 @@
 """GET /usage/{id}: state, charge lines and the rate."""
 
+from urllib.parse import quote
+
 import pytest
 
 from billing.actions import post
@@ -59,10 +61,11 @@ def test_an_unpriced_record_says_why(alice: Service, cast: Cast):
     assert "claude-unheard-of" in reply["detail"]
 
 
-def test_ids_with_slashes_are_found(alice: Service):
-    alice.post("usage", body(record(id="batch/7/req 1")))
+@pytest.mark.parametrize("record_id", ["batch/7/req 1", "a\nb", " ", "ü", "../x", "a?b#c"])
+def test_an_id_of_any_text_is_found(alice: Service, record_id: str):
+    assert alice.post("usage", body(record(id=record_id))).status_code == 202
 
-    assert alice.get("usage/batch/7/req%201").json()["id"] == "batch/7/req 1"
+    assert alice.get(f"usage/{quote(record_id, safe='')}").json()["id"] == record_id
 
 
 def test_an_id_that_is_not_there_is_404(alice: Service):
