@@ -14,7 +14,7 @@ from typing import Any
 from celery import Celery
 from celery.schedules import crontab
 from django.conf import settings
-from kombu import Queue
+from kombu import Exchange, Queue
 
 from config import databases
 
@@ -49,7 +49,9 @@ app.conf.update(
     # and the next beat is at most a second away.
     task_acks_late=False,
     task_time_limit=60,
-    task_queues=[Queue("count"), Queue("upkeep")],
+    # Each with an exchange and a key of its own: on a shared one every queue would get
+    # every message.
+    task_queues=[Queue(name, Exchange(name), name) for name in ("count", "upkeep")],
     task_default_queue="upkeep",
     task_routes={"billing.tasks.count_postings": {"queue": "count"}},
     # Larger than the pool, or the PGMQ transport drains only as fast as it polls.
