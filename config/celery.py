@@ -28,8 +28,11 @@ def _transport_options() -> dict[str, Any]:
     return {
         "conn_string": databases.dsn(settings.DATABASES["default"]),
         "init_extension": False,
-        "use_notify": True,
+        # Polled, not notified: a notification is a trigger on the queue's table, made
+        # anew at each connection, and that waits for whoever reads the table (a dump).
+        "use_notify": False,
         "wait_time_seconds": 0,
+        "polling_interval": 0.25,
         # Longer than any task may take, so that no message runs twice at once.
         "visibility_timeout": 120,
         "pool_size": 4,

@@ -7,6 +7,7 @@ from launch.home import Home
 from launch.supervisor import Child
 
 HOST = "127.0.0.1"
+WORKERS = (1, 2)
 
 
 def preparation(python: Path, home: Home) -> list[str]:
@@ -23,7 +24,7 @@ def children(
     return (
         # The patience of each is a little longer than what it allows itself.
         Child("web", _web(python, port), {**env, "DATABASE_ROLE": "app"}, 12),
-        Child("worker", _worker(python), worker_env, 20),
+        *(Child(f"worker-{n}", _worker(python, n), worker_env, 25) for n in WORKERS),
         Child("beat", _beat(python, home), worker_env, 5),
     )
 
@@ -44,10 +45,15 @@ def _web(python: Path, port: int) -> list[str]:
     return [str(python), "-m", "granian", *pairs, "--no-ws", target]
 
 
-def _worker(python: Path) -> list[str]:
-    """One worker needs none of the talk between workers, which PGMQ cannot carry."""
+def _worker(python: Path, number: int) -> list[str]:
+    """A worker is one process: the children of a pool share a lock on their tasks, and
+    one that is killed while it holds it leaves the others waiting for ever.
+
+    They need none of the talk between workers, which PGMQ cannot carry.
+    """
     alone = ("--without-gossip", "--without-mingle", "--without-heartbeat")
-    return [*_celery(python, "worker"), "--concurrency", "2", *alone]
+    name = ("--hostname", f"worker-{number}@%h")
+    return [*_celery(python, "worker"), "--pool", "solo", *name, *alone]
 
 
 def _beat(python: Path, home: Home) -> list[str]:

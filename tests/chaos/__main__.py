@@ -1,0 +1,75 @@
+"""`python -m tests.chaos`: break a real Purser for a while, then see what is left.
+
+Starts a PostgreSQL, a web server, a worker and a beat of its own, needs nothing else and
+leaves nothing behind. The last line is JSON; the exit code is 0 when every promise held.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from random import Random
+
+from tests.chaos import faults
+from tests.chaos.director import Director, Outcome, report
+from tests.chaos.load import Load, Mix
+from tests.chaos.service import Service
+
+# From one fault to the next, and how long one lasts that ends by itself (seconds).
+CALM = (0.3, 2.5)
+LASTING = (0.2, 4.0)
+# Nothing may stay away longer than this while it is tended.
+STUCK_SECONDS = 30
+
+
+def main(arguments: Sequence[str]) -> int:
+    chosen = _parser().parse_args(arguments)
+    sys.stdout.write(f"seed {chosen.seed}, {chosen.seconds} s\n")
+    sys.stdout.flush()
+    with Service() as service:
+        outcome = storm(service, chosen.seed, chosen.seconds)
+        if not outcome.ok:
+            sys.stdout.write(service.logs())
+    sys.stdout.write(f"{report(outcome)}\n{_last_line(outcome, chosen)}\n")
+    return 0 if outcome.ok else 1
+
+
+def storm(service: Service, seed: int, seconds: float) -> Outcome:
+    """Faults of every kind, in the order and at the distances that the seed says."""
+    chance = Random(seed)  # noqa: S311 - the seed is the point
+    load = Load(service, seed=seed, mix=Mix(pause_seconds=0.02))
+    director = Director(service, load)
+    director.begin()
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        director.strike(chance.choice(faults.ALL), lasting=chance.uniform(*LASTING))
+        due = min(time.monotonic() + chance.uniform(*CALM), end)
+        director.until(lambda due=due: time.monotonic() >= due, STUCK_SECONDS, "it goes on")
+    return director.finish()
+
+
+def _last_line(outcome: Outcome, chosen: argparse.Namespace) -> str:
+    return json.dumps(
+        {
+            "seed": chosen.seed,
+            "seconds": chosen.seconds,
+            "acked": outcome.verdict.acked,
+            "kills": dict(sorted(outcome.struck.items())),
+            "lost": len(outcome.verdict.lost),
+            "doubled": len(outcome.verdict.doubled),
+            "verify": "ok" if outcome.verified else "failed",
+            "ok": outcome.ok,
+        }
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=60, help="of faults (60)")
+    parser.add_argument("--seed", type=int, default=1, help="of load and faults (1)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
