@@ -185,7 +185,10 @@ def test_app_that_obeys_passes(obeying: Celery):
             {"task_time_limit": 10},
             "a task may run for 10 s, and its message comes again meanwhile",
         ),
-        ({"task_soft_time_limit": 4}, "an exception may be thrown into the middle of a batch"),
+        (
+            {"task_soft_time_limit": 4},
+            "an exception may be thrown into the middle of a batch",
+        ),
         (
             {"beat_schedule": {"count": {"task": "count", "schedule": 1.0}}},
             "beat's 'count' names no task: count",
