@@ -78,13 +78,13 @@ def test_second_up_tells_where_the_first_one_runs(checkout: Checkout) -> None:
 
 def test_up_takes_over_from_a_killed_supervisor(checkout: Checkout) -> None:
     killed = up(checkout)
-    worker, web = child(checkout, "worker-1"), child(checkout, "granian")
+    worker, web = child(checkout, "worker-1@%h"), child(checkout, "granian")
     killed.kill()
     os.kill(web, signal.SIGKILL)  # its own worker lives on and holds the port
 
     up(checkout)
 
-    assert child(checkout, "worker-1") != worker
+    assert child(checkout, "worker-1@%h") != worker
     assert checkout.get()
     assert starts(checkout) == 2
     commands = processes_in(checkout.path).values()
