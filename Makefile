@@ -9,7 +9,7 @@ DEPLOYED = env DEBUG=false HTTPS_ONLY=true ALLOWED_HOSTS=purser.example.com
 LOCK = uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --quiet --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help up manage test check smoke lint types imports migrations deploy-check openapi openapi-diff chaos format lock
+.PHONY: help up manage demo test check smoke lint types imports migrations deploy-check openapi openapi-diff chaos format lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ up: ## run everything on this machine until Ctrl-C; PORT=8000, PURSER_HOME=var, 
 
 manage: ## manage.py on what `make up` runs; ARGS="verify_ledger"
 	@$(PYTHON) -m launch manage -- $(ARGS)
+
+demo: ## post 90 days of demo records, about 300,000, beside `make up`
+	@$(PYTHON) -m launch manage -- seed_demo
 
 test: ## run the tests on a database of their own; ARGS= goes to pytest
 	@$(PYTHON) -m launch test -- $(ARGS)

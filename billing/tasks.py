@@ -9,7 +9,7 @@ from celery import shared_task
 from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
-from billing.actions import parked, partitions, post
+from billing.actions import deliver, parked, partitions, post, sweep
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +38,18 @@ def _count(team_id: int) -> int:
         # and the next tick is a second away. The other teams go on.
         logger.exception("counting of team %s is put off", team_id)
         return 0
+
+
+@shared_task
+def deliver_alerts(**kwargs: Any) -> None:
+    """One attempt for what is due; what is left over waits for the next tick."""
+    deliver.send_due(clock=timezone.now)
+
+
+@shared_task
+def evaluate_budgets(**kwargs: Any) -> None:
+    """Raise what counting did not see: over several teams, or in a new period."""
+    sweep.sweep(now=timezone.now())
 
 
 @shared_task

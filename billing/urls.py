@@ -1,8 +1,12 @@
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
+from billing.api.alerts import AlertsView
+from billing.api.budgets import BudgetsView, BudgetView
+from billing.api.channels import ChannelsView, ChannelView
+from billing.api.estimates import EstimateApprovalView, EstimatesView
 from billing.api.quotes import QuoteView
-from billing.api.reports import SpendView
+from billing.api.reports import EstimateVsActualView, SpendView
 from billing.api.usage import UsageRecordView, UsageView
 
 
@@ -19,4 +23,20 @@ urlpatterns = [
     path("usage/<text:record_id>", UsageRecordView.as_view(), name="usage-record"),
     path("prices/quote", QuoteView.as_view(), name="quote"),
     path("reports/spend", SpendView.as_view(), name="spend"),
+    path(
+        "reports/estimate-vs-actual",
+        EstimateVsActualView.as_view(),
+        name="estimate-vs-actual",
+    ),
+    path("budgets", BudgetsView.as_view(), name="budgets"),
+    path("budgets/<int:budget_id>", BudgetView.as_view(), name="budget"),
+    path("alerts", AlertsView.as_view(), name="alerts"),
+    path("channels", ChannelsView.as_view(), name="channels"),
+    path("channels/<int:channel_id>", ChannelView.as_view(), name="channel"),
+    path("estimates", EstimatesView.as_view(), name="estimates"),
+    path(
+        "estimates/<int:estimate_id>/approve",
+        EstimateApprovalView.as_view(),
+        name="approve-estimate",
+    ),
 ]

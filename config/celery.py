@@ -54,9 +54,14 @@ app.conf.update(
     task_time_limit=60,
     # Each with an exchange and a key of its own: on a shared one every queue would get
     # every message.
-    task_queues=[Queue(name, Exchange(name), name) for name in ("count", "upkeep")],
+    task_queues=[
+        Queue(name, Exchange(name), name) for name in ("count", "deliver", "upkeep")
+    ],
     task_default_queue="upkeep",
-    task_routes={"billing.tasks.count_postings": {"queue": "count"}},
+    task_routes={
+        "billing.tasks.count_postings": {"queue": "count"},
+        "billing.tasks.deliver_alerts": {"queue": "deliver"},
+    },
     # Larger than the pool, or the PGMQ transport drains only as fast as it polls.
     worker_prefetch_multiplier=2,
     # Reply queues would need names longer than PGMQ allows.
@@ -68,6 +73,8 @@ app.conf.update(
     beat_max_loop_interval=1,
     beat_schedule={
         "count postings": {"task": "billing.tasks.count_postings", "schedule": 1.0},
+        "deliver alerts": {"task": "billing.tasks.deliver_alerts", "schedule": 1.0},
+        "evaluate budgets": {"task": "billing.tasks.evaluate_budgets", "schedule": 60.0},
         "retry unpriced": {"task": "billing.tasks.retry_unpriced", "schedule": 60.0},
         "keep partitions": {
             "task": "billing.tasks.keep_partitions",

@@ -1,4 +1,4 @@
-"""Every error of the API as `application/problem+json` (RFC 9457)."""
+"""Errors: of the API as `application/problem+json` (RFC 9457), of pages as a page."""
 
 import logging
 from http import HTTPStatus
@@ -6,7 +6,14 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.db import InterfaceError, OperationalError
-from django.http import Http404, HttpRequest, HttpResponseBase, JsonResponse
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    JsonResponse,
+)
+from django.template import loader
 from psycopg_pool import PoolTimeout
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -14,6 +21,7 @@ from rest_framework.views import set_rollback
 
 logger = logging.getLogger(__name__)
 
+_API = "/api/"
 CONTENT_TYPE = "application/problem+json"
 _UNREACHABLE = (OperationalError, InterfaceError, PoolTimeout)
 _RETRY_AFTER_SECONDS = 2
@@ -90,19 +98,29 @@ def _unavailable(error: Exception) -> Response:
     )
 
 
-def _page(status: int, code: str, detail: str) -> HttpResponseBase:
-    return JsonResponse(
-        body(status, code, detail), status=status, content_type=CONTENT_TYPE
-    )
+def _page(request: HttpRequest, status: int, code: str, detail: str) -> HttpResponseBase:
+    if request.path.startswith(_API):
+        return JsonResponse(
+            body(status, code, detail), status=status, content_type=CONTENT_TYPE
+        )
+    # Neither the database nor the session is asked: they may be what failed.
+    words = {"title": HTTPStatus(status).phrase, "detail": detail}
+    return HttpResponse(loader.render_to_string("error.html", words), status=status)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
-    return _page(400, "bad_request", "The request could not be read.")
+    return _page(request, 400, "bad_request", "The request could not be read.")
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    return _page(request, 403, "permission_denied", "You are not allowed to do this.")
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
-    return _page(404, "not_found", f"There is nothing at {request.path}.")
+    return _page(request, 404, "not_found", f"There is nothing at {request.path}.")
 
 
 def server_error(request: HttpRequest) -> HttpResponseBase:
-    return _page(500, "internal_error", "Something failed here. It has been logged.")
+    return _page(
+        request, 500, "internal_error", "Something failed here. It has been logged."
+    )

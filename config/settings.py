@@ -1,8 +1,10 @@
 """All settings, read from the environment. `.env.example` names every variable."""
 
 from pathlib import Path
+from urllib.parse import quote
 
 import environ
+from csp.constants import NONE, SELF
 
 from config import databases
 
@@ -35,6 +37,22 @@ SESSION_COOKIE_SECURE = HTTPS_ONLY
 CSRF_COOKIE_SECURE = HTTPS_ONLY
 X_FRAME_OPTIONS = "DENY"
 
+# Nothing inline, nothing evaluated, nothing from elsewhere. The page of the API adds the
+# styles that its viewer writes (config/urls.py).
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "base-uri": [NONE],
+    }
+}
+
 # --- Parts --------------------------------------------------------------------------
 
 INSTALLED_APPS = [
@@ -53,6 +71,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -77,6 +96,8 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
             ],
+            # How figures are written: amounts, counts, times, the standing of a budget.
+            "builtins": ["billing.web.display"],
         },
     },
 ]
@@ -94,6 +115,20 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # --- Queue --------------------------------------------------------------------------
 
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="pgmq://")
+
+# --- Alerts -------------------------------------------------------------------------
+
+# In links of alerts.
+PUBLIC_URL = env.str("PUBLIC_URL", default="http://localhost:8000")
+
+# Without a mail server, e-mails are files in PURSER_HOME/mail.
+EMAIL_URL = env.str("EMAIL_URL", default="")
+vars().update(env.email_url_config(EMAIL_URL or f"filemail:///{quote(str(HOME / 'mail'))}"))
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Purser <purser@localhost>")
+
+# Development only: "host:port" that webhooks may reach although it is private.
+OUTGOING_ALLOW = frozenset(env.list("OUTGOING_ALLOW", default=[]))
 
 # --- Language and time --------------------------------------------------------------
 
@@ -144,7 +179,9 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
-LOGIN_URL = "admin:login"
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "home"
+LOGOUT_REDIRECT_URL = "login"
 
 # --- Logs ---------------------------------------------------------------------------
 

@@ -7,13 +7,17 @@ from launch.home import Home
 from launch.supervisor import Child
 
 HOST = "127.0.0.1"
-WORKERS = (1, 2)
+
+# Who works on which queues. Receivers that hang hold up the sender, never the counting.
+WORKERS = {"worker-1": "count,upkeep", "worker-2": "count,upkeep", "sender": "deliver"}
 
 
 def preparation(python: Path, home: Home) -> list[str]:
     """Migrations, broker queues and the demo organization, in one Django start."""
     credentials = str(home.credentials)
-    return [str(python), "manage.py", "prepare", "--credentials", credentials]
+    prepare = [str(python), "manage.py", "prepare", "--credentials", credentials]
+    # Its 90 days of records take a while: `make demo` posts them beside the service.
+    return [*prepare, "--records", "0"]
 
 
 def children(
@@ -24,7 +28,7 @@ def children(
     return (
         # The patience of each is a little longer than what it allows itself.
         Child("web", _web(python, port), {**env, "DATABASE_ROLE": "app"}, 12),
-        *(Child(f"worker-{n}", _worker(python, n), worker_env, 25) for n in WORKERS),
+        *(Child(name, _worker(python, name), worker_env, 25) for name in WORKERS),
         Child("beat", _beat(python, home), worker_env, 5),
     )
 
@@ -45,15 +49,15 @@ def _web(python: Path, port: int) -> list[str]:
     return [str(python), "-m", "granian", *pairs, "--no-ws", target]
 
 
-def _worker(python: Path, number: int) -> list[str]:
+def _worker(python: Path, name: str) -> list[str]:
     """A worker is one process: the children of a pool share a lock on their tasks, and
     one that is killed while it holds it leaves the others waiting for ever.
 
     They need none of the talk between workers, which PGMQ cannot carry.
     """
     alone = ("--without-gossip", "--without-mingle", "--without-heartbeat")
-    name = ("--hostname", f"worker-{number}@%h")
-    return [*_celery(python, "worker"), "--pool", "solo", *name, *alone]
+    tasks = ("--pool", "solo", "--hostname", f"{name}@%h", "--queues", WORKERS[name])
+    return [*_celery(python, "worker"), *tasks, *alone]
 
 
 def _beat(python: Path, home: Home) -> list[str]:

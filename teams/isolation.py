@@ -15,11 +15,26 @@ from django.db import connection, transaction
 
 @contextmanager
 def visible_teams(team_ids: Iterable[int]) -> Iterator[None]:
-    """One transaction in which the rows of these teams, and no others, are visible."""
-    listed = ",".join(str(int(team_id)) for team_id in team_ids)
-    # Durable: inside another transaction the setting would outlive this block.
-    with transaction.atomic(durable=True):
-        with connection.cursor() as cursor:
-            # SET takes no bound parameter; the value is digits and commas by construction.
-            cursor.execute(f"SET LOCAL purser.teams = '{listed}'")
+    """A transaction in which the rows of these teams, and no others, are visible.
+
+    Inside another one it narrows (or widens) what is visible until it ends.
+    """
+    before = _setting() if connection.in_atomic_block else None
+    with transaction.atomic():
+        _set(",".join(str(int(team_id)) for team_id in team_ids))
         yield
+        if before is not None:
+            # The setting outlives a savepoint that is released (not one rolled back).
+            _set(before)
+
+
+def _setting() -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT coalesce(current_setting('purser.teams', true), '')")
+        return str(cursor.fetchone()[0])
+
+
+def _set(listed: str) -> None:
+    with connection.cursor() as cursor:
+        # SET takes no bound parameter; this is digits and commas by construction.
+        cursor.execute(f"SET LOCAL purser.teams = '{listed}'")

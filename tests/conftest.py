@@ -5,6 +5,7 @@ charlie's organization is another one altogether.
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -96,6 +97,14 @@ class Service:
         extra.setdefault("content_type", "application/json")
         return self._client.post(f"/api/v1/{path}", data=body, **extra)
 
+    def patch(self, path: str, content: dict[str, Any]) -> Any:
+        return self._client.patch(
+            f"/api/v1/{path}", content, content_type="application/json"
+        )
+
+    def delete(self, path: str) -> Any:
+        return self._client.delete(f"/api/v1/{path}")
+
     def get(self, path: str, **query: Any) -> Any:
         return self._client.get(f"/api/v1/{path}", query)
 
@@ -127,6 +136,15 @@ def as_app(db: None) -> Iterator[None]:
 @pytest.fixture
 def as_worker(db: None) -> Iterator[None]:
     yield from _with_role("purser_worker")
+
+
+@contextmanager
+def as_owner() -> Iterator[None]:
+    """See the whole ledger for a moment, within a test of the web process."""
+    with connection.cursor() as cursor:
+        cursor.execute("RESET ROLE")
+        yield
+        cursor.execute("SET LOCAL ROLE purser_app")
 
 
 def _with_role(role: str) -> Iterator[None]:

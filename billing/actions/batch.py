@@ -1,6 +1,7 @@
 from datetime import datetime
 from typing import NamedTuple
 
+from billing.models import Budget
 from billing.models.rate_book import Book
 from teams.reporting_days import ReportingDays
 
@@ -11,4 +12,5 @@ class Batch(NamedTuple):
     team_id: int
     book: Book
     days: ReportingDays
+    budgets: list[Budget]
     now: datetime

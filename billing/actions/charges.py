@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from billing.actions.batch import Batch
+from billing.actions.budget_totals import Spent
 from billing.actions.recorded import Recorded
 from billing.models import Charge, DailySpend, HourlySpend, unnest
 from billing.models.rollups import SPEND_KEY
@@ -74,8 +75,10 @@ class _Priced(NamedTuple):
     unit_prices: tuple[int | None, ...]
 
 
-def write(batch: Batch, priced: Sequence[tuple[Recorded, Charges]]) -> None:
+def write(batch: Batch, priced: Sequence[tuple[Recorded, Charges]]) -> list[Spent]:
     """Add the charges of these records, and them to the daily and hourly sums.
+
+    Returns what was added, for the budgets.
 
     A record that already has its charge (a posting that came twice) adds nothing: the
     sums take only what the charge table took.
@@ -86,6 +89,7 @@ def write(batch: Batch, priced: Sequence[tuple[Recorded, Charges]]) -> None:
         rows = [one for one in rows if (one.row.record_uid, one.row.leg) in taken]
     _add(batch.team_id, DailySpend, "day", "date", rows, lambda row: row.day)
     _add(batch.team_id, HourlySpend, "hour", "timestamptz", rows, _hour)
+    return [Spent(one.row.project_id, one.row.day, one.row.cost) for one in rows]
 
 
 def _rows(batch: Batch, record: Recorded, result: Charges) -> Iterable[_Priced]:

@@ -20,10 +20,10 @@ from django.db import (
     transaction,
 )
 
-from billing.actions import charges, parked, recorded
+from billing.actions import alerts, budget_totals, budgets, charges, parked, recorded
 from billing.actions.batch import Batch
 from billing.actions.recorded import Recorded
-from billing.models import Posting, rate_book
+from billing.models import Budget, Posting, rate_book
 from billing.pricing import engine
 from billing.pricing.engine import Charges, Unpriced
 from teams import isolation
@@ -80,21 +80,33 @@ def count(*, team_id: int, now: datetime, only: UUID | None = None) -> int:
 
     Raises OperationalError when the database cannot: nothing has changed then.
     """
+    wide: list[Budget] = []
     with isolation.visible_teams([team_id]):
         claim = _claim(team_id, only)
         if claim.posting_uids:
-            organization = Organization.objects.get(teams=team_id)
-            batch = Batch(
-                team_id=team_id,
-                book=rate_book.current(organization.pk),
-                days=ReportingDays(organization),
-                now=now,
-            )
-            _count_or_quarantine(
-                batch, recorded.read(team_id, claim.record_uids, claim.months)
-            )
+            budget_totals.share_ledger(team_id)
+            batch = _batch(team_id, now)
+            records = recorded.read(team_id, claim.record_uids, claim.months)
+            _count_or_quarantine(batch, records)
             _finish(team_id, claim.posting_uids)
+            wide = [budget for budget in batch.budgets if budget.is_wide]
+            for budget in batch.budgets:
+                if not budget.is_wide:
+                    alerts.evaluate(budget, now=now)
+    for budget in wide:  # no counting transaction can hold the sum of several teams
+        budgets.evaluate(budget, now=now)
     return len(claim.posting_uids)
+
+
+def _batch(team_id: int, now: datetime) -> Batch:
+    organization = Organization.objects.get(teams=team_id)
+    return Batch(
+        team_id=team_id,
+        book=rate_book.current(organization.pk),
+        days=ReportingDays(organization),
+        budgets=list(Budget.objects.active().over_team(team_id).with_scope()),
+        now=now,
+    )
 
 
 def count_within(
@@ -159,6 +171,6 @@ def _count(batch: Batch, records: Sequence[Recorded]) -> None:
             priced.append((record, result))
         else:
             unpriced.append((record, result))
-    charges.write(batch, priced)
+    budget_totals.add(batch.team_id, batch.budgets, charges.write(batch, priced))
     parked.keep_unpriced(batch.team_id, unpriced, batch.book.version, batch.now)
     parked.release(batch.team_id, [record for record, _ in priced])

@@ -9,9 +9,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from billing.api import schemas
+from billing.api import budget_schemas, schemas, scopes
+from billing.api.estimates import month_of
 from billing.pricing import money
-from billing.reports import spend
+from billing.reports import estimates, spend
+from billing.reports.estimates import EstimateReport, ModelRow
 from billing.reports.spend import DIMENSIONS, SpendReport, Sums
 from teams import isolation
 from teams.api.authentication import key_of
@@ -68,6 +70,57 @@ class SpendView(APIView):
                 "as_of": now,
             }
         )
+
+
+class MonthQuery(serializers.Serializer[Any]):
+    team = serializers.SlugField(required=False)
+    month = serializers.RegexField(r"^\d{4}-(0[1-9]|1[0-2])$", required=False)
+
+
+class EstimateVsActualView(APIView):
+    scopes = {"GET": Scope.REPORTS_READ}
+
+    @budget_schemas.get_estimate_vs_actual
+    def get(self, request: Request) -> Response:
+        key = key_of(request)
+        now = timezone.now()
+        query = MonthQuery(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        team = scopes.team_of(key, query.validated_data.get("team"))
+        asked = query.validated_data.get("month")
+        month = month_of(asked) if asked else ReportingDays(key.organization).month(now)[0]
+        with isolation.visible_teams([team.pk]):
+            report = estimates.estimate_vs_actual(team=team, month=month)
+        return Response(
+            {**_compared(report), "currency": key.organization.currency, "as_of": now}
+        )
+
+
+def _compared(report: EstimateReport) -> dict[str, Any]:
+    estimate = report.estimate
+    return {
+        "team": report.team,
+        "month": f"{report.month:%Y-%m}",
+        "estimate": None
+        if estimate is None
+        else {"id": str(estimate.pk), "state": estimate.state, "plan": estimate.plan},
+        "rows": [
+            {"model": row.model, "family": row.family, **_sides(row)} for row in report.rows
+        ],
+        "total": _sides(report.total),
+    }
+
+
+def _sides(row: ModelRow) -> dict[str, Any]:
+    percent = row.variance_percent
+    return {
+        "planned": {name: money.plain(cost) for name, cost in row.planned.items()},
+        "estimate": None if row.estimate is None else money.plain(row.estimate),
+        "actual": money.plain(row.actual),
+        "variance": None if row.variance is None else money.plain(row.variance),
+        "variance_percent": None if percent is None else money.plain(round(percent, 2)),
+        "requests": row.requests,
+    }
 
 
 def _period(asked: dict[str, Any], month: tuple[date, date]) -> tuple[date, date]:

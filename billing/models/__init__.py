@@ -1,4 +1,7 @@
+from billing.models.alerts import Alert, Channel, Delivery
+from billing.models.budgets import Budget, BudgetRevision, BudgetTotal, TeamLedger
 from billing.models.catalog import Alias, LanguageModel
+from billing.models.estimates import Estimate, EstimateLine
 from billing.models.ledger import (
     Charge,
     Posting,
@@ -15,9 +18,17 @@ from billing.models.rates import Publication, Rate, RateCard
 from billing.models.rollups import DailySpend, HourlySpend
 
 __all__ = [
+    "Alert",
     "Alias",
+    "Budget",
+    "BudgetRevision",
+    "BudgetTotal",
+    "Channel",
     "Charge",
     "DailySpend",
+    "Delivery",
+    "Estimate",
+    "EstimateLine",
     "HourlySpend",
     "LanguageModel",
     "Posting",
@@ -26,6 +37,7 @@ __all__ = [
     "QuarantinedRecordRow",
     "Rate",
     "RateCard",
+    "TeamLedger",
     "UnpricedRecord",
     "UnpricedRecordRow",
     "UsageRecord",

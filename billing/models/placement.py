@@ -14,6 +14,8 @@ DISTRIBUTED = frozenset(
         "billing.QuarantinedRecord",
         "billing.DailySpend",
         "billing.HourlySpend",
+        "billing.BudgetTotal",
+        "billing.TeamLedger",
     }
 )
 
@@ -31,6 +33,7 @@ REFERENCE = frozenset(
         "billing.RateCard",
         "billing.Publication",
         "billing.Rate",
+        "billing.Budget",
     }
 )
 
@@ -38,6 +41,12 @@ REFERENCE = frozenset(
 LOCAL = frozenset(
     {
         "admin.LogEntry",
+        "billing.Alert",
+        "billing.BudgetRevision",
+        "billing.Channel",
+        "billing.Delivery",
+        "billing.Estimate",
+        "billing.EstimateLine",
         "auth.Group",
         "auth.Permission",
         "auth.User",

@@ -5,16 +5,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 
 from billing.models import DailySpend, LanguageModel, UnpricedRecord
 from billing.pricing.token_classes import TokenClass
 from teams.models import Project, Team
 
 DIMENSIONS = ("team", "project", "model", "family", "day")
-_MEASURES = ("requests", *TokenClass, "cost")
+# The rollups' column with the cost of each token class.
+COST_COLUMNS = {token_class: f"{token_class}_cost" for token_class in TokenClass}
+_MEASURES = ("requests", *TokenClass, *COST_COLUMNS.values(), "cost")
 # The column that a dimension is grouped by in SQL; names come afterwards.
 _COLUMNS = {
     "team": "team_id",
@@ -25,19 +27,50 @@ _COLUMNS = {
 }
 
 
+class Extent(TypedDict):
+    """Which part of the rollups: teams, the days [since, until), perhaps projects."""
+
+    team_ids: Sequence[int]
+    since: date
+    until: date
+    project_ids: NotRequired[Sequence[int] | None]
+
+
 @dataclass(slots=True)
 class Sums:
     requests: int = 0
     quantities: dict[TokenClass, int] = field(
         default_factory=lambda: dict.fromkeys(TokenClass, 0)
     )
+    costs: dict[TokenClass, Decimal] = field(
+        default_factory=lambda: dict.fromkeys(TokenClass, Decimal())
+    )
     cost: Decimal = Decimal()
+
+    @property
+    def tokens_in(self) -> int:
+        """What went in, cached or not."""
+        return self.tokens - self.quantities[TokenClass.OUTPUT]
+
+    @property
+    def tokens(self) -> int:
+        """All tokens billed; counted tools are none."""
+        return sum(self.quantities.values()) - self.quantities[TokenClass.WEB_SEARCH]
 
     def add(self, row: dict[str, Any]) -> None:
         self.requests += row["requests"]
-        for token_class in TokenClass:
+        for token_class, column in COST_COLUMNS.items():
             self.quantities[token_class] += row[token_class]
+            self.costs[token_class] += row[column]
         self.cost += row["cost"]
+
+    def plus(self, other: "Sums") -> None:
+        """Add another group's sums to these."""
+        self.requests += other.requests
+        for token_class in TokenClass:
+            self.quantities[token_class] += other.quantities[token_class]
+            self.costs[token_class] += other.costs[token_class]
+        self.cost += other.cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +98,14 @@ def spend(
     until: date,
     group_by: Sequence[str],
     project_ids: Sequence[int] | None = None,
+    model_ids: Sequence[int] | None = None,
 ) -> SpendReport:
     """Sums per group over [since, until), in days of the reporting zone.
 
-    Rows are ordered by their keys. `project_ids` narrows to these projects.
+    Rows are ordered by their keys. `project_ids` and `model_ids` narrow to these.
     Unpriced records have no cost; they are counted beside it, never as zero.
     """
-    days = DailySpend.objects.filter(team_id__in=team_ids, day__gte=since, day__lt=until)
-    if project_ids is not None:
-        days = days.filter(project_id__in=project_ids)
+    days = rows(team_ids, since, until, project_ids, model_ids)
     columns = sorted({_COLUMNS[dimension] for dimension in group_by})
     grouped = (
         days.values(*columns)
@@ -100,6 +132,64 @@ def spend(
         total=total,
         unpriced_records=_unpriced(team_ids, since, until, project_ids),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class DayCost:
+    """What one key (a team, a family) cost on one day; without a split the key is ""."""
+
+    day: date
+    key: str
+    requests: int
+    cost: Decimal
+
+
+def by_day(
+    *,
+    team_ids: Sequence[int],
+    since: date,
+    until: date,
+    split: str | None = None,
+    project_ids: Sequence[int] | None = None,
+    model_ids: Sequence[int] | None = None,
+) -> list[DayCost]:
+    """The costs of `spend` grouped by day (and one dimension), for lines and bars.
+
+    The same rows, and of them the cost alone: a quarter of a year is drawn at once.
+    """
+    days = rows(team_ids, since, until, project_ids, model_ids)
+    columns = ["day", *([_COLUMNS[split]] if split else [])]
+    grouped = days.values(*columns).annotate(
+        sum_requests=Sum("requests"), sum_cost=Sum("cost")
+    )
+    grouped_rows = list(grouped.order_by("day"))
+    named = _names([split], grouped_rows)[split] if split else lambda row: ""
+    found: dict[tuple[date, str], DayCost] = {}
+    for row in grouped_rows:
+        key = (row["day"], named(row))
+        before = found.get(key, DayCost(*key, 0, Decimal()))
+        found[key] = DayCost(
+            *key,
+            requests=before.requests + row["sum_requests"],
+            cost=before.cost + row["sum_cost"],
+        )
+    return [found[key] for key in sorted(found)]
+
+
+def rows(
+    team_ids: Sequence[int],
+    since: date,
+    until: date,
+    project_ids: Sequence[int] | None,
+    model_ids: Sequence[int] | None,
+) -> QuerySet[DailySpend]:
+    """The rollups of this extent: what every sum is made of."""
+    days = DailySpend.objects.filter(team_id__in=team_ids, day__gte=since, day__lt=until)
+    if project_ids is not None:
+        days = days.filter(project_id__in=project_ids)
+    if model_ids is not None:
+        days = days.filter(model_id__in=model_ids)
+    return days
 
 
 def _names(group_by: Iterable[str], rows: Sequence[dict[str, Any]]) -> dict[str, Any]:

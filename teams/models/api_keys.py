@@ -29,6 +29,8 @@ class Scope(models.TextChoices):
     IMPORT = "import", "Post usage of any age"
     PRICES_READ = "prices:read", "Ask for prices"
     REPORTS_READ = "reports:read", "Read reports"
+    BUDGETS_READ = "budgets:read", "Read budgets, alerts and estimates"
+    BUDGETS_WRITE = "budgets:write", "Edit budgets, channels and estimates"
 
 
 def new_secret() -> str:

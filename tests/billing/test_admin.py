@@ -1,6 +1,7 @@
 """The admin: every page opens, changes are audited, facts stay as they are."""
 
 import re
+from decimal import Decimal
 
 import pytest
 from django.contrib.admin.sites import site
@@ -9,10 +10,17 @@ from django.test import Client
 from django.urls import reverse
 
 from billing.actions import post
-from billing.models import LanguageModel, Publication, RateCard, UsageRecord
+from billing.models import (
+    Budget,
+    Estimate,
+    LanguageModel,
+    Publication,
+    RateCard,
+    UsageRecord,
+)
 from teams.models import ApiKey, AuditEvent, Organization, Project, Team
 from tests.builders import body, record
-from tests.conftest import NOW, Cast, Service
+from tests.conftest import NOW, Cast, Service, as_owner
 
 pytestmark = pytest.mark.usefixtures("as_app")
 
@@ -21,8 +29,8 @@ READ_ONLY = (
     "billing_unpricedrecordrow",
     "billing_quarantinedrecordrow",
     "billing_rate",
-    "billing_publication",
-    "billing_ratecard",
+    "billing_alert",
+    "billing_delivery",
     "teams_auditevent",
 )
 
@@ -60,9 +68,9 @@ def test_a_usage_record_shows_its_charges_and_cannot_be_changed(
 ):
     alice.post("usage", body(record(id="msg_1")))
     post.count(team_id=cast.search.pk, now=NOW)
-    url = reverse(
-        "admin:billing_usagerecordrow_change", args=[UsageRecord.objects.get().uid]
-    )
+    with as_owner():
+        uid = UsageRecord.objects.get().uid
+    url = reverse("admin:billing_usagerecordrow_change", args=[uid])
 
     shown = admin.get(url).content.decode()
 
@@ -209,3 +217,173 @@ def test_a_wrong_time_zone_is_refused_with_a_sentence(admin: Client):
     )
 
     assert "is not an IANA time zone" in response.content.decode()
+
+
+# --- Rate cards ---------------------------------------------------------------------
+
+INLINE = {"rates-TOTAL_FORMS": 0, "rates-INITIAL_FORMS": 0}
+
+
+@pytest.fixture
+def draft(admin: Client) -> Publication:
+    card = RateCard.objects.get()
+    admin.post(
+        reverse("admin:billing_publication_add"),
+        {"card": card.pk, "note": "dearer", **INLINE},
+    )
+    return Publication.objects.get(state="draft")
+
+
+def rate_form(**changes: object) -> dict[str, object]:
+    model = LanguageModel.objects.get(name="claude-opus-5-5")
+    rate = {
+        "model": model.pk,
+        "processing": "standard",
+        "speed": "standard",
+        "geo": "global",
+        "context_tier": 0,
+        "effective_from_0": "2027-01-01",
+        "effective_from_1": "00:00:00",
+        "input": "5",
+        "output": "25",
+        "source": "announcement",
+        "observed_on": "2026-11-22",
+    } | changes
+    return {
+        "rates-TOTAL_FORMS": 1,
+        "rates-INITIAL_FORMS": 0,
+        **{f"rates-0-{name}": value for name, value in rate.items()},
+    }
+
+
+def test_a_draft_is_edited_and_published_by_a_named_person(
+    admin: Client, draft: Publication
+):
+    url = reverse("admin:billing_publication_change", args=[draft.pk])
+    admin.post(url, {"note": "dearer", **rate_form(), "_publish": "1"})
+
+    draft.refresh_from_db()
+    assert (draft.state, draft.published_by) == ("published", "root")
+    assert draft.rates.get().output == 25
+    assert AuditEvent.objects.filter(action="rate_card.publish", actor="root").exists()
+
+
+def test_a_published_rate_is_never_changed(admin: Client):
+    published = Publication.objects.get()
+    url = reverse("admin:billing_publication_change", args=[published.pk])
+
+    assert admin.post(url, {"note": "", **rate_form()}).status_code == 403
+    assert 'name="_publish"' not in admin.get(url).content.decode()
+
+
+@pytest.mark.parametrize("price", ["-1", "NaN", "Infinity", "much"])
+def test_a_price_that_is_none_is_refused(admin: Client, draft: Publication, price: str):
+    url = reverse("admin:billing_publication_change", args=[draft.pk])
+
+    admin.post(url, {"note": "", **rate_form(input=price)})
+
+    assert not draft.rates.exists()
+
+
+# --- Budgets and estimates ----------------------------------------------------------
+
+
+def budget_form(cast: Cast, **changes: object) -> dict[str, object]:
+    return {
+        "organization": cast.acme.pk,
+        "team": cast.search.pk,
+        "period": "month",
+        "amount": "100",
+        "thresholds": "50,80",
+        "reason": "first",
+        "revisions-TOTAL_FORMS": 0,
+        "revisions-INITIAL_FORMS": 0,
+        "alerts-TOTAL_FORMS": 0,
+        "alerts-INITIAL_FORMS": 0,
+    } | changes
+
+
+def test_a_budget_is_made_and_changed_with_its_revisions(admin: Client, cast: Cast):
+    admin.post(reverse("admin:billing_budget_add"), budget_form(cast))
+    budget = Budget.objects.get()
+    url = reverse("admin:billing_budget_change", args=[budget.pk])
+
+    admin.post(url, budget_form(cast, amount="200", reason="more"))
+
+    assert list(
+        budget.revisions.order_by("revision").values_list("amount", "changed_by", "reason")
+    ) == [(100, "root", "first"), (200, "root", "more")]
+    assert "more" in admin.get(url).content.decode()
+
+
+def test_a_budget_of_another_organization_is_refused(admin: Client, cast: Cast):
+    response = admin.post(
+        reverse("admin:billing_budget_add"), budget_form(cast, team=cast.elsewhere.pk)
+    )
+
+    assert "is in another organization" in response.content.decode()
+    assert not Budget.objects.exists()
+
+
+@pytest.mark.parametrize("thresholds", ["0", "50,-1", "half"])
+def test_thresholds_are_percentages(admin: Client, cast: Cast, thresholds: str):
+    admin.post(
+        reverse("admin:billing_budget_add"), budget_form(cast, thresholds=thresholds)
+    )
+
+    assert not Budget.objects.exists()
+
+
+def estimate_form(cast: Cast) -> dict[str, object]:
+    model = LanguageModel.objects.get(name="claude-opus-5-5")
+    line = {
+        "model": model.pk,
+        "scenario": "medium",
+        "requests": 1000,
+        "input": 1_000_000,
+        "output": 10_000,
+        "cache_write_5m": 0,
+        "cache_write_1h": 0,
+        "cache_read": 0,
+        "web_search": 0,
+    }
+    return {
+        "team": cast.search.pk,
+        "month": "2026-11-01",
+        "plan": "medium",
+        "lines-TOTAL_FORMS": 1,
+        "lines-INITIAL_FORMS": 0,
+        **{f"lines-0-{name}": value for name, value in line.items()},
+    }
+
+
+def test_an_estimate_is_priced_when_it_is_saved_and_approved(admin: Client, cast: Cast):
+    admin.post(reverse("admin:billing_estimate_add"), estimate_form(cast))
+    estimate = Estimate.objects.get()
+    assert estimate.lines.get().cost == Decimal("4.2")
+
+    admin.post(
+        reverse("admin:billing_estimate_changelist"),
+        {"action": "approve", "_selected_action": [estimate.pk]},
+    )
+
+    estimate.refresh_from_db()
+    assert (estimate.state, estimate.approved_by) == ("approved", "root")
+
+
+def test_estimate_vs_actual_shows_what_the_api_says(
+    admin: Client, alice: Service, cast: Cast
+):
+    admin.post(reverse("admin:billing_estimate_add"), estimate_form(cast))
+    alice.post("usage", body(record(), record(model="claude-sonnet-5")))
+    post.count(team_id=cast.search.pk, now=NOW)
+
+    url = reverse("admin:billing_estimate_compare")
+    shown = admin.get(url, {"team": "search", "month": "2026-11"}).content.decode()
+
+    report = alice.get("reports/estimate-vs-actual", team="search", month="2026-11").json()
+    assert len(report["rows"]) == 2
+    for row in (*report["rows"], report["total"]):
+        exact = Decimal(row["actual"]).quantize(Decimal("1e-15"))
+        assert f'title="{exact}"' in shown
+    assert "not planned" in shown

@@ -69,13 +69,17 @@ def test_a_file_that_is_not_there_is_named():
         call_command("price_usage", "nowhere.jsonl")
 
 
+def seed_organization(file: Path) -> None:
+    call_command("seed_demo", credentials=str(file), records=0, stdout=StringIO())
+
+
 @pytest.mark.django_db
 def test_the_demo_is_seeded_once_and_keeps_its_secrets(tmp_path: Path):
     file = tmp_path / "credentials.json"
-    call_command("seed_demo", credentials=str(file), stdout=StringIO())
+    seed_organization(file)
     first = json.loads(file.read_text())
 
-    call_command("seed_demo", credentials=str(file), stdout=StringIO())
+    seed_organization(file)
 
     assert json.loads(file.read_text()) == first
     assert set(first) == {"api_key", "organization", "team", "project", "users"}
@@ -89,12 +93,12 @@ def test_the_demo_is_seeded_once_and_keeps_its_secrets(tmp_path: Path):
 @pytest.mark.django_db
 def test_demo_secrets_that_were_lost_are_made_anew(tmp_path: Path):
     file = tmp_path / "credentials.json"
-    call_command("seed_demo", credentials=str(file), stdout=StringIO())
+    seed_organization(file)
     first = json.loads(file.read_text())
     file.write_text("{damaged")
 
-    call_command("seed_demo", credentials=str(file), stdout=StringIO())
+    seed_organization(file)
 
     assert json.loads(file.read_text())["api_key"] != first["api_key"]
     assert Organization.objects.count() == 1
-    assert Membership.objects.count() == 4
+    assert Membership.objects.count() == 5

@@ -224,7 +224,9 @@ class Service:
         self.home.prepare()
         self.postgres.start()
         self.processes = {process.name: process for process in self._processes()}
-        self.manage("prepare", "--credentials", str(self.home.credentials))
+        self.manage(
+            "prepare", "--credentials", str(self.home.credentials), "--records", "0"
+        )
         self.demo_key = self.home.read_credentials()["api_key"]
         self.key = self.shell(_ISSUE_KEY).strip()
 

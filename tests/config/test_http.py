@@ -1,6 +1,7 @@
 """What holds for every address: problems, probes, the OpenAPI document."""
 
 import json
+import re
 
 import pytest
 from django.db import OperationalError
@@ -46,7 +47,7 @@ def test_an_unforeseen_error_is_not_swallowed():
 
 
 def test_a_server_error_is_a_problem_document_without_details():
-    response = problems.server_error(RequestFactory().get("/"))
+    response = problems.server_error(RequestFactory().get("/api/v1/usage"))
 
     assert response.status_code == 500
     assert json.loads(response.content)["code"] == "internal_error"
@@ -58,15 +59,12 @@ def test_the_api_document_lists_every_api_address(client: Client):
 
     assert document["openapi"] == "3.1.1"
     ours = {
-        "/api/v1/" + str(pattern.pattern)
+        "/api/v1/" + re.sub(r"<\w+:(\w+)>", r"{\1}", str(pattern.pattern))
         for entry in get_resolver().url_patterns
         if str(entry.pattern) == "api/v1/" and hasattr(entry, "url_patterns")
         for pattern in entry.url_patterns
     }
-    documented = {
-        path.replace("{record_id}", "<text:record_id>") for path in document["paths"]
-    }
-    assert documented == ours
+    assert set(document["paths"]) == ours
 
 
 def test_the_api_page_has_no_inline_script(client: Client):

@@ -118,7 +118,7 @@ def _team_column(model: Model) -> Iterator[str]:
         yield "has a team_id that is not a plain column"
 
 
-_PLAIN = ("BigIntegerField", "ForeignKey")
+_PLAIN = ("BigIntegerField", "ForeignKey", "OneToOneField")
 
 
 def _fields(model: Model) -> dict[str, Any]:

@@ -23,6 +23,7 @@ _FITTING: dict[str, Any] = {
     "ForeignKey": 1,
     "IntegerField": 0,
     "JSONField": "{}",
+    "OneToOneField": 1,
     "PositiveIntegerField": 0,
     "SmallIntegerField": 0,
     "TextField": "",

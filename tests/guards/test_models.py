@@ -15,7 +15,7 @@ from django.db import models
 from django.test import RequestFactory
 from django.test.utils import isolate_apps
 
-from billing.admin import ReadOnly
+from billing.admin.access import ReadOnly
 from tests.guards import model_lint
 from tests.guards.model_lint import OURS, Placement
 

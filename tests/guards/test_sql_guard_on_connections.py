@@ -5,13 +5,15 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery, Sum
 
-from billing.actions import parked, post, receive, recorded
+from billing.actions import budgets, parked, post, receive, recorded
+from billing.actions.budgets import Terms
 from billing.formats.body import split
 from billing.models import (
     Alias,
@@ -21,6 +23,7 @@ from billing.models import (
     UnpricedRecord,
     UsageRecord,
 )
+from billing.pricing.budget_periods import PeriodKind
 from billing.reports import verification
 from teams import isolation
 from teams.models import Team
@@ -222,6 +225,13 @@ def test_posting_and_counting_obey_every_rule(cast: Cast):
 
 def _post_count_retry_and_quarantine(cast: Cast) -> None:
     key, _ = issue(cast.acme)
+    budgets.create(
+        organization=cast.acme,
+        period=PeriodKind.MONTH,
+        terms=Terms(Decimal(1)),
+        by="tests",
+        now=NOW,
+    )
     posted = body(record(), record(project="triage"), record(model="claude-unheard-of"))
     receive.receive(key=key, raws=split(posted, "application/json", 10), now=NOW)
     for team_id in post.waiting_teams():

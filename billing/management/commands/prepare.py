@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand
 from django.utils import timezone
 
 from billing.actions import partitions, rate_cards
+from billing.demo import options as demo_options
 
 
 class Command(BaseCommand):
@@ -23,6 +24,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--credentials", metavar="FILE", help="seed the demo; keep its secrets here"
         )
+        demo_options.add(parser.add_argument_group("of the demo (see seed_demo)"))
 
     def handle(self, *, credentials: str | None, **options: Any) -> None:
         with self._step("Tables"):
@@ -35,7 +37,12 @@ class Command(BaseCommand):
             rate_cards.load_list_prices(by="installation", now=timezone.now())
         if credentials:
             with self._step("Demo organization"):
-                call_command("seed_demo", credentials=credentials, stdout=_Silent())
+                self._seed(credentials, options)
+
+    def _seed(self, credentials: str, options: dict[str, Any]) -> None:
+        """It takes a while, so that it is seen how far it is."""
+        asked = {name: options[name] for name in demo_options.NAMES}
+        call_command("seed_demo", credentials=credentials, stdout=self.stdout, **asked)
 
     @contextmanager
     def _step(self, name: str) -> Iterator[None]:

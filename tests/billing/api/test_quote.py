@@ -7,7 +7,7 @@ import pytest
 from billing.models import UsageRecord
 from teams.models.api_keys import Scope
 from tests.builders import body, record
-from tests.conftest import Cast, Service, issue
+from tests.conftest import Cast, Service, as_owner, issue
 
 pytestmark = pytest.mark.usefixtures("as_app")
 
@@ -47,7 +47,8 @@ def test_a_quote_has_state_cost_and_lines(alice: Service):
             }
         ]
     }
-    assert not UsageRecord.objects.exists()
+    with as_owner():
+        assert not UsageRecord.objects.exists()
 
 
 def test_results_stand_in_the_order_of_the_records(alice: Service):

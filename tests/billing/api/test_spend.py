@@ -134,5 +134,5 @@ def test_bad_parameters_are_named(alice: Service, query: dict, parameter: str):
 def test_the_number_of_queries_does_not_grow_with_the_groups(
     spent: Service, django_assert_max_num_queries
 ):
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(14):
         spent.get("reports/spend", group_by="team,project,model,family,day", **RANGE)

@@ -1,0 +1,167 @@
+"""What an alert says, to a machine and to a person.
+
+Said from the alert's own row: every attempt, however late, says what was true when the
+alert was raised.
+"""
+
+import json
+import re
+from datetime import UTC, datetime
+from decimal import ROUND_FLOOR, Decimal
+from email.utils import parseaddr
+from typing import Any
+from urllib.parse import urljoin
+from uuid import UUID
+
+from django.conf import settings
+from django.core.mail import EmailMultiAlternatives
+from django.template.loader import render_to_string
+from django.urls import reverse
+
+from billing.models import Alert, Budget
+from billing.pricing import caps, money
+from billing.pricing.budget_periods import PeriodKind, period
+
+_EVERY = {
+    PeriodKind.DAY: "daily",
+    PeriodKind.WEEK: "weekly",
+    PeriodKind.MONTH: "monthly",
+    PeriodKind.QUARTER: "quarterly",
+    PeriodKind.YEAR: "yearly",
+}
+_CENTS = 2
+
+# Line ends and other controls, and what turns the direction of the text around it.
+_UNPRINTABLE = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]+"
+)
+
+
+# --- To a machine -------------------------------------------------------------------
+
+
+def payload(alert: Alert) -> bytes:
+    """The body of a webhook. Amounts are decimal strings, ids are strings."""
+    budget = alert.budget
+    content = {
+        "type": "alert.fired",
+        "timestamp": _moment(alert.fired_at),
+        "data": {
+            "id": str(alert.pk),
+            "kind": alert.kind,
+            "threshold": alert.threshold,
+            "budget": {
+                "id": str(budget.pk),
+                "scope": budget.scope,
+                "period": budget.period,
+                "period_start": alert.period_start.isoformat(),
+                "cap": money.plain(alert.cap),
+                "hard": _is_hard(alert),
+                "revision": alert.revision,
+            },
+            "spent": money.plain(alert.spent),
+            "currency": budget.organization.currency,
+            "organization": budget.organization.slug,
+            "url": _page(budget),
+        },
+    }
+    return json.dumps(content, separators=(",", ":")).encode()
+
+
+def _page(budget: Budget) -> str:
+    """Where a person sees more of it."""
+    path = reverse("team", args=[budget.team.slug]) if budget.team else reverse("home")
+    return str(urljoin(settings.PUBLIC_URL, path))
+
+
+def _moment(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _is_hard(alert: Alert) -> bool:
+    """As the budget was when the alert was raised."""
+    return alert.budget.revisions.values_list("hard", flat=True).get(
+        revision=alert.revision
+    )
+
+
+# --- To a person --------------------------------------------------------------------
+
+
+def mail(alert: Alert, *, to: str, uid: UUID) -> EmailMultiAlternatives:
+    """The e-mail of an alert, not sent yet. Its Message-ID is the same at any time."""
+    said = _said(alert)
+    message = EmailMultiAlternatives(
+        subject=f"[Purser] {_subject(alert)}",
+        body=render_to_string("billing/mail/alert.txt", said),
+        to=[to],
+        headers={
+            "Message-ID": f"<{uid.hex}@{_domain()}>",
+            # Out-of-office replies are not wanted.
+            "Auto-Submitted": "auto-generated",
+        },
+    )
+    html = render_to_string("billing/mail/alert.html", said)
+    message.attach_alternative(html, "text/html")
+    return message
+
+
+def sentence(alert: Alert) -> str:
+    """What has happened, in one plain sentence."""
+    budget = alert.budget
+    every, currency = _EVERY[PeriodKind(budget.period)], budget.organization.currency
+    percent = caps.percent(alert.spent, alert.cap)
+    if percent is None:
+        spent = money.plain(alert.spent)
+        return f"{_name(budget)} has spent {spent} {currency}; its {every} budget is 0."
+    # Rounded down: 99.99 % is not yet the whole.
+    whole = percent.to_integral_value(ROUND_FLOOR)
+    places = _places(alert.cap)
+    spent, cap = _amount(alert.spent, places), _amount(alert.cap, places)
+    return (
+        f"{_name(budget)} has spent {spent} of {cap} {currency} ({whole:f} %) "
+        f"of its {every} budget."
+    )
+
+
+def _subject(alert: Alert) -> str:
+    budget = alert.budget
+    level = "" if alert.kind == "cap_reached" else f"{alert.threshold} % of "
+    every = _EVERY[PeriodKind(budget.period)]
+    return f"{_name(budget)} has reached {level}its {every} budget"
+
+
+def _said(alert: Alert) -> dict[str, Any]:
+    budget = alert.budget
+    return {
+        "sentence": sentence(alert),
+        "refuses": alert.kind == "cap_reached" and _is_hard(alert),
+        "organization": _printable(budget.organization.name),
+        "period": period(PeriodKind(budget.period), alert.period_start),
+        "alert": alert,
+        "url": _page(budget),
+    }
+
+
+def _name(budget: Budget) -> str:
+    return _printable((budget.project or budget.team or budget.organization).name)
+
+
+def _printable(name: str) -> str:
+    """A name as it may stand in a header and in a sentence."""
+    return " ".join(_UNPRINTABLE.sub(" ", name).split())
+
+
+def _places(cap: Decimal) -> int:
+    """As many as the cap has, and two at least."""
+    return max(_CENTS, len(money.plain(cap).partition(".")[2]))
+
+
+def _amount(value: Decimal, places: int) -> str:
+    floor = value.quantize(Decimal(1).scaleb(-places), ROUND_FLOOR)
+    return f"{floor:,f}"
+
+
+def _domain() -> str:
+    address = parseaddr(settings.DEFAULT_FROM_EMAIL)[1]
+    return address.rpartition("@")[2] or "localhost"

@@ -1,0 +1,108 @@
+"""What is spent against each budget, kept while counting and re-derivable at any time.
+
+Counting adds to the totals in its own transaction and shares the team's ledger row;
+re-deriving takes that row alone and sets the totals from the rollups. So a budget made
+or changed in the middle of a period starts with exactly what is spent, while records
+keep coming.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import date
+from decimal import Decimal
+from typing import NamedTuple
+
+from django.db import connection
+from django.db.models import Sum
+
+from billing.models import Budget, BudgetTotal, DailySpend, TeamLedger, unnest
+from billing.pricing.budget_periods import PeriodKind, period
+
+
+class Spent(NamedTuple):
+    """An amount of one project on one day of the reporting zone."""
+
+    project_id: int
+    day: date
+    cost: Decimal
+
+
+_LEDGER = TeamLedger._meta.db_table
+
+_MAKE_LEDGER = f"INSERT INTO {_LEDGER} (team_id) VALUES (%s) ON CONFLICT DO NOTHING"
+_SHARE = f"SELECT 1 FROM {_LEDGER} WHERE team_id = %s FOR SHARE"
+_TAKE = f"SELECT 1 FROM {_LEDGER} WHERE team_id = %s FOR UPDATE"
+
+
+def share_ledger(team_id: int) -> None:
+    """Keep re-deriving out until this transaction ends; other counters come in."""
+    _lock(team_id, _SHARE)
+
+
+def take_ledger(team_id: int) -> None:
+    """Keep counting out until this transaction ends; wait for what counts now."""
+    _lock(team_id, _TAKE)
+
+
+def _lock(team_id: int, statement: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [team_id])
+        if cursor.fetchone() is None:
+            cursor.execute(_MAKE_LEDGER, [team_id])
+            cursor.execute(statement, [team_id])
+
+
+_COLUMNS: unnest.Columns = {
+    "budget_id": "bigint",
+    "period_start": "date",
+    "spent": "numeric",
+}
+_ON_CONFLICT = "ON CONFLICT (team_id, budget_id, period_start) DO UPDATE SET spent = "
+
+
+def add(team_id: int, budgets: Sequence[Budget], spent: Sequence[Spent]) -> None:
+    """Add newly counted amounts of a team to the totals of these budgets."""
+    sums: dict[tuple[int, date], Decimal] = defaultdict(Decimal)
+    for budget in budgets:
+        for amount in spent:
+            if budget.project_id in (None, amount.project_id):
+                sums[budget.pk, _start(budget, amount.day)] += amount.cost
+    _write(team_id, sums, f"{_ON_CONFLICT} kept.spent + EXCLUDED.spent")
+
+
+def rederive(team_id: int, budgets: Iterable[Budget]) -> None:
+    """Set a team's totals of these budgets, in every period, to what the rollups say.
+
+    The caller holds the team's ledger (`take_ledger`).
+    """
+    sums: dict[tuple[int, date], Decimal] = {}
+    for budget in budgets:
+        days = DailySpend.objects.filter(team_id=team_id)
+        if budget.project_id is not None:
+            days = days.filter(project_id=budget.project_id)
+        for day, cost in days.values_list("day").order_by("day").annotate(Sum("cost")):
+            key = (budget.pk, _start(budget, day))
+            sums[key] = sums.get(key, Decimal()) + cost
+    _write(team_id, sums, f"{_ON_CONFLICT} EXCLUDED.spent")
+
+
+def total(budget: Budget, period_start: date) -> Decimal:
+    """What is spent against a budget in one period, over all teams it covers."""
+    totals = BudgetTotal.objects.filter(budget=budget, period_start=period_start)
+    return totals.aggregate(total=Sum("spent"))["total"] or Decimal()
+
+
+def _start(budget: Budget, day: date) -> date:
+    return period(PeriodKind(budget.period), day).first
+
+
+def _write(team_id: int, sums: dict[tuple[int, date], Decimal], then: str) -> None:
+    unnest.insert(
+        table=BudgetTotal._meta.db_table,
+        columns=_COLUMNS,
+        rows=[(*key, spent) for key, spent in sums.items()],
+        team_id=team_id,
+        # In one order everywhere, so that two writers never wait for each other.
+        order_by=("budget_id", "period_start"),
+        then=then,
+    )

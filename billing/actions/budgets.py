@@ -1,0 +1,202 @@
+"""Budgets: made, changed and ended by a named person, for a reason."""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import InterfaceError, OperationalError, transaction
+
+from billing.actions import alerts, budget_totals
+from billing.models import Budget, BudgetRevision
+from billing.pricing import caps
+from billing.pricing.budget_periods import PeriodKind
+from teams import isolation
+from teams.actions import audit
+from teams.models import Organization, Project, Team
+
+logger = logging.getLogger(__name__)
+
+MAX_PERCENT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a budget says: the part of it that revisions change."""
+
+    amount: Decimal
+    hard: bool = False
+    thresholds: tuple[int, ...] = caps.DEFAULT_THRESHOLDS
+
+    def __post_init__(self) -> None:
+        if any(not 0 < level <= MAX_PERCENT for level in self.thresholds):
+            raise ValidationError(
+                {"thresholds": f"A threshold is a percentage from 1 to {MAX_PERCENT}."}
+            )
+
+
+@transaction.atomic
+def create(
+    *,
+    organization: Organization,
+    period: PeriodKind,
+    terms: Terms,
+    by: str,
+    now: datetime,
+    team: Team | None = None,
+    project: Project | None = None,
+    reason: str = "",
+) -> Budget:
+    """A new budget, with what is already spent in its periods."""
+    budget = Budget(
+        organization=organization,
+        team=team,
+        project=project,
+        period=period,
+        created_at=now,
+        **_columns(terms),
+    )
+    _check_scope(budget)
+    budget.full_clean()
+    budget.save()
+    _revise(budget, by=by, now=now, reason=reason, before=None)
+    _settle(budget, now=now)
+    return budget
+
+
+@transaction.atomic
+def change(
+    *, budget: Budget, terms: Terms, by: str, now: datetime, reason: str = ""
+) -> Budget:
+    """Other terms from now on: a new revision. What is spent stays spent."""
+    budget = Budget.objects.select_for_update(of=["self"]).get(pk=budget.pk)
+    before = _terms_of(budget)
+    if before == terms:
+        return budget
+    budget.revision += 1
+    for name, value in _columns(terms).items():
+        setattr(budget, name, value)
+    budget.full_clean()
+    budget.save()
+    _revise(budget, by=by, now=now, reason=reason, before=before)
+    _settle(budget, now=now)
+    return budget
+
+
+@transaction.atomic
+def archive(*, budget: Budget, by: str, now: datetime, reason: str = "") -> None:
+    """End a budget. It raises nothing more; its history stays. Twice is once."""
+    if budget.archived_at is not None:
+        return
+    budget.archived_at = now
+    budget.save(update_fields=["archived_at"])
+    _audit(budget, "budget.archive", by=by, now=now, reason=reason)
+
+
+def _settle(budget: Budget, *, now: datetime) -> None:
+    """Set the totals from the rollups while counting waits, then say what is reached.
+
+    A counter that did not know the budget, or knew its old terms, has finished when its
+    team's ledger is taken; the next one reads the budget after this transaction.
+    """
+    teams = covered_teams(budget)
+    for team_id in teams:
+        with isolation.visible_teams([team_id]):
+            budget_totals.take_ledger(team_id)
+            budget_totals.rederive(team_id, [budget])
+    with isolation.visible_teams(teams):
+        alerts.evaluate(budget, now=now)
+
+
+def covered_teams(budget: Budget) -> list[int]:
+    """Teams whose spend may count against it, in the order they are locked."""
+    if budget.team_id is not None:
+        return [budget.team_id]
+    teams = Team.objects.filter(organization=budget.organization_id)
+    if budget.project_id is not None:
+        teams = teams.filter(ownerships__project=budget.project_id)
+    return list(teams.order_by("pk").distinct().values_list("pk", flat=True))
+
+
+def _check_scope(budget: Budget) -> None:
+    for bound in (budget.team, budget.project):
+        if bound is not None and bound.organization_id != budget.organization_id:
+            raise ValidationError("A budget is for something of its organization.")
+
+
+def _columns(terms: Terms) -> dict[str, Any]:
+    return {
+        "amount": terms.amount,
+        "hard": terms.hard,
+        "thresholds": sorted(set(terms.thresholds)),
+    }
+
+
+def _terms_of(budget: Budget) -> Terms:
+    return Terms(budget.amount, budget.hard, _levels(budget.thresholds))
+
+
+def _levels(thresholds: Iterable[int]) -> tuple[int, ...]:
+    return tuple(thresholds)
+
+
+def _revise(
+    budget: Budget, *, by: str, now: datetime, reason: str, before: Terms | None
+) -> None:
+    terms = _terms_of(budget)
+    BudgetRevision.objects.create(
+        budget=budget,
+        revision=budget.revision,
+        changed_by=by,
+        changed_at=now,
+        reason=reason,
+        **_columns(terms),
+    )
+    _audit(
+        budget,
+        "budget.change" if before else "budget.create",
+        by=by,
+        now=now,
+        reason=reason,
+        before=_said(before),
+        after=_said(terms),
+    )
+
+
+def _audit(budget: Budget, action: str, **said: Any) -> None:
+    audit.record(
+        action=action,
+        subject=f"budget {budget.pk} of {budget.scope}",
+        organization=budget.organization.slug,
+        **said,
+    )
+
+
+def _said(terms: Terms | None) -> dict[str, Any] | None:
+    if terms is None:
+        return None
+    return {
+        "amount": f"{terms.amount.normalize():f}",
+        "hard": terms.hard,
+        "thresholds": list(terms.thresholds),
+    }
+
+
+def evaluate(budget: Budget, *, now: datetime) -> int:
+    """Raise what a budget has reached over all its teams; how many new alerts.
+
+    For budgets whose total no counting transaction can hold still, and for the sweep,
+    which comes by again if the database cannot just now.
+    """
+    try:
+        with isolation.visible_teams(covered_teams(budget)):
+            # Again, and held: it may have been changed or archived since it was listed.
+            held = Budget.objects.active().with_scope().filter(pk=budget.pk)
+            current = held.select_for_update(of=("self",), no_key=True).first()
+            return len(alerts.evaluate(current, now=now)) if current else 0
+    except (OperationalError, InterfaceError):
+        logger.exception("evaluating budget %s is put off", budget.pk)
+        return 0

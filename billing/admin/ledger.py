@@ -1,0 +1,79 @@
+"""Read-only: usage records with their charges, and what is not counted."""
+
+from django.contrib import admin
+from django.utils.html import format_html_join
+
+from billing.admin.access import ReadOnly
+from billing.models import QuarantinedRecordRow, UnpricedRecordRow, UsageRecordRow
+from billing.pricing import money
+from billing.reports import records
+
+
+class LedgerAdmin(ReadOnly):
+    """Large tables: no total count, no query per row, newest first by a UUIDv7."""
+
+    show_full_result_count = False
+    list_per_page = 50
+    list_select_related = ("team", "project")
+
+
+@admin.register(UsageRecordRow)
+class UsageRecordAdmin(LedgerAdmin):
+    list_display = (
+        "record_id",
+        "occurred_at",
+        "team",
+        "project",
+        "model_name",
+        "input",
+        "cache_read",
+        "output",
+        "unbilled",
+    )
+    list_filter = ("team", "provider", "processing", "month")
+    search_fields = ("=record_id",)
+    search_help_text = "The whole id, as the provider returned it."
+    ordering = ("-uid",)
+    exclude = ("fingerprint",)
+    readonly_fields = ("charges",)
+
+    @admin.display(description="charges")
+    def charges(self, row: UsageRecordRow) -> str:
+        charges = records.charges_of(
+            team_id=row.team_id, month=row.month, record_uid=row.uid
+        )
+        return (
+            format_html_join(
+                "",
+                "<p><b>{} {}</b> {}</p>",
+                (
+                    (
+                        money.plain(charge.cost),
+                        charge.model,
+                        "; ".join(
+                            f"{line.quantity:,} {line.token_class} × "
+                            f"{money.plain(line.unit_price)} = {money.plain(line.cost)}"
+                            for line in charge.lines
+                        ),
+                    )
+                    for charge in charges
+                ),
+            )
+            or "None yet."
+        )
+
+
+@admin.register(UnpricedRecordRow)
+class UnpricedRecordAdmin(LedgerAdmin):
+    list_display = ("record_id", "team", "project", "provider", "model_name", "detail")
+    list_filter = ("reason", "provider", "team")
+    search_fields = ("=record_id", "=model_name")
+    ordering = ("-record_uid",)
+
+
+@admin.register(QuarantinedRecordRow)
+class QuarantinedRecordAdmin(LedgerAdmin):
+    list_display = ("record_id", "team", "project", "detail", "quarantined_at")
+    list_filter = ("team",)
+    search_fields = ("=record_id",)
+    ordering = ("-record_uid",)

@@ -1,0 +1,62 @@
+"""`GET /alerts`: what was reached, and whether it was delivered."""
+
+from typing import Any
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from billing.api import budget_schemas as schemas
+from billing.api import scopes
+from billing.api.problems import Refused
+from billing.models import Alert
+from billing.pricing import money
+from teams.api.authentication import key_of
+from teams.models.api_keys import Scope
+
+_LIMIT = 200
+
+
+class AlertsView(APIView):
+    scopes = {"GET": Scope.BUDGETS_READ}
+
+    @schemas.list_alerts
+    def get(self, request: Request) -> Response:
+        alerts = Alert.objects.filter(budget__in=scopes.budgets_of(key_of(request)))
+        budget = request.query_params.get("budget")
+        if budget is not None:
+            if not budget.isdecimal():
+                raise Refused(400, "invalid", "budget= is the id of a budget.")
+            alerts = alerts.filter(budget=int(budget))
+        state = request.query_params.get("state")
+        if state is not None:
+            alerts = alerts.filter(state=state)
+        newest = alerts.prefetch_related("deliveries__channel").order_by("-pk")[:_LIMIT]
+        return Response({"data": [as_json(alert) for alert in newest]})
+
+
+def as_json(alert: Alert) -> dict[str, Any]:
+    return {
+        "id": str(alert.pk),
+        "kind": alert.kind,
+        "budget": str(alert.budget_id),
+        "revision": alert.revision,
+        "period_start": alert.period_start,
+        "threshold": alert.threshold,
+        "state": alert.state,
+        "spent": money.plain(alert.spent),
+        "cap": money.plain(alert.cap),
+        "fired_at": alert.fired_at,
+        "resolved_at": alert.resolved_at,
+        "deliveries": [
+            {
+                "channel": str(delivery.channel_id),
+                "kind": delivery.channel.kind,
+                "state": delivery.state,
+                "attempts": delivery.attempts,
+                "sent_at": delivery.sent_at,
+                "last_error": delivery.last_error or None,
+            }
+            for delivery in alert.deliveries.all()
+        ],
+    }

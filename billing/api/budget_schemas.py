@@ -1,0 +1,269 @@
+"""What the OpenAPI document says of budgets, alerts, channels and estimates."""
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+
+from billing.api.json_schemas import (
+    COUNT,
+    DATE,
+    MONEY,
+    MONEY_OR_NULL,
+    PROBLEM,
+    PROBLEMS,
+    QUANTITIES,
+    STRING,
+    TIME,
+    Schema,
+    array_of,
+    nullable,
+    object_of,
+)
+from billing.models.estimates import Scenario
+from billing.pricing.budget_periods import PeriodKind
+
+_FOUND = {**PROBLEMS, 404: PROBLEM}
+_PERCENTS: Schema = array_of({"type": "integer", "minimum": 1, "maximum": 1000})
+
+# --- Budgets ------------------------------------------------------------------------
+
+_PERIOD: Schema = {"type": "string", "enum": [kind.value for kind in PeriodKind]}
+_BUDGET = object_of(
+    id=STRING,
+    team=nullable("string"),
+    project=nullable("string", "Neither: the organization."),
+    period=_PERIOD,
+    period_start=DATE,
+    period_end={**DATE, "description": "The first day of the next period."},
+    amount={**MONEY, "description": "The cap."},
+    hard={"type": "boolean"},
+    thresholds=_PERCENTS,
+    revision=COUNT,
+    spent=MONEY,
+    remaining=MONEY,
+    percent=MONEY_OR_NULL,
+    firing={**_PERCENTS, "description": "Levels that are reached now."},
+    currency=STRING,
+    archived_at={**TIME, "type": ["string", "null"]},
+)
+_TERMS: dict[str, Schema] = {
+    "amount": MONEY,
+    "hard": {"type": "boolean", "default": False},
+    "thresholds": {**_PERCENTS, "default": [50, 80]},
+    "reason": STRING,
+}
+_NEW_BUDGET: Schema = {
+    "type": "object",
+    "required": ["amount"],
+    "properties": {**_TERMS, "period": _PERIOD, "team": STRING, "project": STRING},
+}
+
+list_budgets = extend_schema(
+    operation_id="list_budgets",
+    summary="Budgets that the key covers, with what is spent",
+    responses={200: OpenApiResponse(object_of(data=array_of(_BUDGET))), **PROBLEMS},
+)
+create_budget = extend_schema(
+    operation_id="create_budget",
+    summary="Make a budget",
+    description=(
+        "For a team or a project; without either for what the key is bound to. It starts "
+        "with what is already spent in its periods."
+    ),
+    request={"application/json": _NEW_BUDGET},
+    responses={201: OpenApiResponse(_BUDGET), **_FOUND},
+)
+get_budget = extend_schema(
+    operation_id="get_budget",
+    summary="One budget",
+    responses={200: OpenApiResponse(_BUDGET), **_FOUND},
+)
+change_budget = extend_schema(
+    operation_id="change_budget",
+    summary="Change a budget's terms",
+    description="A new revision. What is not said stays; what is spent stays spent.",
+    request={"application/json": {"type": "object", "properties": _TERMS}},
+    responses={200: OpenApiResponse(_BUDGET), **_FOUND},
+)
+archive_budget = extend_schema(
+    operation_id="archive_budget",
+    summary="End a budget; its history stays",
+    responses={204: None, **_FOUND},
+)
+
+# --- Alerts -------------------------------------------------------------------------
+
+_ALERT = object_of(
+    id=STRING,
+    kind={"type": "string", "enum": ["threshold", "cap_reached"]},
+    budget=STRING,
+    revision=COUNT,
+    period_start=DATE,
+    threshold=COUNT,
+    state={"type": "string", "enum": ["firing", "resolved"]},
+    spent={**MONEY, "description": "When it was raised."},
+    cap=MONEY,
+    fired_at=TIME,
+    resolved_at={**TIME, "type": ["string", "null"]},
+    deliveries=array_of(
+        object_of(
+            channel=STRING,
+            kind={"type": "string", "enum": ["email", "webhook"]},
+            state={"type": "string", "enum": ["waiting", "sending", "sent", "dead"]},
+            attempts=COUNT,
+            sent_at={**TIME, "type": ["string", "null"]},
+            last_error=nullable("string"),
+        )
+    ),
+)
+
+list_alerts = extend_schema(
+    operation_id="list_alerts",
+    summary="Alerts, newest first, with their deliveries",
+    parameters=[
+        OpenApiParameter("budget", OpenApiTypes.STR, description="The id of a budget."),
+        OpenApiParameter("state", OpenApiTypes.STR, description="firing or resolved."),
+    ],
+    responses={200: OpenApiResponse(object_of(data=array_of(_ALERT))), **PROBLEMS},
+)
+
+# --- Channels -----------------------------------------------------------------------
+
+_KIND: Schema = {"type": "string", "enum": ["email", "webhook"]}
+_CHANNEL = object_of(
+    id=STRING,
+    kind=_KIND,
+    target={**STRING, "description": "An address, or a URL."},
+    team=nullable("string"),
+    project=nullable("string", "Neither: all alerts of the organization."),
+    created_at=TIME,
+    disabled_at={**TIME, "type": ["string", "null"]},
+)
+_NEW_CHANNEL: Schema = {
+    **_CHANNEL,
+    "properties": {
+        **_CHANNEL["properties"],
+        "secret": {
+            **STRING,
+            "description": "Signs webhooks (Standard Webhooks). Shown only now.",
+        },
+    },
+}
+
+list_channels = extend_schema(
+    operation_id="list_channels",
+    summary="Where alerts are sent",
+    responses={200: OpenApiResponse(object_of(data=array_of(_CHANNEL))), **PROBLEMS},
+)
+create_channel = extend_schema(
+    operation_id="create_channel",
+    summary="Send alerts to an address or a URL",
+    request={
+        "application/json": {
+            "type": "object",
+            "required": ["kind", "target"],
+            "properties": {
+                "kind": _KIND,
+                "target": STRING,
+                "team": STRING,
+                "project": STRING,
+            },
+        }
+    },
+    responses={201: OpenApiResponse(_NEW_CHANNEL), **_FOUND},
+)
+disable_channel = extend_schema(
+    operation_id="disable_channel",
+    summary="Send no more alerts there",
+    responses={204: None, **_FOUND},
+)
+
+# --- Estimates ----------------------------------------------------------------------
+
+_SCENARIO: Schema = {"type": "string", "enum": list(Scenario.values)}
+_MONTH: Schema = {"type": "string", "pattern": r"^\d{4}-(0[1-9]|1[0-2])$"}
+_PLANNED = {
+    "type": "object",
+    "properties": dict.fromkeys(Scenario.values, MONEY),
+    "additionalProperties": False,
+}
+_LINE = object_of(
+    model=STRING,
+    scenario=_SCENARIO,
+    requests=COUNT,
+    quantities={**QUANTITIES, "required": []},
+)
+_ESTIMATE = object_of(
+    id=STRING,
+    team=STRING,
+    month=_MONTH,
+    state={"type": "string", "enum": ["draft", "approved"]},
+    plan=_SCENARIO,
+    note=STRING,
+    priced_at=TIME,
+    totals=_PLANNED,
+    lines=array_of({**_LINE, "properties": {**_LINE["properties"], "cost": MONEY}}),
+)
+
+list_estimates = extend_schema(
+    operation_id="list_estimates",
+    summary="Estimates, newest month first",
+    responses={200: OpenApiResponse(object_of(data=array_of(_ESTIMATE))), **PROBLEMS},
+)
+create_estimate = extend_schema(
+    operation_id="create_estimate",
+    summary="Save a draft: requests and tokens of a month, priced as usage is",
+    request={
+        "application/json": {
+            "type": "object",
+            "required": ["month", "lines"],
+            "properties": {
+                "team": STRING,
+                "month": _MONTH,
+                "plan": _SCENARIO,
+                "note": STRING,
+                "lines": array_of(_LINE),
+            },
+        }
+    },
+    responses={201: OpenApiResponse(_ESTIMATE), **_FOUND},
+)
+approve_estimate = extend_schema(
+    operation_id="approve_estimate",
+    summary="Make a draft the plan of its month",
+    request=None,
+    responses={200: OpenApiResponse(_ESTIMATE), **_FOUND},
+)
+
+_SIDES = {
+    "planned": _PLANNED,
+    "estimate": MONEY_OR_NULL,
+    "actual": MONEY,
+    "variance": {**MONEY_OR_NULL, "description": "Actual − estimate."},
+    "variance_percent": MONEY_OR_NULL,
+    "requests": COUNT,
+}
+get_estimate_vs_actual = extend_schema(
+    operation_id="report_estimate_vs_actual",
+    summary="A team's month: planned and actual, per model",
+    parameters=[
+        OpenApiParameter("team", OpenApiTypes.STR, description="Needed for several teams."),
+        OpenApiParameter("month", OpenApiTypes.STR, description="2026-11; default: now."),
+    ],
+    responses={
+        200: OpenApiResponse(
+            object_of(
+                team=STRING,
+                month=_MONTH,
+                estimate={
+                    **object_of(id=STRING, state=STRING, plan=_SCENARIO),
+                    "type": ["object", "null"],
+                },
+                rows=array_of(object_of(model=STRING, family=STRING, **_SIDES)),
+                total=object_of(**_SIDES),
+                currency=STRING,
+                as_of=TIME,
+            )
+        ),
+        **_FOUND,
+    },
+)

@@ -1,0 +1,153 @@
+"""`/budgets`: caps, what is spent against them, and their changes."""
+
+from decimal import ROUND_DOWN, Decimal
+from typing import Any
+
+from django.utils import timezone
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from billing.actions import budgets
+from billing.actions.budgets import Terms
+from billing.api import budget_schemas as schemas
+from billing.api import scopes
+from billing.api.problems import Refused
+from billing.models import Budget
+from billing.pricing import caps, money
+from billing.pricing.budget_periods import PeriodKind
+from billing.reports import budgets as reports
+from billing.reports.budgets import BudgetStatus
+from teams import isolation
+from teams.api.authentication import key_of
+from teams.models import ApiKey
+from teams.models.api_keys import Scope
+
+
+class TermsInput(serializers.Serializer[Any]):
+    amount = serializers.DecimalField(max_digits=21, decimal_places=9, min_value=Decimal(0))
+    hard = serializers.BooleanField(required=False)
+    thresholds = serializers.ListField(
+        child=serializers.IntegerField(min_value=1, max_value=budgets.MAX_PERCENT),
+        max_length=20,
+        required=False,
+    )
+    reason = serializers.CharField(required=False, allow_blank=True, max_length=1000)
+
+
+class BudgetInput(TermsInput):
+    period = serializers.ChoiceField([kind.value for kind in PeriodKind], default="month")
+    team = serializers.SlugField(required=False)
+    project = serializers.SlugField(required=False)
+
+
+class BudgetsView(APIView):
+    scopes = {"GET": Scope.BUDGETS_READ, "POST": Scope.BUDGETS_WRITE}
+
+    @schemas.list_budgets
+    def get(self, request: Request) -> Response:
+        key = key_of(request)
+        covered = Budget.objects.active().filter(pk__in=scopes.budgets_of(key))
+        return Response({"data": _shown(key, list(covered.with_scope().order_by("pk")))})
+
+    @schemas.create_budget
+    def post(self, request: Request) -> Response:
+        key = key_of(request)
+        wanted = BudgetInput(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        asked = wanted.validated_data
+        scope = scopes.scope_of(key, asked.get("team"), asked.get("project"))
+        budget = budgets.create(
+            organization=key.organization,
+            team=scope.team,
+            project=scope.project,
+            period=PeriodKind(asked["period"]),
+            terms=_terms(asked),
+            reason=asked.get("reason", ""),
+            by=str(key),
+            now=timezone.now(),
+        )
+        return Response(_shown(key, [budget])[0], status=201)
+
+
+class BudgetView(APIView):
+    scopes = {
+        "GET": Scope.BUDGETS_READ,
+        "PATCH": Scope.BUDGETS_WRITE,
+        "DELETE": Scope.BUDGETS_WRITE,
+    }
+
+    @schemas.get_budget
+    def get(self, request: Request, budget_id: int) -> Response:
+        key = key_of(request)
+        return Response(_shown(key, [_find(key, budget_id)])[0])
+
+    @schemas.change_budget
+    def patch(self, request: Request, budget_id: int) -> Response:
+        key = key_of(request)
+        budget = _find(key, budget_id)
+        wanted = TermsInput(data=request.data, partial=True)
+        wanted.is_valid(raise_exception=True)
+        budgets.change(
+            budget=budget,
+            terms=_terms(wanted.validated_data, budget),
+            reason=wanted.validated_data.get("reason", ""),
+            by=str(key),
+            now=timezone.now(),
+        )
+        return Response(_shown(key, [_find(key, budget_id)])[0])
+
+    @schemas.archive_budget
+    def delete(self, request: Request, budget_id: int) -> Response:
+        key = key_of(request)
+        budgets.archive(budget=_find(key, budget_id), by=str(key), now=timezone.now())
+        return Response(status=204)
+
+
+def _find(key: ApiKey, budget_id: int) -> Budget:
+    covered = Budget.objects.filter(pk__in=scopes.budgets_of(key))
+    budget = covered.with_scope().filter(pk=budget_id).first()
+    if budget is None:
+        raise Refused(404, "not_found", f"This API key covers no budget {budget_id}.")
+    return budget
+
+
+def _terms(asked: dict[str, Any], budget: Budget | None = None) -> Terms:
+    """The terms asked for; what is not said stays as the budget has it."""
+    said = {
+        "amount": budget.amount if budget else None,
+        "hard": budget.hard if budget else False,
+        "thresholds": budget.thresholds if budget else caps.DEFAULT_THRESHOLDS,
+    } | asked
+    return Terms(said["amount"], said["hard"], tuple(said["thresholds"]))
+
+
+def _shown(key: ApiKey, listed: list[Budget]) -> list[dict[str, Any]]:
+    team_ids = key.teams().values_list("pk", flat=True)
+    with isolation.visible_teams(team_ids):
+        return [as_json(one) for one in reports.statuses(listed, now=timezone.now())]
+
+
+def as_json(status: BudgetStatus) -> dict[str, Any]:
+    budget, percent = status.budget, status.percent
+    return {
+        "id": str(budget.pk),
+        "team": budget.team.slug if budget.team else None,
+        "project": budget.project.slug if budget.project else None,
+        "period": budget.period,
+        "period_start": status.period.first,
+        "period_end": status.period.until,
+        "amount": money.plain(budget.amount),
+        "hard": budget.hard,
+        "thresholds": budget.thresholds,
+        "revision": budget.revision,
+        "spent": money.plain(status.spent),
+        "remaining": money.plain(status.remaining),
+        "percent": None
+        if percent is None
+        else money.plain(percent.quantize(Decimal("0.01"), ROUND_DOWN)),
+        "firing": status.firing,
+        "currency": budget.organization.currency,
+        "archived_at": budget.archived_at,
+    }

@@ -1,0 +1,93 @@
+"""`/channels`: where alerts are sent."""
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from billing.actions import channels
+from billing.api import budget_schemas as schemas
+from billing.api import scopes
+from billing.api.problems import Refused
+from billing.models import Channel
+from teams.api.authentication import key_of
+from teams.models import ApiKey
+from teams.models.api_keys import Scope
+
+
+class ChannelInput(serializers.Serializer[Any]):
+    kind = serializers.ChoiceField(Channel.Kind.choices)
+    target = serializers.CharField(max_length=500)
+    team = serializers.SlugField(required=False)
+    project = serializers.SlugField(required=False)
+
+
+class ChannelsView(APIView):
+    scopes = {"GET": Scope.BUDGETS_READ, "POST": Scope.BUDGETS_WRITE}
+
+    @schemas.list_channels
+    def get(self, request: Request) -> Response:
+        listed = _covered(key_of(request)).select_related("team", "project")
+        return Response({"data": [as_json(channel) for channel in listed.order_by("pk")]})
+
+    @schemas.create_channel
+    def post(self, request: Request) -> Response:
+        key = key_of(request)
+        wanted = ChannelInput(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        asked = wanted.validated_data
+        scope = scopes.scope_of(key, asked.get("team"), asked.get("project"))
+        try:
+            channel, secret = channels.create(
+                organization=key.organization,
+                team=scope.team,
+                project=scope.project,
+                kind=Channel.Kind(asked["kind"]),
+                target=asked["target"],
+                by=str(key),
+                now=timezone.now(),
+            )
+        except ValidationError as error:
+            raise Refused(400, "invalid", " ".join(error.messages)) from error
+        shown = as_json(channel) | ({"secret": secret} if secret else {})
+        return Response(shown, status=201)
+
+
+class ChannelView(APIView):
+    scopes = {"DELETE": Scope.BUDGETS_WRITE}
+
+    @schemas.disable_channel
+    def delete(self, request: Request, channel_id: int) -> Response:
+        key = key_of(request)
+        channel = _covered(key).filter(pk=channel_id).first()
+        if channel is None:
+            raise Refused(404, "not_found", f"This API key covers no channel {channel_id}.")
+        channels.disable(channel=channel, by=str(key), now=timezone.now())
+        return Response(status=204)
+
+
+def _covered(key: ApiKey) -> "QuerySet[Channel]":
+    """A key sees the channels of what it covers, not those above it."""
+    covered = Channel.objects.filter(organization=key.organization_id)
+    if key.project_id is not None:
+        return covered.filter(project=key.project_id)
+    if key.team_id is not None:
+        return covered.filter(Q(team=key.team_id) | Q(project__in=key.projects()))
+    return covered
+
+
+def as_json(channel: Channel) -> dict[str, Any]:
+    return {
+        "id": str(channel.pk),
+        "kind": channel.kind,
+        "target": channels.shown_target(channel),
+        "team": channel.team.slug if channel.team else None,
+        "project": channel.project.slug if channel.project else None,
+        "created_at": channel.created_at,
+        "disabled_at": channel.disabled_at,
+    }

@@ -1,0 +1,81 @@
+"""JSON schemas that several endpoints' descriptions are put together from.
+
+Those of posted records come from the structs that decode them, so they cannot differ.
+"""
+
+from inspect import cleandoc
+from typing import Any
+
+import msgspec
+from drf_spectacular.utils import OpenApiResponse
+
+from billing.models.rates import PRICE_FIELDS
+
+Schema = dict[str, Any]
+
+
+def of_struct(kind: type[msgspec.Struct]) -> Schema:
+    """The JSON schema of a struct, with its references written out in place."""
+    (schema,), components = msgspec.json.schema_components((kind,), ref_template="{name}")
+    inlined: Schema = _inlined(schema, components)
+    inlined["description"] = cleandoc(kind.__doc__ or "")
+    # What the struct cannot say of these two: a zone is needed; only its format knows.
+    inlined["properties"]["occurred_at"] = TIME
+    inlined["properties"]["usage"] = {
+        "type": "object",
+        "description": "The provider's usage object, verbatim.",
+    }
+    return inlined
+
+
+def _inlined(node: Any, components: dict[str, Any]) -> Any:
+    if isinstance(node, dict):
+        if "$ref" in node:
+            return _inlined(components[node["$ref"]], components)
+        return {name: _inlined(value, components) for name, value in node.items()}
+    if isinstance(node, list):
+        return [_inlined(value, components) for value in node]
+    return node
+
+
+def object_of(**properties: Schema) -> Schema:
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def array_of(of: Schema) -> Schema:
+    return {"type": "array", "items": of}
+
+
+def nullable(kind: str, description: str = "") -> Schema:
+    return {"type": [kind, "null"], "description": description}
+
+
+STRING: Schema = {"type": "string"}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+MONEY: Schema = {
+    "type": "string",
+    "description": "A decimal number as a string: exact, plain notation.",
+    "examples": ["0.000774"],
+}
+MONEY_OR_NULL: Schema = {**MONEY, "type": ["string", "null"]}
+TIME: Schema = {"type": "string", "format": "date-time"}
+DATE: Schema = {"type": "string", "format": "date"}
+ONE_OF_CLASSES: Schema = {"type": "string", "enum": [*PRICE_FIELDS]}
+QUANTITIES = object_of(**dict.fromkeys(PRICE_FIELDS, COUNT))
+
+PROBLEM = OpenApiResponse(
+    {
+        **object_of(type=STRING, title=STRING, status=COUNT, code=STRING, detail=STRING),
+        "description": "RFC 9457. `code` is stable; `detail` is a sentence for people.",
+    },
+    description="The request cannot be served as it stands.",
+)
+PROBLEMS = dict.fromkeys((400, 401, 403, 413, 415, 503), PROBLEM)
+
+LINE = object_of(
+    token_class=ONE_OF_CLASSES,
+    quantity=COUNT,
+    unit_price={**MONEY, "description": "Of one token, or of one search."},
+    cost=MONEY,
+    model=STRING,
+)

@@ -1,0 +1,59 @@
+"""What an API key can name in a request: the teams and projects it covers."""
+
+from typing import NamedTuple
+
+from billing.api.problems import Refused
+from billing.models import Budget
+from teams.models import ApiKey, Project, Team
+
+
+class Covered(NamedTuple):
+    """A team, a project, or (neither) the organization."""
+
+    team: Team | None
+    project: Project | None
+
+
+def team_of(key: ApiKey, slug: str | None) -> Team:
+    """The team asked for, or the only one. Raises Refused (400, 404)."""
+    covered = key.teams().order_by("pk")
+    if slug is not None:
+        team = covered.filter(slug=slug).first()
+        if team is None:
+            raise Refused(404, "not_found", f"This API key covers no team {slug!r}.")
+        return team
+    first = list(covered[:2])
+    if len(first) != 1:
+        raise Refused(400, "team_needed", "This API key covers several teams: add team=.")
+    return first[0]
+
+
+def scope_of(key: ApiKey, team: str | None, project: str | None) -> Covered:
+    """What a new budget or channel is for; without a name, the thing the key is bound to.
+
+    Raises Refused (400, 404). A key bound to a project reaches nothing of its team's.
+    """
+    if team is not None and project is not None:
+        raise Refused(400, "one_scope", "Name a team or a project, not both.")
+    if project is not None:
+        found = key.projects().filter(slug=project).first()
+        if found is None:
+            raise Refused(404, "not_found", f"This API key covers no project {project!r}.")
+        return Covered(None, found)
+    if team is not None and key.project_id is None:
+        return Covered(team_of(key, team), None)
+    if team is not None:
+        raise Refused(404, "not_found", f"This API key covers no team {team!r}.")
+    return Covered(key.team, key.project)
+
+
+def budgets_of(key: ApiKey) -> "list[int]":
+    """Ids of the budgets a key may read and change: those of what it covers."""
+    budgets = Budget.objects.filter(organization=key.organization_id)
+    if key.project_id is not None:
+        budgets = budgets.filter(project=key.project_id)
+    elif key.team_id is not None:
+        budgets = budgets.filter(team=key.team_id) | budgets.filter(
+            project__in=key.projects()
+        )
+    return list(budgets.values_list("pk", flat=True))

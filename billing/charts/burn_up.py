@@ -1,0 +1,215 @@
+"""What a period has cost so far, day by day, against its cap and its estimate."""
+
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from billing.charts.look import Spec, chart, colour, days_axis, money_axis, plotted
+
+
+class Point(NamedTuple):
+    """`spent` and `total` in words, for the tooltip; `amount` for the height."""
+
+    day: date
+    amount: Decimal
+    spent: str
+    total: str
+
+
+class Mark(NamedTuple):
+    """A level that was reached: where on the line, and what to say."""
+
+    day: date
+    amount: Decimal
+    words: str
+
+
+def burn_up(
+    *,
+    first: date,
+    last: date,
+    points: Sequence[Point],
+    cap: Decimal,
+    planned: Decimal | None,
+    marks: Sequence[Mark],
+) -> Spec:
+    """`last` is the last day of the period; the points may end before it."""
+    largest = max([cap, planned or Decimal(), *(point.amount for point in points)])
+    x, y = days_axis(first, last), money_axis(largest, "amount")
+    layers = [_area(points, x, y), _cap(first, last, cap, x, y)]
+    if planned is not None:
+        layers.append(_plan(first, last, planned, x, y))
+    layers += [
+        _line(points, x, y),
+        _dot(points, x, y),
+        _days(points, (last - first).days + 1, x),
+    ]
+    if marks:
+        layers.append(_marks(marks, x, y))
+    return chart(280, layer=layers)
+
+
+def _rows(points: Sequence[Point]) -> dict[str, Any]:
+    return {
+        "values": [
+            {
+                "day": point.day.isoformat(),
+                "amount": plotted(point.amount),
+                "Day": f"{point.day:%a} {point.day.day} {point.day:%b}",
+                "That day": point.spent,
+                "So far": point.total,
+            }
+            for point in points
+        ]
+    }
+
+
+def _area(points: Sequence[Point], x: Spec, y: Spec) -> Spec:
+    return {
+        "data": _rows(points),
+        "mark": {"type": "area", "color": colour("1"), "opacity": 0.12},
+        "encoding": {"x": x, "y": y},
+    }
+
+
+def _line(points: Sequence[Point], x: Spec, y: Spec) -> Spec:
+    return {
+        "data": _rows(points),
+        "mark": {
+            "type": "line",
+            "color": colour("1"),
+            "strokeWidth": 2.5,
+            "strokeCap": "round",
+            "strokeJoin": "round",
+        },
+        "encoding": {"x": x, "y": y},
+    }
+
+
+def _straight(
+    rows: list[dict[str, Any]], words: str, colour: str, dash: list[int], x: Spec, y: Spec
+) -> Spec:
+    """A straight line with its name at the left end, where the curve is low."""
+    return {
+        "data": {"values": rows},
+        "encoding": {"x": x, "y": y},
+        "layer": [
+            {
+                "mark": {
+                    "type": "line",
+                    "color": colour,
+                    "strokeWidth": 1.5,
+                    "strokeDash": dash,
+                }
+            },
+            {
+                "transform": [{"filter": "datum.named"}],
+                "mark": {
+                    "type": "text",
+                    "text": words,
+                    "align": "left" if rows[0]["named"] else "right",
+                    "dx": 4 if rows[0]["named"] else -4,
+                    "dy": -9,
+                    "color": colour,
+                    "fontSize": 12,
+                    "fontWeight": 600,
+                },
+            },
+        ],
+    }
+
+
+def _cap(first: date, last: date, cap: Decimal, x: Spec, y: Spec) -> Spec:
+    rows = [
+        {"day": first.isoformat(), "amount": plotted(cap), "named": True},
+        {"day": last.isoformat(), "amount": plotted(cap), "named": False},
+    ]
+    return _straight(rows, "Cap", "var(--over)", [], x, y)
+
+
+def _plan(first: date, last: date, planned: Decimal, x: Spec, y: Spec) -> Spec:
+    """The plan spread evenly over the days of the period."""
+    days = (last - first).days + 1
+    rows = [
+        {"day": first.isoformat(), "amount": plotted(planned / days), "named": False},
+        {"day": last.isoformat(), "amount": plotted(planned), "named": True},
+    ]
+    return _straight(rows, "Estimate", "var(--muted)", [5, 4], x, y)
+
+
+def _marks(marks: Sequence[Mark], x: Spec, y: Spec) -> Spec:
+    return {
+        "data": {
+            "values": [
+                {
+                    "day": mark.day.isoformat(),
+                    "amount": plotted(mark.amount),
+                    "Alert": mark.words,
+                }
+                for mark in marks
+            ]
+        },
+        "mark": {
+            "type": "point",
+            "shape": "diamond",
+            "filled": True,
+            "size": 110,
+            "opacity": 1,
+            "color": "var(--risk)",
+            "stroke": "var(--surface)",
+            "strokeWidth": 2,
+        },
+        "encoding": {"x": x, "y": y, "tooltip": [{"field": "Alert"}]},
+    }
+
+
+def _days(points: Sequence[Point], days: int, x: Spec) -> Spec:
+    """A strip nobody sees over each day, from top to bottom, that tells its figures."""
+    return {
+        "data": _rows(points),
+        "params": [
+            {
+                "name": "pointed",
+                "select": {
+                    "type": "point",
+                    "on": "pointerover",
+                    "clear": "pointerout",
+                    "fields": ["day"],
+                },
+            }
+        ],
+        "mark": {
+            "type": "rule",
+            "strokeWidth": {"expr": f"max(6, width / {days})"},
+            "color": "var(--surface)",
+            "opacity": 0.001,  # at 0 it could not be pointed at
+        },
+        "encoding": {
+            "x": x,
+            "tooltip": [{"field": name} for name in ("Day", "That day", "So far")],
+        },
+    }
+
+
+def _dot(points: Sequence[Point], x: Spec, y: Spec) -> Spec:
+    """On the line, over the day that is pointed at."""
+    return {
+        "data": _rows(points),
+        "mark": {
+            "type": "point",
+            "filled": True,
+            "size": 70,
+            "color": colour("1"),
+            "stroke": "var(--surface)",
+            "strokeWidth": 2,
+        },
+        "encoding": {
+            "x": x,
+            "y": y,
+            "opacity": {
+                "condition": {"param": "pointed", "empty": False, "value": 1},
+                "value": 0,
+            },
+        },
+    }

@@ -1,0 +1,20 @@
+"""What `manage.py check --deploy` says of the settings."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, register
+
+
+@register(Tags.security, deploy=True)
+def nothing_private_is_called(**kwargs: Any) -> list[CheckMessage]:
+    """In production no webhook may reach what only this server can reach."""
+    if not settings.OUTGOING_ALLOW:
+        return []
+    return [
+        Error(
+            "OUTGOING_ALLOW lets webhooks reach private addresses, without TLS.",
+            hint="It is for development: unset it.",
+            id="billing.E001",
+        )
+    ]

@@ -1,0 +1,128 @@
+"""The demo's estimates: what three teams planned for this month and the last."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+
+from django.db import transaction
+
+from billing.actions import estimates
+from billing.actions.estimates import Line
+from billing.demo import stories
+from billing.demo.plan import Plan
+from billing.demo.stories import Call
+from billing.models import Estimate, LanguageModel
+from billing.models.estimates import Scenario
+from billing.pricing.token_classes import Quantities
+from teams.models import Organization, Team
+
+_FINANCE = "finance"
+# What of the medium plan the others are, in percent.
+_SCENARIOS = {Scenario.LIGHT: 70, Scenario.MEDIUM: 100, Scenario.HEAVY: 145}
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """How right a team was about its volume, in percent of what comes, and by whom."""
+
+    team: str
+    by: str
+    foresight: int
+    note: str
+
+
+_APPROVED = (
+    _Planned("search", "lead", 108, "Two more countries are in the heavy scenario."),
+    _Planned("support", "support-lead", 74, "Before the new channel was decided."),
+    _Planned("research", "finance", 103, "One reading of each paper, cached."),
+)
+_DRAFT = _Planned("onboarding", "lead", 120, "A guess after the first week.")
+
+
+@transaction.atomic
+def ensure(organization: Organization, plan: Plan) -> None:
+    if Estimate.objects.filter(team__organization=organization).exists():
+        return
+    this_month = plan.today.replace(day=1)
+    last_month = (this_month - timedelta(days=1)).replace(day=1)
+    next_month = (this_month + timedelta(days=31)).replace(day=1)
+    for planned in _APPROVED:
+        for month in (last_month, this_month):
+            at = datetime.combine(month, time(7, 30), stories.ZONE) - timedelta(days=3)
+            draft = _save(organization, plan, planned, month, at)
+            estimates.approve(estimate=draft, by=_FINANCE, now=at + timedelta(hours=26))
+    yesterday = plan.wanted.now - timedelta(days=1)
+    _save(organization, plan, _DRAFT, next_month, yesterday)
+
+
+def _save(
+    organization: Organization,
+    plan: Plan,
+    planned: _Planned,
+    month: date,
+    at: datetime,
+) -> Estimate:
+    return estimates.save(
+        team=Team.objects.get(organization=organization, slug=planned.team),
+        month=month,
+        lines=list(_lines(plan, planned, month)),
+        by=planned.by,
+        now=at,
+        note=planned.note,
+    )
+
+
+def _lines(plan: Plan, planned: _Planned, month: date) -> Iterator[Line]:
+    expected = _expected(plan, planned.team, month)
+    models = {
+        model.name: model
+        for model in LanguageModel.objects.filter(
+            provider=stories.PROVIDER, name__in=expected
+        )
+    }
+    for name, (requests, per_request) in sorted(expected.items()):
+        for scenario, percent in _SCENARIOS.items():
+            count = _round(requests * planned.foresight * percent // 10_000)
+            quantities = Quantities(*(_round(count * each) for each in per_request))
+            yield Line(models[name], scenario, count, quantities)
+
+
+def _expected(plan: Plan, team: str, month: date) -> dict[str, tuple[int, Quantities]]:
+    """Per model a month's requests, and the tokens of one of them."""
+    requests: dict[str, int] = defaultdict(int)
+    tokens: dict[str, Quantities] = {}
+    for workload in stories.WORKLOADS:
+        if workload.team != team:
+            continue
+        daily = plan.usual_records(workload)
+        usual = sum(workload.week)
+        days = [month + timedelta(days=number) for number in range(_days_in(month))]
+        requests[workload.model] += sum(
+            daily * workload.week[day.weekday()] * len(workload.week) // usual
+            for day in days
+        )
+        tokens.setdefault(workload.model, _tokens(workload.call))
+    return {name: (requests[name], tokens[name]) for name in requests}
+
+
+def _tokens(call: Call) -> Quantities:
+    written = call.prefix * (1000 - call.warm) // 1000
+    one_hour = written * call.one_hour // 1000
+    return Quantities(
+        input=call.input,
+        cache_write_5m=written - one_hour,
+        cache_write_1h=one_hour,
+        cache_read=call.prefix * call.warm // 1000,
+        output=call.output,
+    )
+
+
+def _days_in(month: date) -> int:
+    return ((month + timedelta(days=31)).replace(day=1) - month).days
+
+
+def _round(count: int) -> int:
+    """To two digits, as people plan."""
+    unit = int("1" + "0" * max(len(str(count)) - 2, 0))
+    return (count + unit // 2) // unit * unit

@@ -1,0 +1,129 @@
+from django.db import models
+
+from billing.models.budgets import Budget
+from billing.pricing.caps import CAP_REACHED
+from teams.models import Organization, Project, Team
+
+
+class Alert(models.Model):
+    """One thing that happened once: a level of a budget was reached in a period."""
+
+    class State(models.TextChoices):
+        FIRING = "firing", "Firing"
+        RESOLVED = "resolved", "Resolved"
+
+    budget = models.ForeignKey(Budget, on_delete=models.PROTECT, related_name="alerts")
+    revision = models.PositiveIntegerField()
+    period_start = models.DateField()
+    threshold = models.PositiveSmallIntegerField(help_text="Percent of the cap.")
+    state = models.CharField(max_length=10, choices=State.choices, default=State.FIRING)
+    spent = models.DecimalField(
+        max_digits=30, decimal_places=15, help_text="When it was raised."
+    )
+    cap = models.DecimalField(max_digits=21, decimal_places=9)
+    fired_at = models.DateTimeField()
+    resolved_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["budget", "revision", "period_start", "threshold"],
+                name="one_alert_per_crossing",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.threshold} % of budget #{self.budget_id}"
+
+    @property
+    def kind(self) -> str:
+        return "cap_reached" if self.threshold == CAP_REACHED else "threshold"
+
+
+class Channel(models.Model):
+    """Where alerts are sent: all of an organization, or those of a team or a project."""
+
+    class Kind(models.TextChoices):
+        EMAIL = "email", "E-mail"
+        WEBHOOK = "webhook", "Signed webhook"
+
+    organization = models.ForeignKey(
+        Organization, on_delete=models.PROTECT, related_name="channels"
+    )
+    team = models.ForeignKey(
+        Team,
+        on_delete=models.PROTECT,
+        related_name="channels",
+        null=True,
+        blank=True,
+        help_text="Alerts of this team and its projects.",
+    )
+    project = models.ForeignKey(
+        Project,
+        on_delete=models.PROTECT,
+        related_name="channels",
+        null=True,
+        blank=True,
+        help_text="Alerts of this project alone.",
+    )
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    target = models.CharField(max_length=500, help_text="An address, or an https URL.")
+    secret = models.CharField(
+        max_length=100,
+        blank=True,
+        editable=False,
+        help_text="Signs webhooks (Standard Webhooks).",
+    )
+    created_at = models.DateTimeField(editable=False)
+    disabled_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(team=None) | models.Q(project=None),
+                name="channel_has_one_scope",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.target}"
+
+
+class Delivery(models.Model):
+    """One alert on its way to one channel: at least once, or visibly not."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "Waiting"
+        SENDING = "sending", "Sending"
+        SENT = "sent", "Sent"
+        DEAD = "dead", "Given up"
+
+    alert = models.ForeignKey(Alert, on_delete=models.PROTECT, related_name="deliveries")
+    channel = models.ForeignKey(
+        Channel, on_delete=models.PROTECT, related_name="deliveries"
+    )
+    message_id = models.UUIDField(unique=True, help_text="The same in every attempt.")
+    state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    due_at = models.DateTimeField(help_text="Next attempt, or end of the lease.")
+    last_error = models.TextField(blank=True)
+    sent_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name_plural = "deliveries"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["alert", "channel"], name="one_delivery_per_alert_and_channel"
+            )
+        ]
+        indexes = [
+            # What the sender looks for each second.
+            models.Index(
+                fields=["due_at"],
+                condition=models.Q(state__in=["waiting", "sending"]),
+                name="delivery_due",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.state} to channel #{self.channel_id}"

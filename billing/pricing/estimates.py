@@ -1,0 +1,29 @@
+"""What planned usage costs, by the rates that will price the actual one."""
+
+from datetime import datetime
+
+from billing.pricing.engine import Unpriced
+from billing.pricing.rates import RateBook
+from billing.pricing.token_classes import Quantities
+from billing.pricing.usage import GLOBAL, Processing, Speed
+
+
+def cost(
+    model: str, requests: int, quantities: Quantities, book: RateBook, at: datetime
+) -> int | Unpriced:
+    """Return the cost (10⁻¹⁵ units) of so many requests with these tokens in all.
+
+    `model` is a canonical key. The context tier is that of the average request.
+    """
+    average_input = -(-quantities.total_input // requests) if requests else 0
+    rate = book.rate(
+        model, Processing.STANDARD, Speed.STANDARD, GLOBAL, GLOBAL, average_input, at
+    )
+    if rate is None:
+        return Unpriced("no_rate", f"{model} has no rate at {at.isoformat()}.", model)
+    total = 0
+    for quantity, unit_price in zip(quantities, rate.prices, strict=True):
+        if quantity and unit_price is None:
+            return Unpriced("no_price", f"{model} has no price for all it uses.", model)
+        total += quantity * (unit_price or 0)
+    return total

@@ -1,0 +1,179 @@
+"""A budget in one period, day by day, with what happened to it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+
+from django.db.models import Prefetch
+
+from billing.models import Alert, Budget, BudgetRevision, Delivery
+from billing.models.estimates import Estimate
+from billing.pricing.budget_periods import PeriodKind
+from billing.pricing.standing import Standing, standing
+from billing.reports import spend
+from billing.reports.budgets import BudgetStatus
+from billing.reports.estimates import EstimateReport
+from teams.models import Team
+
+_ONE_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class DayPoint:
+    """A day of the period: what it cost, and what the period had cost at its end."""
+
+    day: date
+    spent: Decimal
+    total: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something in the life of a budget: a level reached, or its terms changed."""
+
+    at: datetime
+    alert: Alert | None = None
+    revision: BudgetRevision | None = None
+    before: BudgetRevision | None = None
+
+    @property
+    def deliveries(self) -> dict[str, int]:
+        """How many deliveries of the alert are in each state."""
+        states: dict[str, int] = {}
+        for delivery in self.alert.deliveries.all() if self.alert else ():
+            states[delivery.state] = states.get(delivery.state, 0) + 1
+        return states
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetView:
+    """A budget in one period, day by day.
+
+    `today` is the day up to which the period is known: the last one of a period that is
+    over. `partial` says that spend of teams which the viewer does not see counts too.
+    """
+
+    status: BudgetStatus
+    today: date
+    running: bool
+    points: list[DayPoint]
+    estimate: Estimate | None
+    planned: Decimal | None
+    timeline: list[Event]
+    partial: bool
+
+    @property
+    def standing(self) -> Standing:
+        return standing_of(self.status, self.today)
+
+    @property
+    def alerts(self) -> list[Alert]:
+        return [event.alert for event in self.timeline if event.alert]
+
+    @property
+    def days_left(self) -> int:
+        """Today counts as one of them."""
+        return (self.status.period.until - self.today).days if self.running else 0
+
+    @property
+    def safe_daily(self) -> Decimal | None:
+        """What may still be spent each day, today included; None at or over the cap."""
+        if not self.days_left or self.status.remaining <= 0:
+            return None
+        return self.status.remaining / self.days_left
+
+    @property
+    def spent_today(self) -> Decimal:
+        return self.points[-1].spent if self.running and self.points else Decimal()
+
+    @property
+    def elapsed_percent(self) -> Decimal:
+        return elapsed_percent(self.status, self.today)
+
+
+def standing_of(status: BudgetStatus, today: date) -> Standing:
+    return standing(
+        spent=status.spent,
+        cap=status.budget.amount,
+        elapsed=_elapsed(status, today),
+        days=status.period.days,
+    )
+
+
+def elapsed_percent(status: BudgetStatus, today: date) -> Decimal:
+    """How much of the period has gone, today included."""
+    return Decimal(_elapsed(status, today)) * 100 / status.period.days
+
+
+def _elapsed(status: BudgetStatus, today: date) -> int:
+    return (min(today, status.period.last) - status.period.first).days + 1
+
+
+def budget_view(
+    status: BudgetStatus,
+    team: Team,
+    visible_team_ids: Sequence[int],
+    today: date,
+    month: EstimateReport,
+) -> BudgetView:
+    budget, its = status.budget, status.period
+    whole_team_month = budget.team_id == team.pk and budget.period == PeriodKind.MONTH
+    running = today in its
+    known_until = today if running else its.last
+    covers = _covers(budget, team)
+    return BudgetView(
+        status=status,
+        today=known_until,
+        running=running,
+        points=_points(budget, covers, its.first, known_until),
+        estimate=month.estimate if whole_team_month else None,
+        planned=month.total.estimate if whole_team_month else None,
+        timeline=_timeline(status),
+        partial=not covers <= set(visible_team_ids),
+    )
+
+
+def _covers(budget: Budget, team: Team) -> set[int]:
+    if budget.project is None:
+        return {team.pk}
+    return {ownership.team_id for ownership in budget.project.ownerships.all()}
+
+
+def _points(budget: Budget, covers: set[int], first: date, last: date) -> list[DayPoint]:
+    rows = spend.by_day(
+        team_ids=sorted(covers),
+        project_ids=[budget.project_id] if budget.project_id else None,
+        since=first,
+        until=last + _ONE_DAY,
+    )
+    costs = {row.day: row.cost for row in rows}
+    points: list[DayPoint] = []
+    total = Decimal()
+    for offset in range((last - first).days + 1):
+        day = first + timedelta(days=offset)
+        cost = costs.get(day, Decimal())
+        total += cost
+        points.append(DayPoint(day, cost, total))
+    return points
+
+
+def _timeline(status: BudgetStatus) -> list[Event]:
+    """Alerts of the period, and all changes of the terms, latest first."""
+    deliveries = Prefetch("deliveries", Delivery.objects.order_by("pk"))
+    alerts = Alert.objects.filter(
+        budget=status.budget, period_start=status.period.first
+    ).prefetch_related(deliveries)
+    revisions = list(status.budget.revisions.order_by("revision"))
+    events = [Event(at=alert.fired_at, alert=alert) for alert in alerts]
+    for position, revision in enumerate(revisions):
+        before = revisions[position - 1] if position else None
+        events.append(Event(at=revision.changed_at, revision=revision, before=before))
+    return sorted(events, key=_order, reverse=True)
+
+
+def _order(event: Event) -> tuple[datetime, int, int]:
+    """At one moment: new terms first, then the levels they make reached, upwards."""
+    if event.alert is not None:
+        return event.at, event.alert.revision, event.alert.threshold
+    return event.at, event.revision.revision if event.revision else 0, 0

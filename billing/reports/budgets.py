@@ -1,0 +1,76 @@
+"""Budgets with what is spent against them in the period that runs."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from django.db.models import Q, Sum
+
+from billing.models import Alert, Budget, BudgetTotal
+from billing.pricing import caps
+from billing.pricing.budget_periods import Period, PeriodKind, period
+from teams.reporting_days import ReportingDays
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetStatus:
+    """A budget at a moment. `percent` is None for a cap of zero."""
+
+    budget: Budget
+    period: Period
+    spent: Decimal
+    firing: tuple[int, ...]  # levels, in percent
+
+    @property
+    def remaining(self) -> Decimal:
+        """Negative when the cap is passed."""
+        return self.budget.amount - self.spent
+
+    @property
+    def percent(self) -> Decimal | None:
+        return caps.percent(self.spent, self.budget.amount)
+
+
+def statuses(budgets: Iterable[Budget], *, now: datetime) -> list[BudgetStatus]:
+    """The status of each budget, in two queries; select them `with_scope()`."""
+    listed = list(budgets)
+    days = {
+        one.organization_id: ReportingDays(one.organization)
+        for one in {budget.organization_id: budget for budget in listed}.values()
+    }
+    periods = {
+        budget.pk: period(PeriodKind(budget.period), days[budget.organization_id].day(now))
+        for budget in listed
+    }
+    spent = _spent(periods)
+    firing = _firing(periods)
+    return [
+        BudgetStatus(
+            budget=budget,
+            period=periods[budget.pk],
+            spent=spent.get(budget.pk, Decimal()),
+            firing=tuple(sorted(firing.get(budget.pk, ()))),
+        )
+        for budget in listed
+    ]
+
+
+def _in(periods: dict[int, Period]) -> Q:
+    condition = Q(pk__in=[])
+    for budget_id, its in periods.items():
+        condition |= Q(budget_id=budget_id, period_start=its.first)
+    return condition
+
+
+def _spent(periods: dict[int, Period]) -> dict[int, Decimal]:
+    totals = BudgetTotal.objects.filter(_in(periods)).values_list("budget_id")
+    return dict(totals.annotate(Sum("spent")).order_by())
+
+
+def _firing(periods: dict[int, Period]) -> dict[int, list[int]]:
+    levels: dict[int, list[int]] = {}
+    alerts = Alert.objects.filter(_in(periods), state=Alert.State.FIRING)
+    for budget_id, threshold in alerts.values_list("budget_id", "threshold"):
+        levels.setdefault(budget_id, []).append(threshold)
+    return levels

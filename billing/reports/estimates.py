@@ -1,0 +1,117 @@
+"""Estimate against actual: the one function behind the page, the API and the admin."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+
+from django.db.models import Sum
+
+from billing.models import DailySpend, Estimate, LanguageModel
+from billing.models.estimates import Scenario
+from teams.models import Team
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRow:
+    """One model of a team's month: planned in three sizes, and what it came to."""
+
+    model: str
+    display_name: str
+    family: str
+    planned: dict[Scenario, Decimal]
+    estimate: Decimal | None  # the planned scenario; None: not in the plan
+    actual: Decimal
+    requests: int
+
+    @property
+    def variance(self) -> Decimal | None:
+        """Actual − estimate: positive is over the plan."""
+        return None if self.estimate is None else self.actual - self.estimate
+
+    @property
+    def variance_percent(self) -> Decimal | None:
+        if not self.estimate or self.variance is None:
+            return None
+        return self.variance * 100 / self.estimate
+
+
+@dataclass(frozen=True, slots=True)
+class EstimateReport:
+    """A team's month. `total` sums the rows; without an estimate it has none."""
+
+    team: str
+    month: date
+    estimate: Estimate | None
+    rows: list[ModelRow]
+    total: ModelRow
+
+
+def estimate_vs_actual(*, team: Team, month: date) -> EstimateReport:
+    """The approved estimate of a team's month, else its newest draft, against the rollups.
+
+    Models that stand on one side only are there too.
+    """
+    first = month.replace(day=1)
+    estimate = (
+        Estimate.objects.filter(team=team, month=first)
+        .order_by("state", "-created_at")  # "approved" sorts before "draft"
+        .first()
+    )
+    planned = _planned(estimate)
+    actual = _actual(team, first)
+    models = LanguageModel.objects.in_bulk([*{*planned, *actual}])
+    plan = Scenario(estimate.plan) if estimate else None
+    rows = [
+        _row(model, planned.get(model.pk), plan, *actual.get(model.pk, (Decimal(), 0)))
+        for model in sorted(models.values(), key=lambda one: (one.family, one.name))
+    ]
+    return EstimateReport(team.slug, first, estimate, rows, _total(rows, plan))
+
+
+def _planned(estimate: Estimate | None) -> dict[int, dict[Scenario, Decimal]]:
+    planned: dict[int, dict[Scenario, Decimal]] = {}
+    if estimate is not None:
+        for line in estimate.lines.all():
+            planned.setdefault(line.model_id, {})[Scenario(line.scenario)] = line.cost
+    return planned
+
+
+def _actual(team: Team, first: date) -> dict[int, tuple[Decimal, int]]:
+    until = (first + timedelta(days=31)).replace(day=1)
+    spent = DailySpend.objects.filter(team_id=team.pk, day__gte=first, day__lt=until)
+    sums = spent.values_list("model_id").annotate(Sum("cost"), Sum("requests"))
+    return {model_id: (cost, requests) for model_id, cost, requests in sums.order_by()}
+
+
+def _row(
+    model: LanguageModel,
+    planned: dict[Scenario, Decimal] | None,
+    plan: Scenario | None,
+    actual: Decimal,
+    requests: int,
+) -> ModelRow:
+    return ModelRow(
+        model=model.name,
+        display_name=model.display_name,
+        family=model.family,
+        planned=planned or {},
+        estimate=planned.get(plan, Decimal()) if planned and plan else None,
+        actual=actual,
+        requests=requests,
+    )
+
+
+def _total(rows: list[ModelRow], plan: Scenario | None) -> ModelRow:
+    planned = {
+        scenario: sum((row.planned.get(scenario, Decimal()) for row in rows), Decimal())
+        for scenario in Scenario
+    }
+    return ModelRow(
+        model="",
+        display_name="Total",
+        family="",
+        planned=planned if plan else {},
+        estimate=planned[plan] if plan else None,
+        actual=sum((row.actual for row in rows), Decimal()),
+        requests=sum(row.requests for row in rows),
+    )

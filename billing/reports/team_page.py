@@ -1,0 +1,91 @@
+"""A team's budget page: typed rows, the same for the page and for whatever else asks.
+
+Money comes from the daily rollups and the budget totals; nothing here reads records.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+
+from django.db.models import Q
+
+from billing.models import Budget
+from billing.pricing.budget_periods import Period, PeriodKind, period
+from billing.pricing.standing import Standing
+from billing.reports import budget_view, budgets, completeness, estimates, team_spend
+from billing.reports.budget_view import BudgetView
+from billing.reports.budgets import BudgetStatus
+from billing.reports.completeness import Freshness
+from billing.reports.estimates import EstimateReport
+from billing.reports.team_spend import Filters, Spent
+from teams.models import Team
+from teams.reporting_days import ReportingDays
+
+_ONE_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class TeamPage:
+    team: Team
+    budgets: list[tuple[BudgetStatus, Standing]]
+    budget: BudgetView | None
+    spent: Spent
+    month: EstimateReport
+    freshness: Freshness
+
+
+def team_page(
+    *,
+    team: Team,
+    visible_team_ids: Sequence[int],
+    listed: Sequence[Budget],
+    budget: Budget | None,
+    since: date,
+    until: date,
+    filters: Filters,
+    now: datetime,
+) -> TeamPage:
+    """All of the page: the budgets that can be chosen, and one of them day by day.
+
+    Of the budget it shows the period that the range ends in; a range that reaches today or
+    beyond shows the period that runs.
+    """
+    days = ReportingDays(team.organization)
+    today = days.day(now)
+    last = min(today, until - _ONE_DAY)
+    moment = now if last == today else noon(last, days, now)
+    month = estimates.estimate_vs_actual(team=team, month=last)
+    statuses = budgets.statuses(listed, now=moment)
+    chosen = next((one for one in statuses if one.budget == budget), None)
+    return TeamPage(
+        team=team,
+        budgets=[(one, budget_view.standing_of(one, today)) for one in statuses],
+        budget=budget_view.budget_view(chosen, team, visible_team_ids, today, month)
+        if chosen
+        else None,
+        spent=team_spend.spent(team=team, since=since, until=until, filters=filters),
+        month=month,
+        freshness=completeness.freshness(
+            team_ids=[team.pk], now=now, time_zone=days.zone(now).key
+        ),
+    )
+
+
+def budgets_of(team: Team) -> list[Budget]:
+    """Active budgets of a team and of the projects it owns; its own month comes first."""
+    its = Q(team=team) | Q(project__ownerships__team=team)
+    found = Budget.objects.active().filter(its, organization=team.organization_id)
+    return sorted(
+        found.with_scope().distinct(),
+        key=lambda one: (one.team_id is None, one.period != PeriodKind.MONTH, one.pk),
+    )
+
+
+def noon(day: date, days: ReportingDays, now: datetime) -> datetime:
+    """A moment on that day, for what asks for a moment."""
+    return datetime.combine(day, time(12), days.zone(now)).astimezone(UTC)
+
+
+def period_of(budget: Budget | None, day: date) -> Period:
+    """The period a page starts with: that of the budget, else the month."""
+    return period(PeriodKind(budget.period if budget else PeriodKind.MONTH), day)

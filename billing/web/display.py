@@ -1,0 +1,233 @@
+"""How figures are written on pages. What is shown rounded keeps its exact value in `title`.
+
+Used in templates as filters and tags, and in Python for sentences and charts.
+"""
+
+from datetime import datetime
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
+from zoneinfo import ZoneInfo
+
+from django import template
+from django.template import Context
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from billing.pricing import money
+from billing.pricing.standing import Standing
+from billing.pricing.token_classes import TokenClass
+from billing.web import links
+
+register = template.Library()
+
+_ONE = Decimal(1)
+_CENT = Decimal("0.01")
+_MINUS = "−"
+_NOTHING = "–"  # where there is no such figure: a template passes None, or "" unfound
+_SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£"}
+_THIN = "\N{NARROW NO-BREAK SPACE}"
+
+
+def amount(value: Decimal) -> str:
+    """An amount without its currency.
+
+    From 1 on two decimals and thousands separators, below that up to three significant
+    digits, and less than a cent says so: something is never shown as nothing.
+    """
+    size = abs(value)
+    sign = _MINUS if value < 0 else ""
+    if not size or size >= _ONE - Decimal("0.0005"):
+        return f"{sign}{size.quantize(_CENT, ROUND_HALF_EVEN):,}"
+    if size < _CENT:
+        return f"{sign}<0.01"
+    digits = 2 - size.adjusted()
+    shown = f"{round(size, digits):f}".rstrip("0")
+    return sign + (shown if len(shown) >= len("0.00") else f"{Decimal(shown):.2f}")
+
+
+def symbol(currency: str) -> str:
+    return _SYMBOLS.get(currency, f"{currency}{_THIN}")
+
+
+def with_currency(value: Decimal, currency: str) -> str:
+    """`amount` with the currency's sign in front: $4,210.00, −$0.03, <$0.01."""
+    written = amount(value)
+    sign = ""
+    for prefix in (_MINUS, "<"):
+        if written.startswith(prefix):
+            sign, written = sign + prefix, written[1:]
+    return f"{sign}{symbol(currency)}{written}"
+
+
+@register.filter(name="amount")
+def amount_tag(value: Decimal | None) -> str:
+    if not isinstance(value, Decimal):
+        return _NOTHING
+    return _exact(value, amount(value))
+
+
+@register.filter(name="money")
+def money_tag(value: Decimal | None, currency: str) -> str:
+    if not isinstance(value, Decimal):
+        return _NOTHING
+    return _exact(value, with_currency(value, currency), currency)
+
+
+@register.filter
+def difference(value: Decimal | None) -> str:
+    """An amount with its sign, for what is over or under."""
+    if not isinstance(value, Decimal):
+        return _NOTHING
+    sign = "+" if value > 0 else ""
+    return _exact(value, sign + amount(value))
+
+
+@register.filter
+def rate(value: Decimal | None) -> str:
+    """A published price: exact, with two decimals at least."""
+    if not isinstance(value, Decimal):
+        return _NOTHING
+    written = money.plain(value)
+    places = len(written.partition(".")[2])
+    return f"{Decimal(written):,f}" if places >= 2 else f"{value:,.2f}"
+
+
+def _exact(value: Decimal, shown: str, currency: str = "") -> SafeString:
+    # Figures and currency codes hold nothing to escape but this; a page has hundreds of
+    # them, and `format_html` would take five times as long.
+    exact = money.plain(value)
+    title = f"{exact} {currency}" if currency else exact
+    written = shown.replace("<", "&lt;")
+    return SafeString(f'<data value="{exact}" title="{title}">{written}</data>')
+
+
+@register.filter
+def negated(value: Decimal) -> Decimal:
+    return -value
+
+
+_STEPS = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k"))
+
+
+@register.filter
+def count(value: int) -> str:
+    """A number of things, shortened from 100,000 on."""
+    if abs(value) < 100_000:
+        return f"{value:,}"
+    size, letter = next(step for step in _STEPS if abs(value) >= step[0])
+    shown = Decimal(value) / size
+    places = 2 if shown < 10 else 1 if shown < 100 else 0
+    return format_html(
+        '<data value="{}" title="{}">{}</data>',
+        value,
+        f"{value:,}",
+        f"{shown:.{places}f}{_THIN}{letter}",
+    )
+
+
+@register.filter
+def context_size(tokens: int) -> SafeString:
+    """200 k, 1 M: the sizes that providers name are round."""
+    size, letter = next(step for step in _STEPS if tokens >= step[0])
+    shown = f"{Decimal(tokens) / size:g}{_THIN}{letter}"
+    return format_html(
+        '<data value="{}" title="{} tokens">{}</data>', tokens, f"{tokens:,}", shown
+    )
+
+
+_CLASSES = {
+    TokenClass.INPUT: ("Input", "not from a cache"),
+    TokenClass.CACHE_WRITE_5M: ("Cache write, 5 min", ""),
+    TokenClass.CACHE_WRITE_1H: ("Cache write, 1 hour", ""),
+    TokenClass.CACHE_READ: ("Cache read", ""),
+    TokenClass.OUTPUT: ("Output", "reasoning included"),
+    TokenClass.WEB_SEARCH: ("Web search", "requests, not tokens"),
+}
+
+
+@register.filter
+def class_name(token_class: TokenClass) -> str:
+    return _CLASSES[token_class][0]
+
+
+@register.filter
+def class_hint(token_class: TokenClass) -> str:
+    return _CLASSES[token_class][1]
+
+
+@register.filter
+def percent(value: Decimal | None) -> str:
+    """Whole percent, never rounded up to a level that is not reached."""
+    if not isinstance(value, Decimal):
+        return _NOTHING
+    if 0 < abs(value) < 1:
+        return f"<1{_THIN}%"
+    return f"{value.quantize(_ONE, ROUND_DOWN):,}{_THIN}%".replace("-", _MINUS)
+
+
+@register.filter
+def share(value: Decimal) -> str:
+    """A part of a whole in whole percent: all of it only when nothing is missing."""
+    if 0 < value < 1:
+        return percent(value)
+    rounded = value.quantize(_ONE, ROUND_HALF_EVEN)
+    return f">99{_THIN}%" if rounded == 100 > value else f"{rounded}{_THIN}%"
+
+
+@register.filter
+def width(value: Decimal | None) -> str:
+    """A share as the length of a bar: 0 to 100, and never quite nothing."""
+    if not value or value < 0:
+        return "0"
+    return f"{min(max(value, Decimal('0.5')), Decimal(100)):.2f}"
+
+
+@register.filter
+def clock(value: datetime, zone: str) -> str:
+    return f"{value.astimezone(ZoneInfo(zone)):%H:%M}"
+
+
+@register.filter
+def moment(value: datetime, zone: str) -> str:
+    local = value.astimezone(ZoneInfo(zone))
+    return f"{local.day} {local:%b}, {local:%H:%M}"
+
+
+# The word, the icon and the colour by which a standing is told.
+_STANDINGS = {
+    Standing.OVER: ("Over cap", "over"),
+    Standing.AT_RISK: ("At risk", "risk"),
+    Standing.ON_TRACK: ("On track", "ok"),
+    Standing.NO_BUDGET: ("No budget", "idle"),
+    Standing.NO_DATA: ("No usage yet", "idle"),
+}
+
+
+@register.filter
+def kind(standing: Standing) -> str:
+    """The class that gives something the colour of a standing."""
+    return _STANDINGS[standing][1]
+
+
+@register.inclusion_tag("components/status.html")
+def status(standing: Standing, running: bool = True) -> dict[str, str]:
+    """A period that is over is not on its way any more."""
+    word, its_kind = _STANDINGS[standing]
+    if not running and standing is Standing.ON_TRACK:
+        word = "Under the cap"
+    return {"word": word, "kind": its_kind}
+
+
+@register.simple_tag(takes_context=True)
+def here(context: Context, **changes: str | None) -> str:
+    """The address of this view with these parameters changed; empty ones are left out."""
+    return links.changed(
+        context["request"].GET,
+        {name.removesuffix("_"): value for name, value in changes.items()},
+    )
+
+
+@register.simple_tag(takes_context=True)
+def same_range(context: Context) -> str:
+    """The range of this view, for the address of another page."""
+    asked = links.changed(context["request"].GET, dict.fromkeys(links.ONLY_HERE))
+    return asked if len(asked) > 1 else ""

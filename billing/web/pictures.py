@@ -1,0 +1,124 @@
+"""Reports as charts: what stands in a report is drawn, nothing is computed here."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import NamedTuple
+
+from billing.charts import burn_up, stacked_days
+from billing.charts.burn_up import Mark, Point
+from billing.charts.look import OTHER, PLACES, Spec, colour
+from billing.charts.stacked_days import Part
+from billing.pricing.budget_periods import Period
+from billing.reports.budget_view import BudgetView
+from billing.reports.budgets import BudgetStatus
+from billing.reports.overview import Overview
+from billing.reports.team_spend import Spent
+from billing.web.display import with_currency
+
+
+class Bar(NamedTuple):
+    """Lengths in percent of the bar. It ends at the cap, or at what is over it."""
+
+    used: Decimal
+    cap: Decimal
+    pace: Decimal | None
+
+
+class Series(NamedTuple):
+    """A chart's series: what it is called, and its place in the palette."""
+
+    key: str
+    name: str
+    place: str
+
+
+# A family has the same colour on every page.
+_FAMILIES = ("Opus", "Sonnet", "Haiku", "Fable", "Mythos")
+
+
+def bar(status: BudgetStatus, *, pace: Decimal | None) -> Bar:
+    """`pace` is the elapsed share of a period that runs, in percent."""
+    cap, spent = status.budget.amount, max(status.spent, Decimal())
+    scale = max(cap, spent)
+    if not scale:
+        return Bar(Decimal(), Decimal(100), None)
+    return Bar(
+        used=spent * 100 / scale,
+        cap=cap * 100 / scale,
+        pace=None if pace is None else pace * cap / scale,
+    )
+
+
+def by_size(names: dict[str, str]) -> list[Series]:
+    """Series in the order given; all beyond the palette share a place."""
+    return [
+        Series(key, name, PLACES[position] if position < len(PLACES) else OTHER)
+        for position, (key, name) in enumerate(names.items())
+    ]
+
+
+def of_families(families: Iterable[str]) -> list[Series]:
+    """Each family at its own place, in their usual order; others after them."""
+    found = set(families)
+    others = sorted(found - set(_FAMILIES))
+    placed = dict(zip((*_FAMILIES, *others), PLACES, strict=False))
+    return [
+        Series(family, family, placed.get(family, OTHER))
+        for family in (*_FAMILIES, *others)
+        if family in found
+    ]
+
+
+def burn_up_of(view: BudgetView, currency: str) -> Spec:
+    status = view.status
+    totals = {point.day: point.total for point in view.points}
+    marks = []
+    for alert in view.alerts:
+        day = min(max(alert.fired_at.date(), status.period.first), view.today)
+        words = f"{alert.threshold} % reached"
+        marks.append(Mark(day, totals.get(day, alert.spent), words))
+    return burn_up.burn_up(
+        first=status.period.first,
+        last=status.period.last,
+        points=[
+            Point(
+                point.day,
+                point.total,
+                with_currency(point.spent, currency),
+                with_currency(point.total, currency),
+            )
+            for point in view.points
+        ],
+        cap=status.budget.amount,
+        planned=view.planned,
+        marks=marks,
+    )
+
+
+def days_of_families(
+    spent: Spent, series: list[Series], shown: Period, currency: str
+) -> Spec:
+    return stacked_days.stacked_days(
+        first=shown.first,
+        last=shown.last,
+        parts=[
+            Part(row.day, family, cost, with_currency(cost, currency))
+            for row in spent.days
+            for family, cost in row.costs.items()
+        ],
+        series={one.name: colour(one.place) for one in series},
+    )
+
+
+def days_of_teams(page: Overview, series: list[Series], currency: str) -> Spec:
+    names = {one.key: one.name for one in series}
+    return stacked_days.stacked_days(
+        first=page.since,
+        last=Period(page.since, page.until).last,
+        parts=[
+            Part(row.day, names[slug], cost, with_currency(cost, currency))
+            for row in page.days
+            for slug, cost in row.costs.items()
+        ],
+        series={one.name: colour(one.place) for one in series},
+    )

@@ -1,0 +1,134 @@
+"""The sentence at the head of a page: what was used, of what, with how long to go."""
+
+from decimal import ROUND_HALF_EVEN, Decimal
+
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from billing.pricing import money
+from billing.pricing.budget_periods import Period, PeriodKind
+from billing.reports.budget_view import BudgetView
+from billing.reports.budgets import BudgetStatus
+from billing.reports.overview import Overview
+from billing.reports.team_page import TeamPage
+from billing.web import display
+
+_WHOLE_UNITS_FROM = 100
+
+
+def of_team(page: TeamPage, currency: str) -> SafeString:
+    view = page.budget
+    if view is None:
+        return format_html(
+            "{} used {} {}. It has no budget yet.",
+            page.team.name,
+            _amount(page.spent.total.cost, currency),
+            from_to(Period(page.spent.since, page.spent.until)),
+        )
+    who = view.status.budget.project or page.team
+    return of_budget(str(who), view, currency)
+
+
+def of_budget(who: str, view: BudgetView, currency: str) -> SafeString:
+    """Search has used $4,210 of $6,000 (70 %) with 9 days left."""
+    status = view.status
+    verb = "has used" if view.running else "used"
+    return format_html(
+        "{} {} {}{}",
+        who,
+        verb,
+        _of_cap(status, currency),
+        f" with {days(view.days_left)} left."
+        if view.running
+        else f" in {period_name(status)}.",
+    )
+
+
+def _of_cap(status: BudgetStatus, currency: str) -> SafeString:
+    if not status.budget.amount:
+        spent = _amount(status.spent, currency) if status.spent else "nothing"
+        return format_html("{} against a cap of {}", spent, f"{display.symbol(currency)}0")
+    if not status.spent:
+        return format_html("nothing yet of {}", _amount(status.budget.amount, currency))
+    close = _rounded(status.spent) == _rounded(status.budget.amount)
+    return format_html(
+        "{} of {} ({})",
+        _amount(status.spent, currency, exact=close and bool(status.remaining)),
+        _amount(status.budget.amount, currency),
+        display.percent(status.percent),
+    )
+
+
+def of_overview(page: Overview, currency: str) -> SafeString:
+    if page.budgets:
+        status, _ = page.budgets[0]
+        left = (status.period.until - page.today).days
+        running = page.today in status.period
+        return format_html(
+            "{} {} {}{}",
+            page.organization.name,
+            "has used" if running else "used",
+            _of_cap(status, currency),
+            f" with {days(left)} left." if running else f" in {period_name(status)}.",
+        )
+    return format_html(
+        "{} used {} {}.",
+        page.organization.name,
+        _amount(page.total.cost, currency),
+        from_to(Period(page.since, page.until)),
+    )
+
+
+def days(number: int) -> str:
+    return "1 day" if number == 1 else f"{number} days"
+
+
+def period_name(status: BudgetStatus) -> str:
+    """November 2026; Q4 2026; 2026; or the days."""
+    its = status.period
+    match PeriodKind(status.budget.period):
+        case PeriodKind.MONTH:
+            return f"{its.first:%B %Y}"
+        case PeriodKind.QUARTER:
+            return f"Q{(its.first.month + 2) // 3} {its.first.year}"
+        case PeriodKind.YEAR:
+            return str(its.first.year)
+    return span(its)
+
+
+def span(its: Period) -> str:
+    """1–30 Nov 2026, or with as much of the first day as differs."""
+    last = its.last
+    if its.first == last:
+        return f"{last.day} {last:%b %Y}"
+    if (its.first.year, its.first.month) == (last.year, last.month):
+        return f"{its.first.day}–{last.day} {last:%b %Y}"
+    year = "" if its.first.year == last.year else f" {its.first.year}"
+    return f"{its.first.day} {its.first:%b}{year} – {last.day} {last:%b %Y}"
+
+
+def from_to(its: Period) -> str:
+    """The same in a sentence: from 1 to 30 Nov 2026."""
+    first, _, last = span(its).partition("–")
+    return f"from {first.strip()} to {last.strip()}" if last else f"on {first}"
+
+
+def _rounded(value: Decimal) -> Decimal:
+    return value.quantize(Decimal(1), ROUND_HALF_EVEN)
+
+
+def _amount(value: Decimal, currency: str, *, exact: bool = False) -> SafeString:
+    """In whole units where they say enough; to the cent below the line."""
+    large = abs(value) >= _WHOLE_UNITS_FROM or value == value.to_integral_value()
+    shown = (
+        f"{display.symbol(currency)}{_rounded(value):,}"
+        if large and not exact
+        else display.with_currency(value, currency)
+    )
+    return format_html(
+        '<data value="{}" title="{} {}">{}</data>',
+        money.plain(value),
+        money.plain(value),
+        currency,
+        shown,
+    )

@@ -1,0 +1,89 @@
+"""What a person may do, and which teams they see.
+
+A membership gives a role in one team or, without a team, in the whole organization; a
+role is a set of permissions. Superusers run the installation and may do everything.
+"""
+
+from enum import StrEnum
+
+from django.contrib.auth.models import AnonymousUser, User
+from django.db.models import Q, QuerySet
+
+from teams.models import Membership, Organization, Role, Team
+
+Person = User | AnonymousUser
+
+
+class Permission(StrEnum):
+    VIEW_SPEND = "view spend"
+    EDIT_ESTIMATES = "edit estimates"
+    APPROVE_ESTIMATES = "approve estimates"
+    EDIT_BUDGETS = "edit budgets"
+    EDIT_RATES = "edit rates"
+    MANAGE_PEOPLE = "manage people"
+
+
+_VIEWER = frozenset({Permission.VIEW_SPEND})
+_LEAD = _VIEWER | {Permission.EDIT_ESTIMATES}
+_FINANCE = _LEAD | {Permission.APPROVE_ESTIMATES, Permission.EDIT_BUDGETS}
+
+ROLES: dict[Role, frozenset[Permission]] = {
+    Role.VIEWER: _VIEWER,
+    Role.LEAD: _LEAD,
+    Role.FINANCE: _FINANCE,
+    Role.ADMIN: _FINANCE | {Permission.EDIT_RATES, Permission.MANAGE_PEOPLE},
+}
+
+
+def has_permission(
+    user: Person,
+    permission: Permission,
+    *,
+    organization: Organization | None = None,
+    team: Team | None = None,
+) -> bool:
+    """Whether a role of theirs, in the team or its whole organization, allows it.
+
+    With an organization alone only roles in the whole of it count.
+    """
+    if not user.is_active:
+        return False
+    if user.is_superuser:
+        return True
+    roles = _memberships(user).filter(_reaching(organization, team))
+    allowed = [role for role, held in ROLES.items() if permission in held]
+    return roles.filter(role__in=allowed).exists()
+
+
+def teams_of(user: Person) -> QuerySet[Team]:
+    """The teams whose spend they see, of every organization."""
+    if not user.is_active:
+        return Team.objects.none()
+    if user.is_superuser:
+        return Team.objects.all()
+    held = _memberships(user)
+    return Team.objects.filter(
+        Q(pk__in=held.filter(team__isnull=False).values("team"))
+        | Q(organization__in=held.filter(team=None).values("organization"))
+    )
+
+
+def organizations_of(user: Person) -> QuerySet[Organization]:
+    """The organizations in which they have any role."""
+    if not user.is_active:
+        return Organization.objects.none()
+    if user.is_superuser:
+        return Organization.objects.all()
+    return Organization.objects.filter(pk__in=_memberships(user).values("organization"))
+
+
+def _memberships(user: Person) -> QuerySet[Membership]:
+    return Membership.objects.filter(user=user.pk)
+
+
+def _reaching(organization: Organization | None, team: Team | None) -> Q:
+    if team is not None:
+        return Q(team=team) | Q(team=None, organization=team.organization_id)
+    if organization is not None:
+        return Q(team=None, organization=organization)
+    raise TypeError("Name the organization or the team.")

@@ -1,0 +1,226 @@
+"""/budgets, /alerts, /estimates: what a key covers, and the figures of the reports."""
+
+import json
+from decimal import Decimal
+
+import pytest
+from django.utils import timezone
+
+from billing.actions import post
+from teams.models.api_keys import Scope
+from tests.builders import COST, body, record
+from tests.conftest import Cast, Service, issue
+
+pytestmark = pytest.mark.usefixtures("as_app")
+
+
+def now_record(**changes) -> dict:
+    return record(occurred_at=timezone.now().isoformat(), **changes)
+
+
+def make(service: Service, **terms):
+    return service.post("budgets", json.dumps({"amount": "0.0084", **terms}))
+
+
+def spend(service: Service, cast: Cast, records: int) -> None:
+    service.post("usage", body(*(now_record() for _ in range(records))))
+    post.count(team_id=cast.search.pk, now=timezone.now())
+
+
+def test_a_budget_is_for_what_the_key_is_bound_to(alice: Service, bob: Service, cast: Cast):
+    finance = Service(issue(cast.acme)[1])
+
+    made = [make(service).json() for service in (alice, bob, finance)]
+
+    assert [(one["team"], one["project"]) for one in made] == [
+        (None, "answers"),
+        ("support", None),
+        (None, None),
+    ]
+
+
+def test_a_budget_shows_what_is_spent_and_what_is_reached(alice: Service, cast: Cast):
+    budget = make(alice, thresholds=[40, 90]).json()
+    spend(alice, cast, 1)
+
+    shown = alice.get(f"budgets/{budget['id']}").json()
+
+    assert shown["spent"] == shown["remaining"] == COST
+    assert (shown["percent"], shown["firing"]) == ("50", [40])
+    assert (shown["amount"], shown["currency"], shown["revision"]) == ("0.0084", "USD", 1)
+
+
+def test_alerts_are_listed_with_their_deliveries(alice: Service, cast: Cast):
+    budget = make(alice).json()
+    spend(alice, cast, 2)
+
+    alerts = alice.get("alerts", budget=budget["id"]).json()["data"]
+
+    assert [(one["threshold"], one["kind"]) for one in alerts] == [
+        (100, "cap_reached"),
+        (80, "threshold"),
+        (50, "threshold"),
+    ]
+    assert alerts[0]["deliveries"] == []
+
+
+def test_lowering_the_cap_is_a_revision_that_fires(alice: Service, cast: Cast):
+    budget = make(alice, amount="10").json()
+    spend(alice, cast, 1)
+
+    changed = alice.patch(f"budgets/{budget['id']}", {"amount": "0.005", "reason": "less"})
+
+    assert changed.json()["revision"] == 2
+    assert changed.json()["firing"] == [50, 80]
+
+
+def test_an_archived_budget_is_no_longer_listed(alice: Service):
+    budget = make(alice).json()
+
+    assert alice.delete(f"budgets/{budget['id']}").status_code == 204
+    assert alice.get("budgets").json()["data"] == []
+
+
+def test_another_teams_budget_is_404(alice: Service, bob: Service, charlie: Service):
+    budget = make(alice).json()
+
+    for service in (bob, charlie):
+        assert service.get(f"budgets/{budget['id']}").status_code == 404
+        assert service.patch(f"budgets/{budget['id']}", {"amount": "1"}).status_code == 404
+        assert service.get("alerts", budget=budget["id"]).json()["data"] == []
+        assert service.get("budgets").json()["data"] == []
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {"amount": "-1"},
+        {"amount": "NaN"},
+        {"amount": "much"},
+        {"thresholds": [0]},
+        {"period": "fortnight"},
+    ],
+)
+def test_bad_terms_are_refused(alice: Service, terms: dict):
+    response = make(alice, **terms)
+
+    assert response.status_code == 400
+    assert response.json()["errors"][0]["parameter"].split(".")[0] in terms
+
+
+def test_a_project_key_makes_no_budget_of_its_team(alice: Service):
+    assert make(alice, team="search").status_code == 404
+
+
+def test_reading_needs_no_right_to_write(cast: Cast):
+    reader = Service(issue(cast.acme, scopes=[Scope.BUDGETS_READ])[1])
+
+    assert reader.get("budgets").status_code == 200
+    assert make(reader).status_code == 403
+
+
+PLAN = {
+    "model": "claude-opus-5-5",
+    "requests": 1000,
+    "quantities": {"input": 1_000_000, "output": 10_000},
+}
+
+
+@pytest.fixture
+def plan(alice: Service) -> dict:
+    lines = [
+        {**PLAN, "scenario": scenario, "requests": size * 1000}
+        for size, scenario in enumerate(("light", "medium", "heavy"), 1)
+    ]
+    month = timezone.now().strftime("%Y-%m")
+    response = alice.post("estimates", json.dumps({"month": month, "lines": lines}))
+    assert response.status_code == 201
+    return response.json()
+
+
+def test_an_estimate_is_priced_by_the_same_rates(plan: dict):
+    assert plan["state"] == "draft"
+    assert plan["totals"]["medium"] == "4.2"  # 1,000 records of 0.0042
+
+
+def test_estimate_and_actual_stand_side_by_side(alice: Service, plan: dict, cast: Cast):
+    alice.post(f"estimates/{plan['id']}/approve", b"")
+    spend(alice, cast, 3)
+    alice.post("usage", body(now_record(model="claude-sonnet-5")))
+    post.count(team_id=cast.search.pk, now=timezone.now())
+
+    report = alice.get("reports/estimate-vs-actual", team="search").json()
+
+    planned, unplanned = report["rows"]
+    assert report["estimate"]["state"] == "approved"
+    assert (planned["model"], planned["estimate"]) == ("claude-opus-5-5", "4.2")
+    assert Decimal(planned["actual"]) == 3 * Decimal(COST)
+    assert Decimal(planned["variance"]) == Decimal(planned["actual"]) - Decimal("4.2")
+    assert (unplanned["model"], unplanned["estimate"]) == ("claude-sonnet-5", None)
+    total = Decimal(planned["actual"]) + Decimal(unplanned["actual"])
+    assert Decimal(report["total"]["actual"]) == total
+
+
+def test_a_month_without_an_estimate_has_no_variance(alice: Service):
+    report = alice.get("reports/estimate-vs-actual", month="2026-01").json()
+
+    assert (report["estimate"], report["rows"]) == (None, [])
+    assert report["total"]["variance"] is None
+
+
+def test_another_teams_report_is_404(bob: Service):
+    assert bob.get("reports/estimate-vs-actual", team="search").status_code == 404
+
+
+# --- Channels -----------------------------------------------------------------------
+
+
+def subscribe(service: Service, **channel):
+    channel = {"kind": "webhook", "target": "https://hooks.example.com/a/b"} | channel
+    return service.post("channels", json.dumps(channel))
+
+
+def test_a_channel_shows_its_secret_once(alice: Service):
+    made = subscribe(alice)
+
+    assert made.status_code == 201
+    assert made.json()["secret"].startswith("whsec_")
+    (listed,) = alice.get("channels").json()["data"]
+    assert "secret" not in listed
+    assert (listed["kind"], listed["project"]) == ("webhook", "answers")
+
+
+def test_a_budgets_alerts_wait_for_its_channels(alice: Service, cast: Cast):
+    channel = subscribe(alice, kind="email", target="lead@example.com").json()
+    make(alice, thresholds=[])
+    spend(alice, cast, 2)
+
+    (alert,) = alice.get("alerts").json()["data"]
+
+    (delivery,) = alert["deliveries"]
+    assert (delivery["channel"], delivery["state"]) == (channel["id"], "waiting")
+
+
+def test_a_disabled_channel_gets_nothing_more(alice: Service, cast: Cast):
+    channel = subscribe(alice).json()
+
+    assert alice.delete(f"channels/{channel['id']}").status_code == 204
+    make(alice)
+    spend(alice, cast, 2)
+
+    assert all(not one["deliveries"] for one in alice.get("alerts").json()["data"])
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["http://hooks.example.com/", "https://user:pw@example.com/", "ftp://x", "not a url"],
+)
+def test_a_target_that_may_not_be_reached_is_refused(alice: Service, target: str):
+    assert subscribe(alice, target=target).status_code == 400
+
+
+def test_another_teams_channel_is_404(alice: Service, bob: Service):
+    channel = subscribe(alice).json()
+
+    assert bob.delete(f"channels/{channel['id']}").status_code == 404
+    assert bob.get("channels").json()["data"] == []
