@@ -163,3 +163,17 @@ def test_place_on_a_machine_is_caught(place: str):
 )
 def test_what_is_no_place_on_a_machine_passes(text: str):
     assert machine_places(text) == []
+
+
+def test_no_tracked_file_is_a_link():
+    """A link can lead out of the checkout, to a place on one machine."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--stage"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    links = [line for line in listed.stdout.splitlines() if line.startswith("120000 ")]
+    assert links == []
