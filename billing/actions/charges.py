@@ -13,6 +13,7 @@ from billing.models import Charge, DailySpend, HourlySpend, unnest
 from billing.models.rollups import SPEND_KEY
 from billing.pricing import money
 from billing.pricing.engine import Charges
+from billing.pricing.rates import NO_PRICES, Prices
 from billing.pricing.token_classes import NOTHING, Quantities, TokenClass
 
 FIRST_PRICING = 0
@@ -42,6 +43,11 @@ class _Row(NamedTuple):
     cache_read: int
     output: int
     web_search: int
+    input_audio: int
+    cache_read_audio: int
+    output_audio: int
+    output_image: int
+    session: int
     cost: Any  # Decimal, exact to 15 places
     reason: str
 
@@ -72,7 +78,7 @@ class _Priced(NamedTuple):
     """A charge on its way: its row, and the unit prices that its sums are split by."""
 
     row: _Row
-    unit_prices: tuple[int | None, ...]
+    unit_prices: Prices
 
 
 def write(batch: Batch, priced: Sequence[tuple[Recorded, Charges]]) -> list[Spent]:
@@ -115,7 +121,7 @@ def _rows(batch: Batch, record: Recorded, result: Charges) -> Iterable[_Priced]:
             money.exact(charge.cost),
             result.reason,
         )
-        yield _Priced(row, rate.prices if rate else (None,) * len(TokenClass))
+        yield _Priced(row, rate.prices if rate else NO_PRICES)
 
 
 def _insert(team_id: int, rows: Sequence[_Priced]) -> set[tuple[Any, ...]]:
@@ -150,12 +156,12 @@ class _Sum:
         self.quantities = list(NOTHING)
         self.costs = [0] * len(TokenClass)
 
-    def add(self, requests: int, counted: Quantities, prices: Sequence[int | None]) -> None:
+    def add(self, requests: int, counted: Quantities, prices: Prices) -> None:
         self.requests += requests
         for position, quantity in enumerate(counted):
             if quantity:
                 self.quantities[position] += quantity
-                self.costs[position] += quantity * (prices[position] or 0)
+                self.costs[position] += money.nearest(quantity * (prices[position] or 0))
 
     def values(self) -> tuple[Any, ...]:
         return (
@@ -221,4 +227,9 @@ def _counted(row: _Row) -> Quantities:
         row.cache_read,
         row.output,
         row.web_search,
+        row.input_audio,
+        row.cache_read_audio,
+        row.output_audio,
+        row.output_image,
+        row.session,
     )

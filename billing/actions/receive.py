@@ -18,6 +18,7 @@ from billing.formats import posted, registry
 from billing.formats.errors import RecordError
 from billing.formats.posted import PostedRecord
 from billing.models import Posting, UsageRecord, unnest
+from billing.pricing.token_classes import TokenClass
 from billing.pricing.usage import Usage
 from teams import isolation
 from teams.models import ApiKey
@@ -212,12 +213,7 @@ _RECORD_COLUMNS: unnest.Columns = {
     "speed": "text",
     "geo": "text",
     "endpoint": "text",
-    "input": "bigint",
-    "cache_write_5m": "bigint",
-    "cache_write_1h": "bigint",
-    "cache_read": "bigint",
-    "output": "bigint",
-    "web_search": "bigint",
+    **{token_class.value: "bigint" for token_class in TokenClass},
     "unbilled": "text",
     "thinking": "bigint",
     "flags": "text::text[]",

@@ -12,7 +12,7 @@ from django.db import connection
 from billing.formats import registry
 from billing.formats.posted import PostedRecord
 from billing.models import UsageRecord
-from billing.pricing.token_classes import Quantities
+from billing.pricing.token_classes import Quantities, TokenClass
 from billing.pricing.usage import Step, Usage
 
 
@@ -39,12 +39,17 @@ class Recorded(NamedTuple):
     cache_read: int
     output: int
     web_search: int
+    input_audio: int
+    cache_read_audio: int
+    output_audio: int
+    output_image: int
+    session: int
 
 
 _SELECT = f"""
 SELECT uid, project_id, record_id, month, occurred_at, provider, model_name,
     usage_format, processing, speed, geo, endpoint, unbilled, verbatim::text,
-    input, cache_write_5m, cache_write_1h, cache_read, output, web_search
+    {", ".join(TokenClass)}
 FROM {UsageRecord._meta.db_table}
 WHERE team_id = %s AND month = ANY(%s) AND uid = ANY(%s)
 """
@@ -67,6 +72,11 @@ def usage_of(record: Recorded) -> Usage:
         record.cache_read,
         record.output,
         record.web_search,
+        record.input_audio,
+        record.cache_read_audio,
+        record.output_audio,
+        record.output_image,
+        record.session,
     )
     return Usage(
         steps=(Step(record.model_name, quantities),),

@@ -16,18 +16,27 @@ from billing.actions.estimates import Line
 from billing.admin.access import Kept, actor
 from billing.models import Estimate, EstimateLine
 from billing.models.estimates import Scenario
-from billing.models.rates import PRICE_FIELDS
-from billing.pricing.token_classes import Quantities
+from billing.pricing.token_classes import Quantities, TokenClass
 from billing.reports import estimates as reports
 from teams.models import Team
 from teams.reporting_days import ReportingDays
+
+# What people plan in; sound, pictures and sessions are too many columns for a row.
+_PLANNED = (
+    TokenClass.INPUT,
+    TokenClass.CACHE_WRITE_5M,
+    TokenClass.CACHE_WRITE_1H,
+    TokenClass.CACHE_READ,
+    TokenClass.OUTPUT,
+    TokenClass.WEB_SEARCH,
+)
 
 
 class LineInline(admin.TabularInline):
     """A month's requests and tokens; the cost follows from them when it is saved."""
 
     model = EstimateLine
-    fields = ("model", "scenario", "requests", *PRICE_FIELDS, "cost")
+    fields = ("model", "scenario", "requests", *_PLANNED, "cost")
     readonly_fields = ("cost",)
     autocomplete_fields = ("model",)
     extra = 0
@@ -154,5 +163,5 @@ def _line(data: dict[str, Any]) -> Line:
         model=data["model"],
         scenario=Scenario(data["scenario"]),
         requests=data["requests"],
-        quantities=Quantities(*(data[name] for name in PRICE_FIELDS)),
+        quantities=Quantities(**{name: data[name] for name in _PLANNED}),
     )

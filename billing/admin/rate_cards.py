@@ -26,8 +26,12 @@ _CONDITIONS = (
 )
 
 
+# Where a price is not for a million tokens.
+_UNITS = {"web_search": "per 1,000 searches", "session": "per hour"}
+
+
 def _unit(field: str) -> str:
-    return "per 1,000 searches" if field == "web_search" else "USD per MTok"
+    return _UNITS.get(field, "USD per MTok")
 
 
 class PublicationInline(ReadOnlyInline):

@@ -75,7 +75,7 @@ PROBLEMS = dict.fromkeys((400, 401, 403, 413, 415, 503), PROBLEM)
 LINE = object_of(
     token_class=ONE_OF_CLASSES,
     quantity=COUNT,
-    unit_price={**MONEY, "description": "Of one token, or of one search."},
+    unit_price={**MONEY, "description": "Of one token, search or millisecond."},
     cost=MONEY,
     model=STRING,
 )

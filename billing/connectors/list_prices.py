@@ -24,7 +24,7 @@ from billing.connectors.corrections import (
     corrections,
 )
 from billing.connectors.package_prices import SINCE_EVER, midnight
-from billing.pricing.token_classes import TokenClass
+from billing.pricing.token_classes import TOOLS, TokenClass
 from billing.pricing.usage import GLOBAL, Processing, Speed
 
 PROVIDER = "anthropic"
@@ -273,7 +273,7 @@ def _multiplied(
 ) -> Mapping[TokenClass, Decimal]:
     """Multiply the prices of tokens. Counted tools cost the same in every condition."""
     return {
-        token_class: price if token_class is TokenClass.WEB_SEARCH else price * factor
+        token_class: price if token_class in TOOLS else price * factor
         for token_class, price in prices.items()
     }
 

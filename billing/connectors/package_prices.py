@@ -31,6 +31,10 @@ _MEMBERS: Mapping[TokenClass, str] = {
     TokenClass.CACHE_READ: "cache_read_mtok",
     TokenClass.OUTPUT: "output_mtok",
     TokenClass.WEB_SEARCH: "web_searches_kcount",
+    TokenClass.INPUT_AUDIO: "input_audio_mtok",
+    TokenClass.CACHE_READ_AUDIO: "cache_audio_read_mtok",
+    TokenClass.OUTPUT_AUDIO: "output_audio_mtok",
+    TokenClass.OUTPUT_IMAGE: "output_image_mtok",
 }
 
 

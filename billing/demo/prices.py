@@ -14,7 +14,7 @@ from billing.demo import stories
 from billing.demo.plan import Plan
 from billing.models import Publication, Rate, RateCard
 from billing.models.rates import PRICE_FIELDS
-from billing.pricing.token_classes import TokenClass
+from billing.pricing.token_classes import TOOLS
 from teams.models import Organization
 
 _BY = "demo"
@@ -82,7 +82,7 @@ def _midnight(day: date) -> datetime:
 
 def _negotiated(publication: Publication, listed: Rate, start: datetime) -> Rate:
     prices = {
-        name: price if name == TokenClass.WEB_SEARCH else price * _FACTOR
+        name: price if name in TOOLS else price * _FACTOR
         for name in PRICE_FIELDS
         if (price := getattr(listed, name)) is not None
     }

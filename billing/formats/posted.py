@@ -1,5 +1,6 @@
 """The posted record: what a service may send, and what is wrong when it is refused."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Annotated, Literal, TypeVar
@@ -8,6 +9,7 @@ import msgspec
 
 from billing.formats import strict
 from billing.formats.errors import RecordError
+from billing.pricing.token_classes import Quantities
 from billing.pricing.usage import Processing, Speed, Usage
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
@@ -65,6 +67,8 @@ class QuoteRecord(Record, kw_only=True, frozen=True, forbid_unknown_fields=True)
     id: Name | None = None
     expected_usd: Word | None = None
 
+
+_FIRST_CLASSES = 6
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 
@@ -129,12 +133,20 @@ def fingerprint(record: Record, usage: Usage) -> bytes:
         usage.model,
         usage.occurred_at.astimezone(UTC),
         (usage.processing, usage.speed, usage.geo, usage.endpoint),
-        usage.steps,
+        [(step.model, _identifying(step.quantities)) for step in usage.steps],
         usage.unbilled,
         usage.thinking,
         sorted(record.tags.items()),
     )
     return blake2b(msgspec.json.encode(content), digest_size=16).digest()
+
+
+def _identifying(quantities: Quantities) -> Sequence[int]:
+    """The classes that fingerprints began with, and all where a later one is used.
+
+    So a record says the same as before there were more classes.
+    """
+    return quantities if any(quantities[_FIRST_CLASSES:]) else quantities[:_FIRST_CLASSES]
 
 
 def _checked(record: AnyRecord) -> AnyRecord:

@@ -2,6 +2,7 @@ from django.db import models
 
 from billing.models.catalog import LanguageModel
 from billing.models.ledger import Counts
+from billing.pricing.token_classes import TokenClass
 from teams.models import Team
 
 
@@ -75,13 +76,7 @@ class EstimateLine(Counts):
             ),
             models.CheckConstraint(
                 condition=models.Q(
-                    requests__gte=0,
-                    input__gte=0,
-                    cache_write_5m__gte=0,
-                    cache_write_1h__gte=0,
-                    cache_read__gte=0,
-                    output__gte=0,
-                    web_search__gte=0,
+                    requests__gte=0, **{f"{name}__gte": 0 for name in TokenClass}
                 ),
                 name="estimate_counts_not_negative",
             ),

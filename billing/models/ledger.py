@@ -30,6 +30,11 @@ def project_key() -> "models.ForeignKey[Project, Project]":
     )
 
 
+def _later_count(help_text: str = "") -> "models.BigIntegerField[int, int]":
+    """A count that came to the tables later: what does not know it yet writes none."""
+    return models.BigIntegerField(default=0, db_default=0, help_text=help_text)
+
+
 class Counts(models.Model):
     """Quantities of the disjoint token classes, and of counted tools."""
 
@@ -39,6 +44,11 @@ class Counts(models.Model):
     cache_read = models.BigIntegerField()
     output = models.BigIntegerField()
     web_search = models.BigIntegerField()
+    input_audio = _later_count()
+    cache_read_audio = _later_count()
+    output_audio = _later_count()
+    output_image = _later_count()
+    session = _later_count("Milliseconds that a managed agent ran.")
 
     class Meta:
         abstract = True

@@ -141,6 +141,11 @@ class Rate(models.Model):
     cache_read = _price("1,000,000 tokens")
     output = _price("1,000,000 tokens")
     web_search = _price("1,000 searches")
+    input_audio = _price("1,000,000 tokens")
+    cache_read_audio = _price("1,000,000 tokens")
+    output_audio = _price("1,000,000 tokens")
+    output_image = _price("1,000,000 tokens")
+    session = _price("hour")
     source = models.CharField(max_length=300)
     observed_on = models.DateField()
 

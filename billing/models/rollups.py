@@ -16,6 +16,11 @@ def _cost() -> "models.DecimalField[Decimal, Decimal]":
     return models.DecimalField(max_digits=30, decimal_places=15)
 
 
+def _later_cost() -> "models.DecimalField[Decimal, Decimal]":
+    """Of a count that came to the tables later."""
+    return models.DecimalField(max_digits=30, decimal_places=15, default=0, db_default=0)
+
+
 class Spend(Conditions, Counts):
     """Sums per project, model and conditions; subclasses say over which stretch of time."""
 
@@ -36,6 +41,11 @@ class Spend(Conditions, Counts):
     cache_read_cost = _cost()
     output_cost = _cost()
     web_search_cost = _cost()
+    input_audio_cost = _later_cost()
+    cache_read_audio_cost = _later_cost()
+    output_audio_cost = _later_cost()
+    output_image_cost = _later_cost()
+    session_cost = _later_cost()
     cost = _cost()
 
     class Meta:

@@ -1,8 +1,10 @@
 """What a usage record costs. Pure: the same record and book give the same answer."""
 
 from collections.abc import Iterable
+from fractions import Fraction
 from typing import NamedTuple
 
+from billing.pricing import money
 from billing.pricing.rates import Rate, RateBook
 from billing.pricing.token_classes import NOTHING, Quantities, TokenClass
 from billing.pricing.usage import Step, Usage
@@ -48,7 +50,7 @@ class Line(NamedTuple):
 
     token_class: TokenClass
     quantity: int
-    unit_price: int
+    unit_price: int | Fraction
     cost: int
     model: str
 
@@ -75,7 +77,13 @@ def price(usage: Usage, book: RateBook) -> Charges | Unpriced:
 def lines(charges: Charges) -> list[Line]:
     """Break charges down by token class; a class that was not used has no line."""
     return [
-        Line(token_class, quantity, unit_price, quantity * unit_price, charge.model)
+        Line(
+            token_class,
+            quantity,
+            unit_price,
+            money.nearest(quantity * unit_price),
+            charge.model,
+        )
         for charge in charges.charges
         if charge.rate is not None
         for token_class, quantity, unit_price in zip(
@@ -108,13 +116,14 @@ def _charge(step: Step, usage: Usage, book: RateBook) -> Charge | Unpriced:
     )
     if rate is None:
         return _no_rate(model, step, usage)
-    cost = 0
+    cost: int | Fraction = 0
     for quantity, unit_price in zip(quantities, rate.prices, strict=True):
         if quantity:
             if unit_price is None:
                 return _no_price(rate, quantities)
             cost += quantity * unit_price
-    return Charge(model, rate, quantities, cost)
+    # At most one class has no whole unit price, so the parts still add up to the whole.
+    return Charge(model, rate, quantities, money.nearest(cost))
 
 
 def _merged(charges: Iterable[Charge]) -> tuple[Charge, ...]:

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from billing.pricing import money
 from billing.pricing.engine import Unpriced
 from billing.pricing.rates import RateBook
 from billing.pricing.token_classes import Quantities
@@ -25,5 +26,5 @@ def cost(
     for quantity, unit_price in zip(quantities, rate.prices, strict=True):
         if quantity and unit_price is None:
             return Unpriced("no_price", f"{model} has no price for all it uses.", model)
-        total += quantity * (unit_price or 0)
+        total += money.nearest(quantity * (unit_price or 0))
     return total

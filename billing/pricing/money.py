@@ -2,15 +2,30 @@
 
 Inside the engine an amount is an ``int`` counting 10⁻¹⁵ of the currency unit. A rate
 is stored with nine places per million tokens, so the price of one token is a whole
-number of these, and so is every product and every sum: nothing is ever rounded here.
+number of these, and so is every product and every sum. The one exception is time: an hour's
+price divided by its milliseconds need not be whole, so what a session costs is rounded
+once, to the nearest of these.
 """
 
 from decimal import Decimal
+from fractions import Fraction
 
 PLACES = 15
 ONE: int = 10**PLACES
 # The widest money column, NUMERIC(30,15), has this many digits before the point.
 WHOLE_DIGITS = 15
+
+
+def nearest(amount: int | Fraction) -> int:
+    """Round `amount` (10⁻¹⁵ of the unit) to a whole number; a half away from zero.
+
+    Whole amounts stay what they are. PostgreSQL rounds a NUMERIC the same way.
+    """
+    if isinstance(amount, int):
+        return amount
+    doubled = abs(amount.numerator) * 2 + amount.denominator
+    rounded = doubled // (amount.denominator * 2)
+    return rounded if amount > 0 else -rounded
 
 
 def exact(amount: int) -> Decimal:

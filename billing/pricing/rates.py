@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from fractions import Fraction
 from typing import NamedTuple
 
 from billing.pricing.model_names import spellings
@@ -13,9 +14,10 @@ from billing.pricing.money import whole
 from billing.pricing.token_classes import UNITS, TokenClass
 from billing.pricing.usage import Processing, Speed
 
-# One price per token class, in their order: 10⁻¹⁵ of the currency unit for one token
-# or one request. None says that the rate has no price for the class.
-Prices = tuple[int | None, ...]
+# One price per token class, in their order: 10⁻¹⁵ of the currency unit for one token,
+# one request or one millisecond. Only the last need not be a whole number. None says
+# that the rate has no price for the class.
+Prices = tuple[int | Fraction | None, ...]
 
 NO_PRICES: Prices = (None,) * len(TokenClass)
 
@@ -65,12 +67,14 @@ def prices_per_unit(published: Mapping[TokenClass, Decimal]) -> Prices:
     )
 
 
-def _price_per_unit(token_class: TokenClass, price: Decimal) -> int:
-    per_unit, rest = divmod(whole(price), UNITS[token_class])
-    if rest:
-        raise ValueError(f"the {token_class} price {price} has too many places")
+def _price_per_unit(token_class: TokenClass, price: Decimal) -> int | Fraction:
+    per_unit = Fraction(whole(price), UNITS[token_class])
     if per_unit < 0:
         raise ValueError(f"the {token_class} price {price} is negative")
+    if per_unit.denominator == 1:
+        return per_unit.numerator
+    if token_class is not TokenClass.SESSION:
+        raise ValueError(f"the {token_class} price {price} has too many places")
     return per_unit
 
 

@@ -141,4 +141,4 @@ def _input_price(row: dict[str, Any], names: dict[int, str], book: Book) -> Deci
         datetime.combine(row["day"], time(12), UTC),
     )
     price = rate.prices[_INPUT] if rate else None
-    return None if price is None else money.exact(price)
+    return None if price is None else money.exact(money.nearest(price))

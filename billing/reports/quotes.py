@@ -75,7 +75,7 @@ def as_json(quote: Quote, currency: str) -> dict[str, Any]:
             {
                 "token_class": line.token_class,
                 "quantity": line.quantity,
-                "unit_price": money.text(line.unit_price),
+                "unit_price": money.text(money.nearest(line.unit_price)),
                 "cost": money.text(line.cost),
                 "model": _name(line.model),
             }

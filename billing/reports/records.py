@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from fractions import Fraction
 from typing import NamedTuple
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from billing.models import (
     UsageRecord,
 )
 from billing.models.rates import PRICE_FIELDS
+from billing.pricing import money
 from billing.pricing.token_classes import UNITS, TokenClass
 from teams.models import Project, Team
 
@@ -25,7 +27,7 @@ from teams.models import Project, Team
 class RatedLine:
     token_class: TokenClass
     quantity: int
-    unit_price: Decimal  # of one token or one request
+    unit_price: Decimal  # of one token, request or millisecond
     cost: Decimal
 
 
@@ -139,8 +141,15 @@ def _lines(charge: Charge, rate: Rate) -> list[RatedLine]:
     for name in PRICE_FIELDS:
         quantity, published = getattr(charge, name), getattr(rate, name)
         if quantity and published is not None:
-            unit_price = published / UNITS[TokenClass(name)]
-            lines.append(
-                RatedLine(TokenClass(name), quantity, unit_price, quantity * unit_price)
-            )
+            lines.append(_line(TokenClass(name), quantity, published))
     return lines
+
+
+def _line(token_class: TokenClass, quantity: int, published: Decimal) -> RatedLine:
+    unit_price = Fraction(money.whole(published), UNITS[token_class])
+    return RatedLine(
+        token_class,
+        quantity,
+        unit_price=money.exact(money.nearest(unit_price)),
+        cost=money.exact(money.nearest(quantity * unit_price)),
+    )

@@ -10,7 +10,7 @@ from typing import Any, NotRequired, TypedDict
 from django.db.models import QuerySet, Sum
 
 from billing.models import DailySpend, LanguageModel, UnpricedRecord
-from billing.pricing.token_classes import TokenClass
+from billing.pricing.token_classes import TOOLS, TokenClass
 from teams.models import Project, Team
 
 DIMENSIONS = ("team", "project", "model", "family", "day")
@@ -55,7 +55,7 @@ class Sums:
     @property
     def tokens(self) -> int:
         """All tokens billed; counted tools are none."""
-        return sum(self.quantities.values()) - self.quantities[TokenClass.WEB_SEARCH]
+        return sum(self.quantities[name] for name in TokenClass if name not in TOOLS)
 
     def add(self, row: dict[str, Any]) -> None:
         self.requests += row["requests"]

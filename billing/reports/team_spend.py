@@ -37,6 +37,16 @@ class Group:
         return self.sums.cost * _MILLION / self.sums.tokens if self.sums.tokens else None
 
 
+# The classes of a text model; the others are shown where they were used.
+_ALWAYS = (
+    TokenClass.INPUT,
+    TokenClass.CACHE_WRITE_5M,
+    TokenClass.CACHE_WRITE_1H,
+    TokenClass.CACHE_READ,
+    TokenClass.OUTPUT,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class ClassRow:
     """One token class: quantity, cost and what a unit of it came to."""
@@ -48,7 +58,7 @@ class ClassRow:
 
     @property
     def effective_price(self) -> Decimal | None:
-        """Per million tokens, or per thousand searches."""
+        """Of as many as a published price is for: a million tokens, say."""
         if not self.quantity:
             return None
         return self.cost * UNITS[self.token_class] / self.quantity
@@ -168,6 +178,7 @@ def _classes(total: Sums) -> list[ClassRow]:
             _percent(total.costs[one], total.cost),
         )
         for one in TokenClass
+        if one in _ALWAYS or total.quantities[one]
     ]
 
 

@@ -7,6 +7,7 @@ from django.db import connection, transaction
 
 from billing.models.rates import PRICE_FIELDS
 from billing.models.rollups import SPEND_KEY
+from billing.pricing import money
 from billing.pricing.token_classes import UNITS, TokenClass
 
 _EXAMPLES = 5
@@ -81,11 +82,21 @@ def _rollup_against_charges(table: str, period: str, of_charge: str) -> str:
 
 
 _COST_BY_CLASS = " + ".join(f"{name}_cost" for name in PRICE_FIELDS)
-_COST_BY_RATE = " + ".join(
-    # Multiplied, not divided: a quotient of NUMERICs may be rounded.
-    f"coalesce(c.{name} * r.{name} * {Decimal(1) / UNITS[TokenClass(name)]:f}, 0)"
-    for name in PRICE_FIELDS
-)
+
+
+def _cost(name: TokenClass) -> str:
+    """What a charge's rate makes of one class, exactly: no quotient is left to NUMERIC."""
+    amount = f"c.{name} * r.{name}"
+    if name is not TokenClass.SESSION:
+        return f"coalesce({amount} * {Decimal(1) / UNITS[name]:f}, 0)"
+    # An hour's price is divided by its milliseconds and rounded once, half away from
+    # zero: in whole numbers of 10⁻¹⁵, twice the dividend plus the divisor, halved.
+    hour = UNITS[name]
+    nearest = f"div(abs({amount}) * 2e{money.PLACES} + {hour}, {2 * hour})"
+    return f"coalesce(sign({amount}) * {nearest} * 1e-{money.PLACES}, 0)"
+
+
+_COST_BY_RATE = " + ".join(map(_cost, TokenClass))
 _HOUR = "date_trunc('hour', occurred_at, 'UTC')"
 _DAILY = "SELECT count(*) FROM billing_daily_spend"
 _CHARGES = "SELECT count(*) FROM billing_charge"

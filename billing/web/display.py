@@ -141,7 +141,15 @@ _CLASSES = {
     TokenClass.CACHE_READ: ("Cache read", ""),
     TokenClass.OUTPUT: ("Output", "reasoning included"),
     TokenClass.WEB_SEARCH: ("Web search", "requests, not tokens"),
+    TokenClass.INPUT_AUDIO: ("Input, audio", "not from a cache"),
+    TokenClass.CACHE_READ_AUDIO: ("Cache read, audio", ""),
+    TokenClass.OUTPUT_AUDIO: ("Output, audio", ""),
+    TokenClass.OUTPUT_IMAGE: ("Output, images", ""),
+    TokenClass.SESSION: ("Agent sessions", "milliseconds of running time"),
 }
+
+# What a price is for where it is not for a million tokens.
+_UNITS = {TokenClass.WEB_SEARCH: "per 1,000", TokenClass.SESSION: "per hour"}
 
 
 @register.filter
@@ -152,6 +160,11 @@ def class_name(token_class: TokenClass) -> str:
 @register.filter
 def class_hint(token_class: TokenClass) -> str:
     return _CLASSES[token_class][1]
+
+
+@register.filter
+def class_unit(token_class: TokenClass) -> str:
+    return _UNITS.get(token_class, "")
 
 
 @register.filter

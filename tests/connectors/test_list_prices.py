@@ -18,7 +18,14 @@ from billing.pricing.usage import Processing, Speed
 
 TODAY = datetime(2026, 11, 22, tzinfo=UTC)
 TICK = timedelta(microseconds=1)
-TOKENS = tuple(token_class for token_class in TokenClass if token_class != "web_search")
+# The classes that Claude models are priced by.
+TOKENS = (
+    TokenClass.INPUT,
+    TokenClass.CACHE_WRITE_5M,
+    TokenClass.CACHE_WRITE_1H,
+    TokenClass.CACHE_READ,
+    TokenClass.OUTPUT,
+)
 
 
 def prices(text: str) -> tuple[Decimal, ...]:
@@ -196,7 +203,7 @@ def test_oldest_models_have_input_and_output_alone(list_book) -> None:
             None,
             None,
             24 * 10**9,
-            None,
+            *(None,) * 6,
         )
         assert list_book.rate(model, *batch) is None
 
@@ -363,7 +370,7 @@ def test_search_has_a_price_in_every_tier(list_book, name) -> None:
     model = list_book.model("anthropic", name)
     standard = (Processing.STANDARD, Speed.STANDARD, "global", "global")
 
-    assert list_book.rate(model, *standard, 10**6, TODAY).prices[-1] == 10**13
+    assert list_book.rate(model, *standard, 10**6, TODAY).prices[5] == 10**13
 
 
 # --- Form
@@ -420,4 +427,4 @@ def test_every_model_with_rates_is_proposed() -> None:
 
 
 def test_quantities_and_prices_are_in_one_order() -> None:
-    assert (*TOKENS, "web_search") == Quantities._fields
+    assert (*TOKENS, "web_search") == Quantities._fields[:6]

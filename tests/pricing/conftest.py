@@ -34,7 +34,7 @@ def make_rate() -> Callable[..., Rate]:
             "endpoint": "global",
             "above": 0,
             "effective_from": START,
-            "prices": NO_PRICES if stop else (price,) * 6,
+            "prices": NO_PRICES if stop else (price,) * len(NO_PRICES),
         }
         return Rate(**{**values, **changes})
 

@@ -1,14 +1,17 @@
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
 from billing.pricing.engine import Charge, Charges, Line, Unpriced, lines, price
+from billing.pricing.rates import prices_per_unit
 from billing.pricing.token_classes import NOTHING, Quantities, TokenClass
 from billing.pricing.usage import Processing, Step
 
-PRICES = (2, 3, 5, 7, 11, 13)
-EACH = Quantities(1, 10, 100, 1_000, 10_000, 100_000)
-EACH_COST = 2 + 30 + 500 + 7_000 + 110_000 + 1_300_000
+PRICES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31)
+EACH = Quantities(*(10**place for place in range(11)))
+# 2 + 30 + 500 + 7,000 + 110,000 + 1,300,000 + …
+EACH_COST = 341_508_417_532
 
 
 def test_every_class_costs_its_own_price(make_rate, make_book, make_usage) -> None:
@@ -34,6 +37,33 @@ def test_tier_is_a_cliff_for_the_whole_call(make_rate, make_book, make_usage) ->
 
     assert price(make_usage(at_bound), book).cost == 1_100
     assert price(make_usage(above), book).cost == 11_010
+
+
+def test_what_is_heard_counts_towards_the_tier(make_rate, make_book, make_usage) -> None:
+    book = make_book([make_rate(1), make_rate(10, above=100)])
+    heard = Quantities(60, input_audio=20, cache_read_audio=20)
+    more = heard._replace(input_audio=21)
+
+    assert price(make_usage(heard), book).cost == 100
+    assert price(make_usage(more), book).cost == 1_010
+
+
+def test_session_is_rounded_once_for_the_record(make_rate, make_book, make_usage) -> None:
+    """$0.08 an hour is 22,222,222.2… of 10⁻¹⁵ for a millisecond."""
+    hour = prices_per_unit(
+        {TokenClass.INPUT: Decimal(5), TokenClass.SESSION: Decimal("0.08")}
+    )
+    book = make_book([make_rate(prices=hour)])
+
+    def cost(milliseconds: int) -> int:
+        priced = price(make_usage(Quantities(1, session=milliseconds)), book)
+        assert sum(line.cost for line in lines(priced)) == priced.cost
+        return priced.cost - 5 * 10**9
+
+    assert cost(3_600_000) == 80_000_000_000_000
+    assert cost(1) == 22_222_222
+    assert cost(2) == 44_444_444
+    assert cost(7) == 155_555_556
 
 
 def test_output_does_not_count_towards_the_tier(make_rate, make_book, make_usage) -> None:
@@ -142,21 +172,21 @@ def test_record_before_the_first_rate_is_unpriced(make_rate, make_book, make_usa
     assert price(usage, book).reason == "no_rate"
 
 
-@pytest.mark.parametrize("missing", list(range(6)))
+@pytest.mark.parametrize("missing", list(range(11)))
 def test_used_class_without_price_is_unpriced(
     make_rate, make_book, make_usage, missing: int
 ) -> None:
-    prices = tuple(None if place == missing else 1 for place in range(6))
+    prices = tuple(None if place == missing else 1 for place in range(11))
     book = make_book([make_rate(prices=prices)])
-    used = Quantities(*(int(place == missing) for place in range(6)))
-    unused = Quantities(*(int(place != missing) for place in range(6)))
+    used = Quantities(*(int(place == missing) for place in range(11)))
+    unused = Quantities(*(int(place != missing) for place in range(11)))
 
     priced = price(make_usage(used), book)
 
     assert isinstance(priced, Unpriced)
     assert (priced.reason, priced.model) == ("no_price", "acme/one")
     assert Quantities._fields[missing] in priced.detail
-    assert price(make_usage(unused), book).cost == 5
+    assert price(make_usage(unused), book).cost == 10
 
 
 def test_free_is_a_price(make_rate, make_book, make_usage) -> None:

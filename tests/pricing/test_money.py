@@ -1,4 +1,5 @@
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -85,3 +86,22 @@ def test_wider_than_the_columns_is_refused(value: str) -> None:
 )
 def test_decimal_becomes_a_whole_number(value: str, amount: int) -> None:
     assert money.whole(Decimal(value)) == amount
+
+
+# --- Rounding
+
+
+@pytest.mark.parametrize(
+    ("amount", "rounded"),
+    [
+        (7, 7),
+        (-7, -7),
+        (Fraction(10, 4), 3),
+        (Fraction(-10, 4), -3),
+        (Fraction(7, 3), 2),
+        (Fraction(8, 3), 3),
+        (Fraction(-1, 3), 0),
+    ],
+)
+def test_half_goes_away_from_zero(amount: int | Fraction, rounded: int) -> None:
+    assert money.nearest(amount) == rounded

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from billing.pricing.engine import Charges, lines, price
 from billing.pricing.rates import NO_PRICES, Rate, RateBook
-from billing.pricing.token_classes import NOTHING, Quantities
+from billing.pricing.token_classes import NOTHING, Quantities, TokenClass
 from billing.pricing.usage import Processing, Speed, Step, Usage
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -17,8 +17,8 @@ ALIASES = {("acme", name): f"acme/{name}" for name in ("one", "two")}
 DAYS = st.integers(0, 4)
 BOUNDS = st.sampled_from([0, 10, 20])
 COUNTS = st.integers(0, 10**12)
-QUANTITIES = st.builds(Quantities, *[COUNTS] * 6)
-SMALL = st.builds(Quantities, *[st.integers(0, 12)] * 6)
+QUANTITIES = st.builds(Quantities, *[COUNTS] * len(TokenClass))
+SMALL = st.builds(Quantities, *[st.integers(0, 12)] * len(TokenClass))
 STEPS = st.lists(
     st.builds(Step, st.sampled_from(["one", "two"]), SMALL | QUANTITIES),
     min_size=1,
@@ -29,7 +29,7 @@ STEPS = st.lists(
 @st.composite
 def rates(draw: st.DrawFn) -> Rate:
     stop = draw(st.booleans()) and draw(st.booleans())
-    prices = draw(st.tuples(*[st.integers(0, 10**12)] * 6))
+    prices = draw(st.tuples(*[st.integers(0, 10**12)] * len(TokenClass)))
     return Rate(
         id=draw(st.integers(1, 10**6)),
         model=draw(st.sampled_from(sorted(ALIASES.values()))),
@@ -60,7 +60,7 @@ def full_card() -> list[Rate]:
             endpoint="global",
             above=above,
             effective_from=START,
-            prices=(3 + above, 5, 7, 11, 13, 17),
+            prices=(3 + above, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37),
         )
         for model in ALIASES.values()
         for above in (0, 10, 20)

@@ -1,5 +1,6 @@
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -36,7 +37,14 @@ def test_published_prices_become_prices_of_one_unit() -> None:
         }
     )
 
-    assert prices == (3 * 10**9, None, None, 5_500_000, 1, 10**13)
+    assert prices[:6] == (3 * 10**9, None, None, 5_500_000, 1, 10**13)
+    assert set(prices[6:]) == {None}
+
+
+def test_hour_of_a_session_is_divided_exactly() -> None:
+    (*_, millisecond) = prices_per_unit({TokenClass.SESSION: Decimal("0.08")})
+
+    assert millisecond == Fraction(8 * 10**13, 3_600_000)
 
 
 @pytest.mark.parametrize("price", ["0.0000000001", "-1", "NaN", "Infinity", "1E+15"])

@@ -1,4 +1,4 @@
-from billing.pricing.token_classes import NOTHING, UNITS, Quantities, TokenClass
+from billing.pricing.token_classes import NOTHING, TOOLS, UNITS, Quantities, TokenClass
 
 
 def test_quantities_follow_the_order_of_the_classes() -> None:
@@ -6,10 +6,9 @@ def test_quantities_follow_the_order_of_the_classes() -> None:
 
 
 def test_every_class_has_a_unit() -> None:
-    assert {
-        UNITS[token_class] for token_class in TokenClass if token_class != "web_search"
-    } == {1_000_000}
+    assert {UNITS[one] for one in TokenClass if one not in TOOLS} == {1_000_000}
     assert UNITS[TokenClass.WEB_SEARCH] == 1_000
+    assert UNITS[TokenClass.SESSION] == 60 * 60 * 1_000
 
 
 def test_total_input_is_everything_that_went_in() -> None:
