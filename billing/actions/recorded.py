@@ -12,7 +12,7 @@ from django.db import connection
 from billing.formats import registry
 from billing.formats.posted import PostedRecord
 from billing.models import UsageRecord
-from billing.pricing.token_classes import Quantities, TokenClass
+from billing.pricing.token_classes import Quantities
 from billing.pricing.usage import Step, Usage
 
 
@@ -46,12 +46,18 @@ class Recorded(NamedTuple):
     session: int
 
 
+def columns(alias: str) -> str:
+    """The fields of `Recorded`, in their order, as columns of this alias."""
+    return ", ".join(
+        f"{alias}.{name}::text" if name == "verbatim" else f"{alias}.{name}"
+        for name in Recorded._fields
+    )
+
+
 _SELECT = f"""
-SELECT uid, project_id, record_id, month, occurred_at, provider, model_name,
-    usage_format, processing, speed, geo, endpoint, unbilled, verbatim::text,
-    {", ".join(TokenClass)}
-FROM {UsageRecord._meta.db_table}
-WHERE team_id = %s AND month = ANY(%s) AND uid = ANY(%s)
+SELECT {columns("u")}
+FROM {UsageRecord._meta.db_table} u
+WHERE u.team_id = %s AND u.month = ANY(%s) AND u.uid = ANY(%s)
 """
 
 

@@ -164,18 +164,21 @@ class DeliveryInline(ReadOnlyInline):
 
 @admin.register(Alert)
 class AlertAdmin(ReadOnly):
-    list_display = ("fired_at", "budget_scope", "threshold", "state", "spent", "cap")
+    list_display = ("fired_at", "of", "threshold", "state", "spent", "cap", "rerate")
     list_filter = ("state", "threshold")
     ordering = ("-pk",)
     inlines = (DeliveryInline,)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Alert]:
         return Alert.objects.select_related(
-            "budget__organization", "budget__team", "budget__project"
+            *("budget__organization", "budget__team", "budget__project"),
+            *("organization", "rerate"),
         )
 
-    @admin.display(description="budget")
-    def budget_scope(self, alert: Alert) -> str:
+    @admin.display(description="of")
+    def of(self, alert: Alert) -> str:
+        if alert.budget is None:
+            return f"{alert.provider} {alert.model_name} in {alert.organization}"
         return f"{alert.budget.period} budget of {alert.budget.scope}"
 
 

@@ -15,6 +15,7 @@ from billing.models.ledger_rows import (
     UsageRecordRow,
 )
 from billing.models.rates import Publication, Rate, RateCard
+from billing.models.rerates import Rerate, RerateTotal
 from billing.models.rollups import DailySpend, HourlySpend
 
 __all__ = [
@@ -37,6 +38,8 @@ __all__ = [
     "QuarantinedRecordRow",
     "Rate",
     "RateCard",
+    "Rerate",
+    "RerateTotal",
     "TeamLedger",
     "UnpricedRecord",
     "UnpricedRecordRow",

@@ -74,9 +74,12 @@ def burn_up_of(view: BudgetView, currency: str) -> Spec:
     totals = {point.day: point.total for point in view.points}
     marks = []
     for alert in view.alerts:
+        crossing = alert.crossing
+        if crossing is None:
+            continue
         day = min(max(alert.fired_at.date(), status.period.first), view.today)
-        words = f"{alert.threshold} % reached"
-        marks.append(Mark(day, totals.get(day, alert.spent), words))
+        words = f"{crossing.threshold} % reached"
+        marks.append(Mark(day, totals.get(day, crossing.spent), words))
     return burn_up.burn_up(
         first=status.period.first,
         last=status.period.last,

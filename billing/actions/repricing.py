@@ -1,0 +1,515 @@
+"""The price of charged records once more: what differs, and the charges that mend it.
+
+A chunk is a run of one team's records of one UTC month, in the order of their uids.
+Nothing here is edited: a record whose price differs gets another revision, which takes
+back the one in force, leg by leg, and charges anew. What both come to is added to the
+rollups and the budgets in the same transaction.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from django.db import connection
+
+from billing.actions import budget_totals, charges, recorded
+from billing.actions.batch import Batch
+from billing.actions.budget_totals import Spent
+from billing.actions.recorded import Recorded
+from billing.models import Charge, DailySpend, HourlySpend, UsageRecord, rate_book
+from billing.models.rollups import SPEND_KEY
+from billing.pricing import engine, money
+from billing.pricing.engine import Charges
+from billing.pricing.months import first_open_month
+from billing.pricing.rates import Prices
+from billing.pricing.token_classes import Quantities, TokenClass
+
+logger = logging.getLogger(__name__)
+
+_CHARGE = Charge._meta.db_table
+_RECORD = UsageRecord._meta.db_table
+_NO_PRICES: Prices = (None,) * len(TokenClass)
+
+
+class Extent(NamedTuple):
+    """Which records of a chunk: of what is charged on these models in this time."""
+
+    month: date
+    above: str  # a uid, or the smallest one there is
+    upto: str
+    since: datetime
+    until: datetime
+    model_ids: frozenset[int]  # none: all
+
+    def has(self, legs: Sequence["_InForce"]) -> bool:
+        return not self.model_ids or any(leg.model_id in self.model_ids for leg in legs)
+
+
+class NewLeg(NamedTuple):
+    """One charge of a new revision, in the order of its columns below."""
+
+    record_uid: str
+    revision: int  # the one in force, which it replaces
+    leg: int
+    model_id: int
+    rate_id: int | None
+    context_tier: int
+    cost: str
+    quantities: Quantities
+
+
+@dataclass(slots=True)
+class Findings:
+    """What a look at some records came to. `uids` are those whose price differs."""
+
+    records: int = 0
+    kept: int = 0
+    cost: Decimal = Decimal()
+    difference: Decimal = Decimal()
+    uids: list[str] = field(default_factory=list)
+    revisions: list[int] = field(default_factory=list)
+    # Of a re-rate: what to charge. Of a reversal: the revision to go back to, by record.
+    legs: list[NewLeg] = field(default_factory=list)
+    targets: list[int] = field(default_factory=list)
+
+
+# --- Which records ------------------------------------------------------------------
+
+LOWEST_UID = "00000000-0000-0000-0000-000000000000"
+HIGHEST_UID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
+
+# Every record has this one charge, whatever others it has.
+_BOUND = f"""
+SELECT record_uid::text FROM {_CHARGE}
+WHERE team_id = %s AND month = %s AND record_uid > %s AND revision = 0 AND leg = 0
+ORDER BY record_uid OFFSET %s LIMIT 1
+"""
+
+
+def bound(team_id: int, month: date, above: str, records: int) -> str:
+    """The uid of the last of the next so many records; HIGHEST_UID when fewer are left."""
+    with connection.cursor() as cursor:
+        cursor.execute(_BOUND, [team_id, month, above, records - 1])
+        row = cursor.fetchone()
+    return str(row[0]) if row else HIGHEST_UID
+
+
+# --- At today's prices --------------------------------------------------------------
+
+
+class _InForce(NamedTuple):
+    """One charge of a record, and what its price depends on."""
+
+    record_uid: str
+    revision: int
+    leg: int
+    model_id: int
+    rate_id: int | None
+    cost: Decimal
+    quantities: Quantities
+    recorded: Recorded
+
+    @classmethod
+    def of_row(cls, row: tuple[Any, ...]) -> "_InForce":
+        return cls(
+            *row[:_QUANTITIES_AT],
+            Quantities(*row[_QUANTITIES_AT:_RECORDED_AT]),  # type: ignore[call-arg]
+            Recorded(*row[_RECORDED_AT:]),
+        )
+
+
+_CLASSES = len(TokenClass)
+_OF_CHARGE = ("revision", "leg", "model_id", "rate_id", "cost")
+_QUANTITIES_AT = 1 + len(_OF_CHARGE)
+_RECORDED_AT = _QUANTITIES_AT + _CLASSES
+
+_IN_FORCE = f"""
+SELECT c.record_uid::text, {", ".join(f"c.{name}" for name in _OF_CHARGE)},
+    {", ".join(f"c.{name}" for name in TokenClass)}, {recorded.columns("u")}
+FROM {_CHARGE} c
+JOIN {_RECORD} u ON u.team_id = c.team_id AND u.month = c.month AND u.uid = c.record_uid
+WHERE c.team_id = %(team)s AND c.month = %(month)s
+    AND c.record_uid > %(above)s AND c.record_uid <= %(upto)s AND c.leg >= 0
+    AND c.occurred_at >= %(since)s AND c.occurred_at < %(until)s
+    AND u.team_id = %(team)s AND u.month = %(month)s
+    AND u.uid > %(above)s AND u.uid <= %(upto)s
+ORDER BY c.record_uid, c.revision, c.leg
+"""
+
+
+def at_current_prices(batch: Batch, extent: Extent) -> Findings:
+    """Price the records of a chunk with the batch's book; writes nothing.
+
+    A record that has no price now keeps its charges.
+    """
+    found = Findings()
+    rows = _in_force(batch.team_id, extent)
+    old_prices = rate_book.unit_prices({row.rate_id for row in rows if row.rate_id})
+    for legs in _last_pricings(rows):
+        if extent.has(legs):
+            _judge(batch, legs, old_prices, found)
+    return found
+
+
+def _in_force(team_id: int, extent: Extent) -> list[_InForce]:
+    with connection.cursor() as cursor:
+        cursor.execute(_IN_FORCE, {"team": team_id, **_named(extent)})
+        return [_InForce.of_row(row) for row in cursor.fetchall()]
+
+
+def _named(extent: Extent) -> dict[str, Any]:
+    return {**extent._asdict(), "model_ids": list(extent.model_ids)}
+
+
+def _last_pricings(rows: Iterable[_InForce]) -> Iterator[list[_InForce]]:
+    """Of each record the charges of its last revision: those in force."""
+    legs: list[_InForce] = []
+    for row in rows:
+        if legs and row.record_uid != legs[0].record_uid:
+            yield legs
+            legs = []
+        elif legs and row.revision != legs[0].revision:
+            legs = []
+        legs.append(row)
+    if legs:
+        yield legs
+
+
+def _judge(
+    batch: Batch, legs: list[_InForce], old_prices: dict[int, Prices], found: Findings
+) -> None:
+    """Look at one record and note what it comes to."""
+    first = legs[0]
+    before = first.cost if len(legs) == 1 else sum((leg.cost for leg in legs), Decimal())
+    found.records += 1
+    found.cost += before
+    if len(legs) == 1 and _has_its_rate(batch, first):
+        return
+    result = _priced(batch, first.recorded)
+    if result is None:
+        found.kept += 1
+        return
+    if _same_price(batch, legs, result, old_prices):
+        return
+    difference = money.exact(result.cost) - before
+    found.cost += difference
+    found.difference += difference
+    found.uids.append(first.record_uid)
+    found.revisions.append(first.revision)
+    found.legs += _new_legs(batch, first, result)
+
+
+def _has_its_rate(batch: Batch, leg: _InForce) -> bool:
+    """Whether the rate in force is still the one it was charged at: nothing to price."""
+    record, book = leg.recorded, batch.book
+    if record.verbatim is not None or record.unbilled:
+        return False
+    model = book.rates.model(record.provider, record.model_name)
+    if model is None or book.model_ids[model] != leg.model_id:
+        return False
+    rate = book.rates.rate(
+        model,
+        record.processing,
+        record.speed,
+        record.geo,
+        record.endpoint,
+        leg.quantities.total_input,
+        record.occurred_at,
+    )
+    return rate is not None and rate.id == leg.rate_id
+
+
+def _priced(batch: Batch, record: Recorded) -> Charges | None:
+    try:
+        result = engine.price(recorded.usage_of(record), batch.book.rates)
+    except Exception:  # whatever a record broke, the others go on
+        logger.exception("record %s cannot be priced again", record.uid)
+        return None
+    return result if isinstance(result, Charges) else None
+
+
+def _same_price(
+    batch: Batch,
+    legs: Sequence[_InForce],
+    result: Charges,
+    old_prices: dict[int, Prices],
+) -> bool:
+    """Whether each leg has its model, its quantities and the unit prices it used."""
+    if len(legs) != len(result.charges):
+        return False
+    for leg, charge in zip(legs, result.charges, strict=True):
+        old = old_prices[leg.rate_id] if leg.rate_id else _NO_PRICES
+        new = charge.rate.prices if charge.rate else _NO_PRICES
+        if (
+            leg.model_id != batch.book.model_ids[charge.model]
+            or leg.quantities != charge.quantities
+            or any(
+                quantity and before != now
+                for quantity, before, now in zip(leg.quantities, old, new, strict=True)
+            )
+        ):
+            return False
+    return True
+
+
+def _new_legs(batch: Batch, first: _InForce, result: Charges) -> Iterator[NewLeg]:
+    for leg, charge in enumerate(result.charges):
+        rate = charge.rate
+        yield NewLeg(
+            record_uid=first.record_uid,
+            revision=first.revision,
+            leg=leg,
+            model_id=batch.book.model_ids[charge.model],
+            rate_id=rate.id if rate else None,
+            context_tier=rate.above if rate else 0,
+            cost=money.text(charge.cost),
+            quantities=charge.quantities,
+        )
+
+
+# --- At the prices from before a re-rate --------------------------------------------
+
+_PRICINGS = f"""
+SELECT c.record_uid::text, c.revision,
+    max(c.rerate_id) AS rerate_id, sum(c.cost), array_agg(c.model_id)
+FROM {_CHARGE} c
+WHERE c.team_id = %(team)s AND c.month = %(month)s
+    AND c.record_uid > %(above)s AND c.record_uid <= %(upto)s AND c.leg >= 0
+    AND c.occurred_at >= %(since)s AND c.occurred_at < %(until)s
+GROUP BY c.record_uid, c.revision
+ORDER BY c.record_uid, c.revision
+"""
+
+
+class _Pricing(NamedTuple):
+    record_uid: str
+    revision: int
+    rerate_id: int | None
+    cost: Decimal
+    model_ids: list[int]
+
+
+def at_former_prices(team_id: int, extent: Extent, rerate_id: int) -> Findings:
+    """What takes back a re-rate; a record that was re-rated since keeps its charges."""
+    found = Findings()
+    with connection.cursor() as cursor:
+        cursor.execute(_PRICINGS, {"team": team_id, **_named(extent)})
+        rows = [_Pricing(*row) for row in cursor.fetchall()]
+    by_record: dict[str, list[_Pricing]] = defaultdict(list)
+    for row in rows:
+        by_record[row.record_uid].append(row)
+    for pricings in by_record.values():
+        _take_back(pricings, rerate_id, found)
+    return found
+
+
+def _take_back(pricings: list[_Pricing], rerate_id: int, found: Findings) -> None:
+    others = [one for one in pricings if one.rerate_id != rerate_id]
+    if len(others) == len(pricings):
+        return  # not one of its records
+    last = pricings[-1]
+    found.records += 1
+    found.cost += last.cost
+    if last.rerate_id != rerate_id:
+        found.kept += 1
+        return
+    target = others[-1]
+    found.cost += target.cost - last.cost
+    found.difference += target.cost - last.cost
+    found.uids.append(last.record_uid)
+    found.revisions.append(last.revision)
+    found.targets.append(target.revision)
+
+
+# --- Writing ------------------------------------------------------------------------
+
+_CONDITIONS = ("processing", "speed", "geo", "endpoint")
+_COLUMNS = (
+    *("team_id", "record_uid", "month", "revision", "leg", "posted_at", "project_id"),
+    *("model_id", "rate_id", *_CONDITIONS, "context_tier", "occurred_at", "day"),
+    *(*TokenClass, "cost", "reason", "rerate_id"),
+)
+
+
+def _selected(charge: str, **given: str) -> str:
+    """The values of a new charge: as given, and all others those of an old one."""
+    standing = {
+        "team_id": "%(team)s::bigint",
+        "posted_at": "%(now)s::timestamptz",
+        # A closed month has its figures: what changes them is an adjustment of today.
+        "day": f"CASE WHEN {charge}.occurred_at < %(open_from)s THEN %(today)s::date "
+        f"ELSE {charge}.day END",
+        "rerate_id": "%(rerate)s::bigint",
+    }
+    values = {name: f"{charge}.{name}" for name in _COLUMNS} | standing | given
+    return "SELECT " + ", ".join(values[name] for name in _COLUMNS)
+
+
+_OF_TEAM_AND_MONTH = "team_id = %(team)s AND old.month = %(month)s"
+
+_OPPOSITE = f"""
+{
+    _selected(
+        "old",
+        revision="old.revision + 1",
+        leg="-1 - old.leg",
+        **{name: f"-old.{name}" for name in (*TokenClass, "cost")},
+    )
+}
+FROM {_CHARGE} old
+JOIN unnest(%(uids)s::uuid[], %(revisions)s::smallint[]) AS top (record_uid, revision)
+ON old.record_uid = top.record_uid AND old.revision = top.revision
+WHERE old.{_OF_TEAM_AND_MONTH} AND old.leg >= 0
+"""
+
+_NEW_COLUMNS = {
+    "record_uid": "uuid",
+    "revision": "smallint",
+    "leg": "smallint",
+    "model_id": "bigint",
+    "rate_id": "bigint",
+    "context_tier": "integer",
+    "cost": "numeric",
+    **{token_class.value: "bigint" for token_class in TokenClass},
+}
+_ARRAYS = ", ".join(f"%(new_{name})s::{kind}[]" for name, kind in _NEW_COLUMNS.items())
+
+# What a record's charges have in common stands in each of them, so in leg 0.
+_CHARGED_ANEW = f"""
+{
+    _selected(
+        "old",
+        **{name: f"new.{name}" for name in _NEW_COLUMNS} | {"revision": "new.revision + 1"},
+    )
+}
+FROM unnest({_ARRAYS}) AS new ({", ".join(_NEW_COLUMNS)})
+JOIN {_CHARGE} old ON old.record_uid = new.record_uid AND old.revision = new.revision
+WHERE old.{_OF_TEAM_AND_MONTH} AND old.leg = 0
+"""
+
+_CHARGED_AS_BEFORE = f"""
+{_selected("old", revision="top.revision + 1")}
+FROM unnest(%(uids)s::uuid[], %(revisions)s::smallint[], %(targets)s::smallint[])
+    AS top (record_uid, revision, target)
+JOIN {_CHARGE} old ON old.record_uid = top.record_uid AND old.revision = top.target
+WHERE old.{_OF_TEAM_AND_MONTH} AND old.leg >= 0
+"""
+
+_GROUP = (*SPEND_KEY[1:], "rate_id", "day", "hour")
+_SUMMED = ", ".join(f"sum({name})::bigint" for name in TokenClass)
+
+
+def _added(charged: str) -> str:
+    return f"""
+WITH added AS (
+    INSERT INTO {_CHARGE} ({", ".join(_COLUMNS)})
+    {_OPPOSITE} UNION ALL {charged}
+    RETURNING {", ".join((*_COLUMNS, "date_trunc('hour', occurred_at, 'UTC') AS hour"))}
+)
+SELECT {", ".join(_GROUP)},
+    count(*) FILTER (WHERE leg = 0) - count(*) FILTER (WHERE leg = -1),
+    {_SUMMED}, sum(cost)
+FROM added GROUP BY {", ".join(_GROUP)}
+"""
+
+
+_ADD_ANEW = _added(_CHARGED_ANEW)
+_ADD_AS_BEFORE = _added(_CHARGED_AS_BEFORE)
+
+
+class _Added(NamedTuple):
+    """What the new charges of one rate come to, in one hour and on one day."""
+
+    key: tuple[Any, ...]  # of a rollup, without the team and the period
+    rate_id: int | None
+    day: date
+    hour: datetime
+    requests: int
+    quantities: Quantities
+    cost: Decimal
+
+
+def write(batch: Batch, extent: Extent, found: Findings, rerate_id: int) -> None:
+    """Add the charges that mend what was found, and them to the rollups and budgets.
+
+    The caller holds or shares the team's ledger, and nobody else re-rates the team.
+    """
+    if not found.uids:
+        return
+    added = _insert(batch, extent, found, rerate_id)
+    prices = rate_book.unit_prices({one.rate_id for one in added if one.rate_id})
+    _add(batch.team_id, DailySpend, "day", "date", added, prices)
+    _add(batch.team_id, HourlySpend, "hour", "timestamptz", added, prices)
+    spent = [Spent(one.key[0], one.day, one.cost) for one in added]
+    budget_totals.add(batch.team_id, batch.budgets, spent)
+
+
+def _insert(batch: Batch, extent: Extent, found: Findings, rerate_id: int) -> list[_Added]:
+    zone = batch.days.zone(batch.now)
+    given: dict[str, Any] = {
+        "team": batch.team_id,
+        "month": extent.month,
+        "now": batch.now,
+        "today": batch.days.day(batch.now),
+        "open_from": batch.days.start(first_open_month(batch.now, zone)),
+        "rerate": rerate_id,
+        "uids": found.uids,
+        "revisions": found.revisions,
+        "targets": found.targets,
+        **_new_arrays(found.legs),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_ADD_AS_BEFORE if found.targets else _ADD_ANEW, given)
+        return [_as_added(row) for row in cursor.fetchall()]
+
+
+def _new_arrays(legs: Sequence[NewLeg]) -> dict[str, list[Any]]:
+    rows = [(*leg[:-1], *leg.quantities) for leg in legs]
+    columns: Iterable[Sequence[Any]] = zip(*rows, strict=True) if rows else ()
+    arrays = dict.fromkeys(_NEW_COLUMNS, ()) | dict(
+        zip(_NEW_COLUMNS, columns, strict=bool(rows))
+    )
+    return {f"new_{name}": list(values) for name, values in arrays.items()}
+
+
+_KEY = len(SPEND_KEY) - 1
+
+
+def _as_added(row: tuple[Any, ...]) -> _Added:
+    rate_id, day, hour, requests, *rest = row[_KEY:]
+    *quantities, cost = rest
+    return _Added(row[:_KEY], rate_id, day, hour, requests, Quantities(*quantities), cost)
+
+
+def _add(
+    team_id: int,
+    model: type[DailySpend] | type[HourlySpend],
+    period: str,
+    period_type: str,
+    added: Sequence[_Added],
+    prices: dict[int, Prices],
+) -> None:
+    """Add to a rollup: per class what was counted times its unit price is its cost."""
+    sums: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0] * _MEASURES)
+    for one in added:
+        unit_prices = prices[one.rate_id] if one.rate_id else _NO_PRICES
+        costs = [
+            quantity * (price or 0)
+            for quantity, price in zip(one.quantities, unit_prices, strict=True)
+        ]
+        its = sums[(*one.key, getattr(one, period))]
+        measured = (one.requests, *one.quantities, *costs, sum(costs))
+        for position, value in enumerate(measured):
+            its[position] += value
+    rows = [
+        (*key, *its[: 1 + _CLASSES], *map(money.exact, its[1 + _CLASSES :]))
+        for key, its in sums.items()
+    ]
+    charges.add_to_sums(team_id, model, period, period_type, rows)
+
+
+_MEASURES = 1 + 2 * _CLASSES + 1
