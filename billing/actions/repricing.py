@@ -10,16 +10,17 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from operator import add
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from django.db import connection
 
 from billing.actions import budget_totals, charges, recorded
 from billing.actions.batch import Batch
 from billing.actions.budget_totals import Spent
-from billing.actions.recorded import Recorded
 from billing.models import Charge, DailySpend, HourlySpend, UsageRecord, rate_book
 from billing.models.rollups import SPEND_KEY
 from billing.pricing import engine, money
@@ -27,6 +28,7 @@ from billing.pricing.engine import Charges
 from billing.pricing.months import first_open_month
 from billing.pricing.rates import Prices
 from billing.pricing.token_classes import Quantities, TokenClass
+from billing.pricing.usage import Step, Usage
 
 logger = logging.getLogger(__name__)
 
@@ -102,7 +104,7 @@ def bound(team_id: int, month: date, above: str, records: int) -> str:
 
 
 class _InForce(NamedTuple):
-    """One charge of a record, and what its price depends on."""
+    """One charge of a record, and what the price of most records depends on."""
 
     record_uid: str
     revision: int
@@ -110,26 +112,29 @@ class _InForce(NamedTuple):
     model_id: int
     rate_id: int | None
     cost: Decimal
+    occurred: int  # in microseconds since 1970: a date of its own for each is dear
+    processing: str
+    speed: str
+    geo: str
+    endpoint: str
+    provider: str
+    model_name: str
+    in_columns: bool  # the record's price follows from its columns
     quantities: Quantities
-    recorded: Recorded
 
-    @classmethod
-    def of_row(cls, row: tuple[Any, ...]) -> "_InForce":
-        return cls(
-            *row[:_QUANTITIES_AT],
-            Quantities(*row[_QUANTITIES_AT:_RECORDED_AT]),  # type: ignore[call-arg]
-            Recorded(*row[_RECORDED_AT:]),
-        )
+    @property
+    def occurred_at(self) -> datetime:
+        return _EPOCH + timedelta(microseconds=self.occurred)
 
 
-_CLASSES = len(TokenClass)
-_OF_CHARGE = ("revision", "leg", "model_id", "rate_id", "cost")
-_QUANTITIES_AT = 1 + len(_OF_CHARGE)
-_RECORDED_AT = _QUANTITIES_AT + _CLASSES
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_BEFORE_QUANTITIES = _InForce._fields.index("quantities")
 
 _IN_FORCE = f"""
-SELECT c.record_uid::text, {", ".join(f"c.{name}" for name in _OF_CHARGE)},
-    {", ".join(f"c.{name}" for name in TokenClass)}, {recorded.columns("u")}
+SELECT c.record_uid::text, c.revision, c.leg, c.model_id, c.rate_id, c.cost,
+    (extract(epoch FROM c.occurred_at) * 1000000)::bigint,
+    c.processing, c.speed, c.geo, c.endpoint, u.provider, u.model_name,
+    u.verbatim IS NULL AND u.unbilled = '', {", ".join(f"c.{name}" for name in TokenClass)}
 FROM {_CHARGE} c
 JOIN {_RECORD} u ON u.team_id = c.team_id AND u.month = c.month AND u.uid = c.record_uid
 WHERE c.team_id = %(team)s AND c.month = %(month)s
@@ -149,16 +154,34 @@ def at_current_prices(batch: Batch, extent: Extent) -> Findings:
     found = Findings()
     rows = _in_force(batch.team_id, extent)
     old_prices = rate_book.unit_prices({row.rate_id for row in rows if row.rate_id})
+    in_steps: list[list[_InForce]] = []
     for legs in _last_pricings(rows):
-        if extent.has(legs):
-            _judge(batch, legs, old_prices, found)
+        if not extent.has(legs):
+            continue
+        found.records += 1
+        if len(legs) > 1 or not legs[0].in_columns:
+            in_steps.append(legs)
+            found.cost += sum((leg.cost for leg in legs), Decimal())
+            continue
+        found.cost += legs[0].cost
+        if not _has_its_rate(batch, legs[0]):
+            _judge(batch, legs, _usage_of(legs[0]), old_prices, found)
+    read = _read(batch, extent, in_steps)
+    for legs in in_steps:
+        _judge(batch, legs, read.get(legs[0].record_uid), old_prices, found)
     return found
 
 
 def _in_force(team_id: int, extent: Extent) -> list[_InForce]:
     with connection.cursor() as cursor:
         cursor.execute(_IN_FORCE, {"team": team_id, **_named(extent)})
-        return [_InForce.of_row(row) for row in cursor.fetchall()]
+        return [
+            _InForce(
+                *row[:_BEFORE_QUANTITIES],
+                Quantities(*row[_BEFORE_QUANTITIES:]),  # type: ignore[call-arg]
+            )
+            for row in cursor.fetchall()
+        ]
 
 
 def _named(extent: Extent) -> dict[str, Any]:
@@ -179,57 +202,73 @@ def _last_pricings(rows: Iterable[_InForce]) -> Iterator[list[_InForce]]:
         yield legs
 
 
+def _has_its_rate(batch: Batch, leg: _InForce) -> bool:
+    """Whether the rate in force is still the one it was charged at: nothing to price."""
+    model = batch.book.rates.model(leg.provider, leg.model_name)
+    if model is None or batch.book.model_ids[model] != leg.model_id:
+        return False
+    rate = batch.book.rates.rate(
+        model,
+        leg.processing,
+        leg.speed,
+        leg.geo,
+        leg.endpoint,
+        leg.quantities.total_input,
+        leg.occurred_at,
+    )
+    return rate is not None and rate.id == leg.rate_id
+
+
+def _usage_of(leg: _InForce) -> Usage:
+    """Of a record whose one charge has all that its price depends on."""
+    return Usage(
+        provider=leg.provider,
+        model=leg.model_name,
+        occurred_at=leg.occurred_at,
+        processing=leg.processing,
+        speed=leg.speed,
+        geo=leg.geo,
+        endpoint=leg.endpoint,
+        steps=(Step(leg.model_name, leg.quantities),),
+    )
+
+
+def _read(
+    batch: Batch, extent: Extent, in_steps: Sequence[Sequence[_InForce]]
+) -> dict[str, Usage]:
+    """The usage of other records, read again; one that breaks is left out."""
+    uids = [UUID(legs[0].record_uid) for legs in in_steps]
+    found = {}
+    for record in recorded.read(batch.team_id, uids, [extent.month]) if uids else ():
+        try:
+            found[str(record.uid)] = recorded.usage_of(record)
+        except Exception:  # whatever it broke, the others go on
+            logger.exception("record %s cannot be read again", record.uid)
+    return found
+
+
 def _judge(
-    batch: Batch, legs: list[_InForce], old_prices: dict[int, Prices], found: Findings
+    batch: Batch,
+    legs: Sequence[_InForce],
+    usage: Usage | None,
+    old_prices: dict[int, Prices],
+    found: Findings,
 ) -> None:
-    """Look at one record and note what it comes to."""
-    first = legs[0]
-    before = first.cost if len(legs) == 1 else sum((leg.cost for leg in legs), Decimal())
-    found.records += 1
-    found.cost += before
-    if len(legs) == 1 and _has_its_rate(batch, first):
-        return
-    result = _priced(batch, first.recorded)
-    if result is None:
+    """Price one record and note what it comes to, if that is another price."""
+    result = engine.price(usage, batch.book.rates) if usage else None
+    if not isinstance(result, Charges):
         found.kept += 1
         return
     if _same_price(batch, legs, result, old_prices):
         return
+    first = legs[0]
+    before = sum((leg.cost for leg in legs), Decimal())
     difference = money.exact(result.cost) - before
     found.cost += difference
     found.difference += difference
     found.uids.append(first.record_uid)
     found.revisions.append(first.revision)
     found.legs += _new_legs(batch, first, result)
-
-
-def _has_its_rate(batch: Batch, leg: _InForce) -> bool:
-    """Whether the rate in force is still the one it was charged at: nothing to price."""
-    record, book = leg.recorded, batch.book
-    if record.verbatim is not None or record.unbilled:
-        return False
-    model = book.rates.model(record.provider, record.model_name)
-    if model is None or book.model_ids[model] != leg.model_id:
-        return False
-    rate = book.rates.rate(
-        model,
-        record.processing,
-        record.speed,
-        record.geo,
-        record.endpoint,
-        leg.quantities.total_input,
-        record.occurred_at,
-    )
-    return rate is not None and rate.id == leg.rate_id
-
-
-def _priced(batch: Batch, record: Recorded) -> Charges | None:
-    try:
-        result = engine.price(recorded.usage_of(record), batch.book.rates)
-    except Exception:  # whatever a record broke, the others go on
-        logger.exception("record %s cannot be priced again", record.uid)
-        return None
-    return result if isinstance(result, Charges) else None
 
 
 def _same_price(
@@ -247,10 +286,11 @@ def _same_price(
         if (
             leg.model_id != batch.book.model_ids[charge.model]
             or leg.quantities != charge.quantities
-            or any(
-                quantity and before != now
-                for quantity, before, now in zip(leg.quantities, old, new, strict=True)
-            )
+        ):
+            return False
+        if old != new and any(
+            quantity and before != now
+            for quantity, before, now in zip(leg.quantities, old, new, strict=True)
         ):
             return False
     return True
@@ -260,14 +300,14 @@ def _new_legs(batch: Batch, first: _InForce, result: Charges) -> Iterator[NewLeg
     for leg, charge in enumerate(result.charges):
         rate = charge.rate
         yield NewLeg(
-            record_uid=first.record_uid,
-            revision=first.revision,
-            leg=leg,
-            model_id=batch.book.model_ids[charge.model],
-            rate_id=rate.id if rate else None,
-            context_tier=rate.above if rate else 0,
-            cost=money.text(charge.cost),
-            quantities=charge.quantities,
+            first.record_uid,
+            first.revision,
+            leg,
+            batch.book.model_ids[charge.model],
+            rate.id if rate else None,
+            rate.above if rate else 0,
+            f"{charge.cost}E-{money.PLACES}",
+            charge.quantities,
         )
 
 
@@ -442,8 +482,9 @@ def write(batch: Batch, extent: Extent, found: Findings, rerate_id: int) -> None
         return
     added = _insert(batch, extent, found, rerate_id)
     prices = rate_book.unit_prices({one.rate_id for one in added if one.rate_id})
-    _add(batch.team_id, DailySpend, "day", "date", added, prices)
-    _add(batch.team_id, HourlySpend, "hour", "timestamptz", added, prices)
+    measured = [(one, _measured(one, prices)) for one in added]
+    _add(batch.team_id, DailySpend, "day", "date", measured)
+    _add(batch.team_id, HourlySpend, "hour", "timestamptz", measured)
     spent = [Spent(one.key[0], one.day, one.cost) for one in added]
     budget_totals.add(batch.team_id, batch.budgets, spent)
 
@@ -457,9 +498,9 @@ def _insert(batch: Batch, extent: Extent, found: Findings, rerate_id: int) -> li
         "today": batch.days.day(batch.now),
         "open_from": batch.days.start(first_open_month(batch.now, zone)),
         "rerate": rerate_id,
-        "uids": found.uids,
-        "revisions": found.revisions,
-        "targets": found.targets,
+        "uids": _array(found.uids),
+        "revisions": _array(found.revisions),
+        "targets": _array(found.targets),
         **_new_arrays(found.legs),
     }
     with connection.cursor() as cursor:
@@ -467,13 +508,19 @@ def _insert(batch: Batch, extent: Extent, found: Findings, rerate_id: int) -> li
         return [_as_added(row) for row in cursor.fetchall()]
 
 
-def _new_arrays(legs: Sequence[NewLeg]) -> dict[str, list[Any]]:
+def _new_arrays(legs: Sequence[NewLeg]) -> dict[str, str]:
     rows = [(*leg[:-1], *leg.quantities) for leg in legs]
-    columns: Iterable[Sequence[Any]] = zip(*rows, strict=True) if rows else ()
-    arrays = dict.fromkeys(_NEW_COLUMNS, ()) | dict(
-        zip(_NEW_COLUMNS, columns, strict=bool(rows))
-    )
-    return {f"new_{name}": list(values) for name, values in arrays.items()}
+    columns: Iterable[Sequence[object]] = zip(*rows, strict=True) if rows else ()
+    arrays = dict(zip(_NEW_COLUMNS, columns, strict=bool(rows)))
+    return {f"new_{name}": _array(arrays.get(name, ())) for name in _NEW_COLUMNS}
+
+
+def _array(values: Iterable[object]) -> str:
+    """An array as PostgreSQL reads it, of numbers and uids: nothing there needs quotes.
+
+    The driver looks for what does in every single element.
+    """
+    return f"{{{','.join('NULL' if one is None else str(one) for one in values)}}}"
 
 
 _KEY = len(SPEND_KEY) - 1
@@ -485,26 +532,28 @@ def _as_added(row: tuple[Any, ...]) -> _Added:
     return _Added(row[:_KEY], rate_id, day, hour, requests, Quantities(*quantities), cost)
 
 
+def _measured(one: _Added, prices: dict[int, Prices]) -> tuple[int, ...]:
+    """Requests, quantities and costs; a class costs what was counted × its unit price."""
+    unit_prices = prices[one.rate_id] if one.rate_id else _NO_PRICES
+    costs = [
+        quantity * (price or 0)
+        for quantity, price in zip(one.quantities, unit_prices, strict=True)
+    ]
+    return (one.requests, *one.quantities, *costs, sum(costs))
+
+
 def _add(
     team_id: int,
     model: type[DailySpend] | type[HourlySpend],
     period: str,
     period_type: str,
-    added: Sequence[_Added],
-    prices: dict[int, Prices],
+    measured: Iterable[tuple[_Added, tuple[int, ...]]],
 ) -> None:
-    """Add to a rollup: per class what was counted times its unit price is its cost."""
-    sums: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0] * _MEASURES)
-    for one in added:
-        unit_prices = prices[one.rate_id] if one.rate_id else _NO_PRICES
-        costs = [
-            quantity * (price or 0)
-            for quantity, price in zip(one.quantities, unit_prices, strict=True)
-        ]
-        its = sums[(*one.key, getattr(one, period))]
-        measured = (one.requests, *one.quantities, *costs, sum(costs))
-        for position, value in enumerate(measured):
-            its[position] += value
+    sums: dict[tuple[Any, ...], tuple[int, ...]] = {}
+    for one, its in measured:
+        key = (*one.key, getattr(one, period))
+        known = sums.get(key)
+        sums[key] = tuple(map(add, known, its)) if known else its
     rows = [
         (*key, *its[: 1 + _CLASSES], *map(money.exact, its[1 + _CLASSES :]))
         for key, its in sums.items()
@@ -512,4 +561,4 @@ def _add(
     charges.add_to_sums(team_id, model, period, period_type, rows)
 
 
-_MEASURES = 1 + 2 * _CLASSES + 1
+_CLASSES = len(TokenClass)

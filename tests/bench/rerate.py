@@ -137,8 +137,8 @@ INSERT INTO billing_usage_record (team_id, project_id, record_id, month, uid, oc
     received_at, route, provider, model_name, usage_format, processing, speed, geo,
     endpoint, {", ".join(CLASSES)}, unbilled, thinking, flags, tags, fingerprint)
 SELECT p.team_id, p.project_id, 'bench-' || made.n, date_trunc('month', at)::date,
-    (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7'
-        || substr(md5(made.n::text), 1, 3) || 'a' || substr(md5(made.n::text), 4, 15))::uuid,
+    (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0')
+        || '7' || left(md5(made.n::text), 3) || 'a' || right(md5(made.n::text), 15))::uuid,
     at AT TIME ZONE 'UTC', at AT TIME ZONE 'UTC', 'api', 'anthropic', m.name,
     'anthropic', 'standard', 'standard', 'global', 'global', {_QUANTITIES}, '', 0,
     '{{}}', '{{}}', ''
