@@ -40,7 +40,7 @@ class OneTickScheduler(Scheduler):
         if connection is not None:
             connection.release()
 
-    def _queue(self, task: str) -> str:
+    def _queue(self, task: str | None) -> str:
         route = self.app.conf.task_routes.get(task, {})
         return str(route.get("queue", self.app.conf.task_default_queue))
 

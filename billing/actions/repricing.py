@@ -26,7 +26,7 @@ from billing.models.rollups import SPEND_KEY
 from billing.pricing import engine, money
 from billing.pricing.engine import Charges
 from billing.pricing.months import first_open_month
-from billing.pricing.rates import Prices
+from billing.pricing.rates import NO_PRICES, Prices
 from billing.pricing.token_classes import Quantities, TokenClass
 from billing.pricing.usage import Step, Usage
 
@@ -34,7 +34,6 @@ logger = logging.getLogger(__name__)
 
 _CHARGE = Charge._meta.db_table
 _RECORD = UsageRecord._meta.db_table
-_NO_PRICES: Prices = (None,) * len(TokenClass)
 
 
 class Extent(NamedTuple):
@@ -281,8 +280,8 @@ def _same_price(
     if len(legs) != len(result.charges):
         return False
     for leg, charge in zip(legs, result.charges, strict=True):
-        old = old_prices[leg.rate_id] if leg.rate_id else _NO_PRICES
-        new = charge.rate.prices if charge.rate else _NO_PRICES
+        old = old_prices[leg.rate_id] if leg.rate_id else NO_PRICES
+        new = charge.rate.prices if charge.rate else NO_PRICES
         if (
             leg.model_id != batch.book.model_ids[charge.model]
             or leg.quantities != charge.quantities
@@ -534,7 +533,7 @@ def _as_added(row: tuple[Any, ...]) -> _Added:
 
 def _measured(one: _Added, prices: dict[int, Prices]) -> tuple[int, ...]:
     """Requests, quantities and costs; a class costs what was counted × its unit price."""
-    unit_prices = prices[one.rate_id] if one.rate_id else _NO_PRICES
+    unit_prices = prices[one.rate_id] if one.rate_id else NO_PRICES
     costs = [
         quantity * (price or 0)
         for quantity, price in zip(one.quantities, unit_prices, strict=True)

@@ -6,6 +6,7 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_sche
 from billing.api.json_schemas import (
     COUNT,
     DATE,
+    EXPOSURE,
     MONEY,
     MONEY_OR_NULL,
     PROBLEM,
@@ -42,6 +43,7 @@ _BUDGET = object_of(
     remaining=MONEY,
     percent=MONEY_OR_NULL,
     firing={**_PERCENTS, "description": "Levels that are reached now."},
+    unpriced={**EXPOSURE, "description": "Of this period; not in what is spent."},
     currency=STRING,
     archived_at={**TIME, "type": ["string", "null"]},
 )

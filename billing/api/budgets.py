@@ -18,6 +18,7 @@ from billing.models import Budget
 from billing.pricing import caps, money
 from billing.pricing.budget_periods import PeriodKind
 from billing.reports import budgets as reports
+from billing.reports import exposure
 from billing.reports.budgets import BudgetStatus
 from teams import isolation
 from teams.api.authentication import key_of
@@ -148,6 +149,7 @@ def as_json(status: BudgetStatus) -> dict[str, Any]:
         if percent is None
         else money.plain(percent.quantize(Decimal("0.01"), ROUND_DOWN)),
         "firing": status.firing,
+        "unpriced": exposure.as_json(status.exposure),
         "currency": budget.organization.currency,
         "archived_at": budget.archived_at,
     }

@@ -10,6 +10,9 @@ from django.db.models import Q, Sum
 from billing.models import Alert, Budget, BudgetTotal
 from billing.pricing import caps
 from billing.pricing.budget_periods import Period, PeriodKind, period
+from billing.reports import exposure
+from billing.reports.exposure import Exposure
+from teams.models import Team
 from teams.reporting_days import ReportingDays
 
 
@@ -21,6 +24,7 @@ class BudgetStatus:
     period: Period
     spent: Decimal
     firing: tuple[int, ...]  # levels, in percent
+    exposure: Exposure  # not in what is spent
 
     @property
     def remaining(self) -> Decimal:
@@ -33,7 +37,7 @@ class BudgetStatus:
 
 
 def statuses(budgets: Iterable[Budget], *, now: datetime) -> list[BudgetStatus]:
-    """The status of each budget, in two queries; select them `with_scope()`."""
+    """The status of each budget, in a few queries; select them `with_scope()`."""
     listed = list(budgets)
     days = {
         one.organization_id: ReportingDays(one.organization)
@@ -45,15 +49,45 @@ def statuses(budgets: Iterable[Budget], *, now: datetime) -> list[BudgetStatus]:
     }
     spent = _spent(periods)
     firing = _firing(periods)
+    exposed = _exposed(listed, periods, days)
     return [
         BudgetStatus(
             budget=budget,
             period=periods[budget.pk],
             spent=spent.get(budget.pk, Decimal()),
             firing=tuple(sorted(firing.get(budget.pk, ()))),
+            exposure=exposed[budget.pk],
         )
         for budget in listed
     ]
+
+
+def _exposed(
+    budgets: list[Budget], periods: dict[int, Period], days: dict[int, ReportingDays]
+) -> dict[int, Exposure]:
+    """What records without a price may add to each budget in its period."""
+    known: dict[tuple[int, Period], dict[tuple[int, int], Exposure]] = {}
+    found = {}
+    for budget in budgets:
+        organization_id, its = budget.organization_id, periods[budget.pk]
+        if (organization_id, its) not in known:
+            known[organization_id, its] = exposure.by_place(
+                team_ids=list(
+                    Team.objects.filter(organization=organization_id).values_list(
+                        "pk", flat=True
+                    )
+                ),
+                since=days[organization_id].start(its.first),
+                until=days[organization_id].start(its.until),
+            )
+        found[budget.pk] = Exposure()
+        for (team_id, project_id), one in known[organization_id, its].items():
+            if budget.team_id in (None, team_id) and budget.project_id in (
+                None,
+                project_id,
+            ):
+                found[budget.pk] = found[budget.pk].plus(one)
+    return found
 
 
 def _in(periods: dict[int, Period]) -> Q:

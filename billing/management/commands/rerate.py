@@ -137,8 +137,7 @@ class Command(BaseCommand):
     def _show(self, rerate: Rerate, *, executed: bool) -> None:
         totals = rerate.totals.filter(executed=executed).select_related("team")
         shown = [one for one in totals.order_by("team__slug") if one.records]
-        lines = [("team", "records", "changed", "kept", "before", "after", "difference")]
-        lines += map(_line, shown)
+        lines = [_HEADINGS, *map(_line, shown)]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         for line in lines:
             cells = (
@@ -146,6 +145,9 @@ class Command(BaseCommand):
                 for position, (cell, width) in enumerate(zip(line, widths, strict=True))
             )
             self.stdout.write("  ".join(cells))
+
+
+_HEADINGS = ("team", "records", "changed", "kept", "before", "after", "difference")
 
 
 def _line(total: RerateTotal) -> tuple[str, ...]:
