@@ -532,13 +532,19 @@ def _as_added(row: tuple[Any, ...]) -> _Added:
 
 
 def _measured(one: _Added, prices: dict[int, Prices]) -> tuple[int, ...]:
-    """Requests, quantities and costs; a class costs what was counted × its unit price."""
+    """Requests, quantities and costs: of each class what was counted × its unit price.
+
+    What a session costs is rounded in each charge, so it is what is left of the whole.
+    """
     unit_prices = prices[one.rate_id] if one.rate_id else NO_PRICES
     costs = [
-        quantity * (price or 0)
+        quantity * price if isinstance(price, int) else 0
         for quantity, price in zip(one.quantities, unit_prices, strict=True)
     ]
-    return (one.requests, *one.quantities, *costs, sum(costs))
+    whole = money.whole(one.cost)
+    costs[_SESSION] = 0
+    costs[_SESSION] = whole - sum(costs)
+    return (one.requests, *one.quantities, *costs, whole)
 
 
 def _add(
@@ -561,3 +567,4 @@ def _add(
 
 
 _CLASSES = len(TokenClass)
+_SESSION = list(TokenClass).index(TokenClass.SESSION)

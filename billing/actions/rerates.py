@@ -65,7 +65,7 @@ class Scope:
 @transaction.atomic
 def plan(*, scope: Scope, reason: str, by: str, now: datetime) -> Rerate:
     """A new re-rate, whose dry run can begin. Raises ValidationError."""
-    _check(scope, reason)
+    check(scope, reason)
     rerate = Rerate.objects.create(
         organization=scope.organization,
         team_ids=sorted(team.pk for team in scope.teams),
@@ -85,7 +85,8 @@ _FIRST_DAY = date(2000, 1, 2)
 _LAST_DAY = date(2200, 1, 1)
 
 
-def _check(scope: Scope, reason: str) -> None:
+def check(scope: Scope, reason: str) -> None:
+    """Raises ValidationError for what cannot be planned."""
     if not reason.strip():
         raise ValidationError({"reason": "Say why."})
     if not _FIRST_DAY <= scope.since < scope.until <= _LAST_DAY:

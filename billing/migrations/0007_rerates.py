@@ -9,7 +9,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("billing", "0004_budget_isolation"),
+        ("billing", "0005_token_classes"),
         ("teams", "0002_initial"),
     ]
 

@@ -12,7 +12,6 @@ from billing.pricing import caps
 from billing.pricing.budget_periods import Period, PeriodKind, period
 from billing.reports import exposure
 from billing.reports.exposure import Exposure
-from teams.models import Team
 from teams.reporting_days import ReportingDays
 
 
@@ -66,28 +65,27 @@ def _exposed(
     budgets: list[Budget], periods: dict[int, Period], days: dict[int, ReportingDays]
 ) -> dict[int, Exposure]:
     """What records without a price may add to each budget in its period."""
+    unpriced = exposure.teams_with_unpriced(days)
     known: dict[tuple[int, Period], dict[tuple[int, int], Exposure]] = {}
-    found = {}
+    found = dict.fromkeys(periods, Exposure())
     for budget in budgets:
         organization_id, its = budget.organization_id, periods[budget.pk]
-        if (organization_id, its) not in known:
+        team_ids = unpriced.get(organization_id, [])
+        if team_ids and (organization_id, its) not in known:
             known[organization_id, its] = exposure.by_place(
-                team_ids=list(
-                    Team.objects.filter(organization=organization_id).values_list(
-                        "pk", flat=True
-                    )
-                ),
+                team_ids=team_ids,
                 since=days[organization_id].start(its.first),
                 until=days[organization_id].start(its.until),
             )
-        found[budget.pk] = Exposure()
-        for (team_id, project_id), one in known[organization_id, its].items():
-            if budget.team_id in (None, team_id) and budget.project_id in (
-                None,
-                project_id,
-            ):
+        for place, one in known.get((organization_id, its), {}).items():
+            if _counts(budget, *place):
                 found[budget.pk] = found[budget.pk].plus(one)
     return found
+
+
+def _counts(budget: Budget, team_id: int, project_id: int) -> bool:
+    """Whether what is used there counts against the budget."""
+    return budget.team_id in (None, team_id) and budget.project_id in (None, project_id)
 
 
 def _in(periods: dict[int, Period]) -> Q:

@@ -146,6 +146,17 @@ def exposure(
     return whole
 
 
+def teams_with_unpriced(organization_ids: Iterable[int]) -> dict[int, list[int]]:
+    """Of each of these organizations the teams that have any, if any has."""
+    teams = Team.objects.filter(organization__in=list(organization_ids)).values("pk")
+    having = UnpricedRecord.objects.filter(team_id__in=teams)
+    team_ids = list(having.values_list("team_id", flat=True).distinct())
+    found: dict[int, list[int]] = defaultdict(list)
+    for team in Team.objects.filter(pk__in=team_ids) if team_ids else ():
+        found[team.organization_id].append(team.pk)
+    return found
+
+
 def by_place(
     *, team_ids: Sequence[int], since: datetime, until: datetime
 ) -> dict[tuple[int, int], Exposure]:

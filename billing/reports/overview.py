@@ -14,6 +14,7 @@ from billing.reports import budgets, completeness, spend
 from billing.reports.budget_view import standing_of
 from billing.reports.budgets import BudgetStatus
 from billing.reports.completeness import Freshness, Gaps
+from billing.reports.exposure import Exposure
 from billing.reports.spend import DayCost, Extent, Sums
 from billing.reports.team_page import noon
 from teams.models import Organization, Team
@@ -69,6 +70,7 @@ class Overview:
     families: list[tuple[str, Sums]]
     budgets: list[tuple[BudgetStatus, Standing]]
     gaps: Gaps
+    exposure: Exposure
     not_reconciled: Decimal
     freshness: Freshness
 
@@ -117,6 +119,7 @@ def overview(
         families=_families(by_family),
         budgets=[(one, standing_of(one, today)) for one in shared],
         gaps=completeness.gaps(**extent),
+        exposure=by_family.exposure,
         not_reconciled=by_family.total.cost,
         freshness=completeness.freshness(
             team_ids=team_ids, now=now, time_zone=days.zone(now).key
