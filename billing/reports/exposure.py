@@ -79,8 +79,6 @@ def _groups(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> list[_Group]:
-    if not UnpricedRecord.objects.filter(team_id__in=team_ids).exists():
-        return []
     with connection.cursor() as cursor:
         cursor.execute(
             _GROUPS,
