@@ -21,14 +21,15 @@ from django.db import connection
 from billing.actions import budget_totals, charges, recorded
 from billing.actions.batch import Batch
 from billing.actions.budget_totals import Spent
-from billing.models import Charge, DailySpend, HourlySpend, UsageRecord, rate_book
+from billing.models import Charge, DailySpend, HourlySpend, Rate, UsageRecord, rate_book
 from billing.models.rollups import SPEND_KEY
 from billing.pricing import engine, money
-from billing.pricing.engine import Charges
+from billing.pricing.engine import Charge as PricedCharge
+from billing.pricing.engine import Charges, Unpriced
 from billing.pricing.months import first_open_month
 from billing.pricing.rates import NO_PRICES, Prices
 from billing.pricing.token_classes import Quantities, TokenClass
-from billing.pricing.usage import Step, Usage
+from billing.pricing.usage import Usage
 
 logger = logging.getLogger(__name__)
 
@@ -73,8 +74,11 @@ class Findings:
     difference: Decimal = Decimal()
     uids: list[str] = field(default_factory=list)
     revisions: list[int] = field(default_factory=list)
-    # Of a re-rate: what to charge. Of a reversal: the revision to go back to, by record.
+    # Of a re-rate, by record: the rate of the one call and its cost, or neither and `legs`.
+    rate_ids: list[int | None] = field(default_factory=list)
+    costs: list[str | None] = field(default_factory=list)
     legs: list[NewLeg] = field(default_factory=list)
+    # Of a reversal, by record: the revision to go back to.
     targets: list[int] = field(default_factory=list)
 
 
@@ -152,7 +156,7 @@ def at_current_prices(batch: Batch, extent: Extent) -> Findings:
     """
     found = Findings()
     rows = _in_force(batch.team_id, extent)
-    old_prices = rate_book.unit_prices({row.rate_id for row in rows if row.rate_id})
+    former = _Former(row.rate_id for row in rows)
     in_steps: list[list[_InForce]] = []
     for legs in _last_pricings(rows):
         if not extent.has(legs):
@@ -160,14 +164,11 @@ def at_current_prices(batch: Batch, extent: Extent) -> Findings:
         found.records += 1
         if len(legs) > 1 or not legs[0].in_columns:
             in_steps.append(legs)
-            found.cost += sum((leg.cost for leg in legs), Decimal())
-            continue
-        found.cost += legs[0].cost
-        if not _has_its_rate(batch, legs[0]):
-            _judge(batch, legs, _usage_of(legs[0]), old_prices, found)
+        else:
+            _look_at_step(batch, legs[0], former, found)
     read = _read(batch, extent, in_steps)
     for legs in in_steps:
-        _judge(batch, legs, read.get(legs[0].record_uid), old_prices, found)
+        _look_at_steps(batch, legs, read.get(legs[0].record_uid), former, found)
     return found
 
 
@@ -201,35 +202,61 @@ def _last_pricings(rows: Iterable[_InForce]) -> Iterator[list[_InForce]]:
         yield legs
 
 
-def _has_its_rate(batch: Batch, leg: _InForce) -> bool:
-    """Whether the rate in force is still the one it was charged at: nothing to price."""
+class _Former:
+    """The unit prices that charges were made at."""
+
+    def __init__(self, rate_ids: Iterable[int | None]) -> None:
+        self._prices = rate_book.unit_prices({one for one in rate_ids if one})
+        self._differ: dict[tuple[int | None, int | None], list[int]] = {}
+
+    def differs(self, leg: _InForce, charge: PricedCharge) -> bool:
+        """Whether a class that was used had another price."""
+        key = (leg.rate_id, charge.rate.id if charge.rate else None)
+        if key not in self._differ:
+            old = self._prices[leg.rate_id] if leg.rate_id else NO_PRICES
+            new = charge.rate.prices if charge.rate else NO_PRICES
+            pairs = enumerate(zip(old, new, strict=True))
+            self._differ[key] = [n for n, (before, now) in pairs if before != now]
+        return any(leg.quantities[position] for position in self._differ[key])
+
+
+def _look_at_step(batch: Batch, leg: _InForce, former: _Former, found: Findings) -> None:
+    """A record of one call, whose one charge has all that its price depends on."""
+    found.cost += leg.cost
     model = batch.book.rates.model(leg.provider, leg.model_name)
-    if model is None or batch.book.model_ids[model] != leg.model_id:
-        return False
-    rate = batch.book.rates.rate(
-        model,
-        leg.processing,
-        leg.speed,
-        leg.geo,
-        leg.endpoint,
-        leg.quantities.total_input,
-        leg.occurred_at,
-    )
-    return rate is not None and rate.id == leg.rate_id
+    rate = None
+    if model is not None:
+        rate = batch.book.rates.rate(
+            model,
+            leg.processing,
+            leg.speed,
+            leg.geo,
+            leg.endpoint,
+            leg.quantities.total_input,
+            leg.occurred_at,
+        )
+    if rate is None:
+        found.kept += 1
+        return
+    if rate.id == leg.rate_id:
+        return
+    charge = engine.at_rate(rate, leg.quantities)
+    if isinstance(charge, Unpriced):
+        found.kept += 1
+        return
+    if batch.book.model_ids[rate.model] == leg.model_id and not former.differs(leg, charge):
+        return
+    _note_difference(leg, charge.cost, leg.cost, found)
+    found.rate_ids.append(rate.id)
+    found.costs.append(f"{charge.cost}E-{money.PLACES}")
 
 
-def _usage_of(leg: _InForce) -> Usage:
-    """Of a record whose one charge has all that its price depends on."""
-    return Usage(
-        provider=leg.provider,
-        model=leg.model_name,
-        occurred_at=leg.occurred_at,
-        processing=leg.processing,
-        speed=leg.speed,
-        geo=leg.geo,
-        endpoint=leg.endpoint,
-        steps=(Step(leg.model_name, leg.quantities),),
-    )
+def _note_difference(first: _InForce, cost: int, before: Decimal, found: Findings) -> None:
+    difference = money.exact(cost) - before
+    found.cost += difference
+    found.difference += difference
+    found.uids.append(first.record_uid)
+    found.revisions.append(first.revision)
 
 
 def _read(
@@ -246,53 +273,38 @@ def _read(
     return found
 
 
-def _judge(
+def _look_at_steps(
     batch: Batch,
     legs: Sequence[_InForce],
     usage: Usage | None,
-    old_prices: dict[int, Prices],
+    former: _Former,
     found: Findings,
 ) -> None:
-    """Price one record and note what it comes to, if that is another price."""
+    """Any record: one of several calls, or one that the provider does not bill."""
+    before = sum((leg.cost for leg in legs), Decimal())
+    found.cost += before
     result = engine.price(usage, batch.book.rates) if usage else None
     if not isinstance(result, Charges):
         found.kept += 1
         return
-    if _same_price(batch, legs, result, old_prices):
+    if _same_price(batch, legs, result, former):
         return
-    first = legs[0]
-    before = sum((leg.cost for leg in legs), Decimal())
-    difference = money.exact(result.cost) - before
-    found.cost += difference
-    found.difference += difference
-    found.uids.append(first.record_uid)
-    found.revisions.append(first.revision)
-    found.legs += _new_legs(batch, first, result)
+    _note_difference(legs[0], result.cost, before, found)
+    found.rate_ids.append(None)
+    found.costs.append(None)
+    found.legs += _new_legs(batch, legs[0], result)
 
 
 def _same_price(
-    batch: Batch,
-    legs: Sequence[_InForce],
-    result: Charges,
-    old_prices: dict[int, Prices],
+    batch: Batch, legs: Sequence[_InForce], result: Charges, former: _Former
 ) -> bool:
     """Whether each leg has its model, its quantities and the unit prices it used."""
-    if len(legs) != len(result.charges):
-        return False
-    for leg, charge in zip(legs, result.charges, strict=True):
-        old = old_prices[leg.rate_id] if leg.rate_id else NO_PRICES
-        new = charge.rate.prices if charge.rate else NO_PRICES
-        if (
-            leg.model_id != batch.book.model_ids[charge.model]
-            or leg.quantities != charge.quantities
-        ):
-            return False
-        if old != new and any(
-            quantity and before != now
-            for quantity, before, now in zip(leg.quantities, old, new, strict=True)
-        ):
-            return False
-    return True
+    return len(legs) == len(result.charges) and all(
+        leg.model_id == batch.book.model_ids[charge.model]
+        and leg.quantities == charge.quantities
+        and not former.differs(leg, charge)
+        for leg, charge in zip(legs, result.charges, strict=True)
+    )
 
 
 def _new_legs(batch: Batch, first: _InForce, result: Charges) -> Iterator[NewLeg]:
@@ -417,6 +429,28 @@ _NEW_COLUMNS = {
 }
 _ARRAYS = ", ".join(f"%(new_{name})s::{kind}[]" for name, kind in _NEW_COLUMNS.items())
 
+# The same quantities at another rate, which says its model and context tier.
+_CHARGED_AT_RATE = f"""
+{
+    _selected(
+        "old",
+        revision="top.revision + 1",
+        leg="0",
+        model_id="rate.model_id",
+        rate_id="rate.id",
+        context_tier="rate.context_tier",
+        cost="top.cost",
+    )
+}
+FROM unnest(
+    %(uids)s::uuid[], %(revisions)s::smallint[],
+    %(rate_ids)s::bigint[], %(costs)s::numeric[]
+) AS top (record_uid, revision, rate_id, cost)
+JOIN {Rate._meta.db_table} rate ON rate.id = top.rate_id
+JOIN {_CHARGE} old ON old.record_uid = top.record_uid AND old.revision = top.revision
+WHERE old.{_OF_TEAM_AND_MONTH} AND old.leg = 0
+"""
+
 # What a record's charges have in common stands in each of them, so in leg 0.
 _CHARGED_ANEW = f"""
 {
@@ -442,11 +476,11 @@ _GROUP = (*SPEND_KEY[1:], "rate_id", "day", "hour")
 _SUMMED = ", ".join(f"sum({name})::bigint" for name in TokenClass)
 
 
-def _added(charged: str) -> str:
+def _added(*charged: str) -> str:
     return f"""
 WITH added AS (
     INSERT INTO {_CHARGE} ({", ".join(_COLUMNS)})
-    {_OPPOSITE} UNION ALL {charged}
+    {" UNION ALL ".join((_OPPOSITE, *charged))}
     RETURNING {", ".join((*_COLUMNS, "date_trunc('hour', occurred_at, 'UTC') AS hour"))}
 )
 SELECT {", ".join(_GROUP)},
@@ -456,7 +490,8 @@ FROM added GROUP BY {", ".join(_GROUP)}
 """
 
 
-_ADD_ANEW = _added(_CHARGED_ANEW)
+_ADD_AT_RATE = _added(_CHARGED_AT_RATE)
+_ADD_ANEW = _added(_CHARGED_AT_RATE, _CHARGED_ANEW)
 _ADD_AS_BEFORE = _added(_CHARGED_AS_BEFORE)
 
 
@@ -499,12 +534,20 @@ def _insert(batch: Batch, extent: Extent, found: Findings, rerate_id: int) -> li
         "rerate": rerate_id,
         "uids": _array(found.uids),
         "revisions": _array(found.revisions),
+        "rate_ids": _array(found.rate_ids),
+        "costs": _array(found.costs),
         "targets": _array(found.targets),
         **_new_arrays(found.legs),
     }
     with connection.cursor() as cursor:
-        cursor.execute(_ADD_AS_BEFORE if found.targets else _ADD_ANEW, given)
+        cursor.execute(_statement(found), given)
         return [_as_added(row) for row in cursor.fetchall()]
+
+
+def _statement(found: Findings) -> str:
+    if found.targets:
+        return _ADD_AS_BEFORE
+    return _ADD_ANEW if found.legs else _ADD_AT_RATE
 
 
 def _new_arrays(legs: Sequence[NewLeg]) -> dict[str, str]:

@@ -35,7 +35,7 @@ from teams.models import Organization, Team
 from teams.reporting_days import ReportingDays
 
 # How much one transaction re-rates: it keeps the sums of these records from others.
-RECORDS_AT_ONCE = 5_000
+RECORDS_AT_ONCE = 10_000
 
 State = Rerate.State
 

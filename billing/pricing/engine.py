@@ -116,6 +116,11 @@ def _charge(step: Step, usage: Usage, book: RateBook) -> Charge | Unpriced:
     )
     if rate is None:
         return _no_rate(model, step, usage)
+    return at_rate(rate, quantities)
+
+
+def at_rate(rate: Rate, quantities: Quantities) -> Charge | Unpriced:
+    """Price one step whose rate is known."""
     cost: int | Fraction = 0
     for quantity, unit_price in zip(quantities, rate.prices, strict=True):
         if quantity:
@@ -123,7 +128,7 @@ def _charge(step: Step, usage: Usage, book: RateBook) -> Charge | Unpriced:
                 return _no_price(rate, quantities)
             cost += quantity * unit_price
     # At most one class has no whole unit price, so the parts still add up to the whole.
-    return Charge(model, rate, quantities, money.nearest(cost))
+    return Charge(rate.model, rate, quantities, money.nearest(cost))
 
 
 def _merged(charges: Iterable[Charge]) -> tuple[Charge, ...]:

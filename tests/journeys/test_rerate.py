@@ -60,7 +60,7 @@ def start_again(service: Service, number: int) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [sys.executable, "manage.py", "rerate", "--resume", str(number), "--yes"],
         cwd=CHECKOUT,
-        env=service._variables() | {"DATABASE_ROLE": "owner"},
+        env=service.variables() | {"DATABASE_ROLE": "owner"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
