@@ -1,12 +1,28 @@
 """Re-rates: tried without effect, carried out by adding charges, taken back by others."""
 
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
+from io import StringIO
+from uuid import UUID
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.core.management import CommandError, call_command
+from django.db import connection
 
-from billing.actions import budgets, parked, post, rate_cards, receive, rerates
+from billing.actions import (
+    alert_messages,
+    budgets,
+    parked,
+    post,
+    rate_cards,
+    receive,
+    rerates,
+)
 from billing.actions.budgets import Terms
 from billing.actions.rerates import Scope
 from billing.formats.body import split
@@ -14,6 +30,7 @@ from billing.models import (
     Alert,
     Budget,
     BudgetTotal,
+    Channel,
     Charge,
     DailySpend,
     HourlySpend,
@@ -659,3 +676,178 @@ def test_unpriced_records_are_priced_by_counting_not_by_a_re_rate(cast: Cast, sp
 
     assert rerate.totals.get(executed=True, team=cast.search).records == 0
     assert parked.teams_with_unpriced() == [cast.search.pk]
+
+
+# --- What an alert says of it -------------------------------------------------------
+
+
+def test_an_alert_and_its_delivery_name_the_re_rate(cast: Cast, spend):
+    make_budget(cast, "0.01")
+    Channel.objects.create(
+        organization=cast.acme, kind="email", target="a@example.com", created_at=NOW
+    )
+    spend(record())
+    publish()
+
+    rerate = carry_out(plan(cast))  # 0.0042 → 0.0082 of 0.01
+
+    alert = Alert.objects.get(threshold=80)
+    assert alert.deliveries.count() == 1
+    cause = json.loads(alert_messages.payload(alert))["data"]["cause"]
+    assert cause == {"kind": "rerate", "id": str(rerate.pk), "reason": "list price"}
+    message = alert_messages.mail(alert, to="a@example.com", uid=UUID(int=1))
+    assert f"other prices: re-rate {rerate.pk} (list price)." in message.body
+
+
+def test_an_alert_of_other_spend_names_none(cast: Cast, spend):
+    make_budget(cast, "0.01")
+    spend(record())
+    publish()
+    carry_out(plan(cast, teams=[cast.support]))
+
+    spend(record())
+
+    assert {alert.rerate for alert in Alert.objects.all()} == {None}
+
+
+# --- The command --------------------------------------------------------------------
+
+
+def command(*arguments: str, typed: str = "") -> str:
+    out = StringIO()
+    with mock_stdin(typed):
+        call_command("rerate", *arguments, stdout=out)
+    return out.getvalue()
+
+
+@contextmanager
+def mock_stdin(typed: str) -> Iterator[None]:
+    before, sys.stdin = sys.stdin, StringIO(typed)
+    yield
+    sys.stdin = before
+
+
+WHEN = ("--from", "2026-11-01", "--until", "2026-12-01", "--reason", "list price")
+
+
+def test_the_command_shows_the_dry_run_asks_and_re_rates(cast: Cast, spend):
+    spend(record())
+    publish()
+
+    said = command("--organization", "acme", *WHEN, "--by", "alice", typed="y\n")
+
+    assert cost() == DEARER
+    rerate = Rerate.objects.get()
+    assert (rerate.created_by, rerate.started_by) == ("alice", "alice")
+    assert said.count("0.0042  0.0082") == 2  # as found, and as executed
+    assert f"re-rate {rerate.pk} is done." in said
+
+
+@pytest.mark.parametrize("typed", ["n\n", "\n", ""])
+def test_without_a_yes_nothing_is_changed(cast: Cast, spend, typed: str):
+    spend(record())
+    publish()
+
+    command("--organization", "acme", *WHEN, typed=typed)
+
+    assert cost() == Decimal(COST)
+    assert Rerate.objects.get().state == "ready"
+
+
+def test_a_dry_run_is_started_later_and_reversed_by_one_command(cast: Cast, spend):
+    spend(record())
+    publish()
+    said = command("--organization", "all", *WHEN, "--dry-run")
+    number = str(Rerate.objects.get().pk)
+    assert f"--resume {number} starts it" in said
+    assert cost() == Decimal(COST)
+
+    command("--resume", number, "--yes")
+    assert cost() == DEARER
+    command("--reverse", number, "--yes", "--by", "alice")
+
+    assert cost() == Decimal(COST)
+    assert AuditEvent.objects.filter(action="rerate.reverse", actor="alice").exists()
+    assert faults() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--organization", "nobody", *WHEN], "no organization 'nobody'"),
+        (["--organization", "acme", "--team", "elsewhere", *WHEN], "no team 'elsewhere'"),
+        (["--organization", "acme", "--model", "gpt", *WHEN], "no model 'gpt'"),
+        (["--organization", "all", "--team", "search", *WHEN], "Name the organization"),
+        (["--organization", "acme", "--yes"], "Say --from"),
+        (["--resume", "99"], "no re-rate 99"),
+        (["--reverse", "99"], "no re-rate 99"),
+    ],
+)
+def test_the_command_says_what_is_wrong(cast: Cast, arguments: list[str], said: str):
+    with pytest.raises(CommandError, match=said):
+        command(*arguments)
+
+
+# --- The verifier -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("damage", "found_by"),
+    [
+        (
+            "DELETE FROM billing_charge WHERE revision = 1 AND leg = -1",
+            "each pricing takes back the one before",
+        ),
+        (
+            "UPDATE billing_charge SET cost = cost - 1 WHERE leg = -1",
+            "each pricing takes back the one before",
+        ),
+        (
+            "UPDATE billing_charge SET rate_id = NULL, cost = 0 WHERE leg = -1",
+            "each pricing takes back the one before",
+        ),
+        (
+            "UPDATE billing_reratetotal SET difference = difference + 1 WHERE executed",
+            "a re-rate added what it says",
+        ),
+        ("UPDATE billing_charge SET leg = 1 WHERE leg = -1", "daily rollups = Σ charges"),
+        (
+            "UPDATE billing_charge SET input = 0 WHERE revision = 1 AND leg = 0",
+            "Σ charges of a record = its usage",
+        ),
+    ],
+)
+def test_the_verifier_finds_damage_done_to_a_re_rate(cast, spend, damage, found_by):
+    spend(record())
+    publish()
+    carry_out(plan(cast))
+    with connection.cursor() as cursor:
+        cursor.execute(f"{damage} /*fanout*/")
+
+    assert found_by in {check.name for check in faults()}
+
+
+def test_a_session_is_re_rated_to_the_last_place(cast: Cast, spend):
+    """An hour's price, divided by its milliseconds and rounded once for each record."""
+    publish(session="0.08")
+    spend(*(record() for _ in range(3)))
+    with connection.cursor() as cursor:
+        for table in ("billing_usage_record", "billing_charge"):
+            cursor.execute(f"UPDATE {table} SET session = 12345 /*fanout*/")
+        cursor.execute(
+            "UPDATE billing_charge SET cost = cost + 0.000274333333333 /*fanout*/"
+        )
+        for table in ("billing_daily_spend", "billing_hourly_spend"):
+            cursor.execute(
+                f"UPDATE {table} SET session = 3 * 12345, cost = cost + "
+                "3 * 0.000274333333333, session_cost = 3 * 0.000274333333333 /*fanout*/"
+            )
+    assert faults() == []
+    publish(session="0.07")
+
+    carry_out(plan(cast))
+
+    # 12,345 ms × 0.07 ÷ 3,600,000 = 0.000240041666666…7
+    session = DailySpend.objects.values_list("session_cost", flat=True)
+    assert sum(session, Decimal()) == 3 * Decimal("0.000240041666667")
+    assert faults() == []
