@@ -62,11 +62,14 @@ _ON_CONFLICT = "ON CONFLICT (team_id, budget_id, period_start) DO UPDATE SET spe
 
 def add(team_id: int, budgets: Sequence[Budget], spent: Sequence[Spent]) -> None:
     """Add newly counted amounts of a team to the totals of these budgets."""
+    daily: dict[tuple[int, date], Decimal] = defaultdict(Decimal)
+    for amount in spent:
+        daily[amount.project_id, amount.day] += amount.cost
     sums: dict[tuple[int, date], Decimal] = defaultdict(Decimal)
     for budget in budgets:
-        for amount in spent:
-            if budget.project_id in (None, amount.project_id):
-                sums[budget.pk, _start(budget, amount.day)] += amount.cost
+        for (project_id, day), cost in daily.items():
+            if budget.project_id in (None, project_id):
+                sums[budget.pk, _start(budget, day)] += cost
     _write(team_id, sums, f"{_ON_CONFLICT} kept.spent + EXCLUDED.spent")
 
 

@@ -7,11 +7,10 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
-from django.db import connection
 
 from billing.formats import registry
 from billing.formats.posted import PostedRecord
-from billing.models import UsageRecord
+from billing.models import UsageRecord, bound
 from billing.pricing.token_classes import Quantities, TokenClass
 from billing.pricing.usage import Step, Usage
 
@@ -51,14 +50,14 @@ SELECT uid, project_id, record_id, month, occurred_at, provider, model_name,
     usage_format, processing, speed, geo, endpoint, unbilled, verbatim::text,
     {", ".join(TokenClass)}
 FROM {UsageRecord._meta.db_table}
-WHERE team_id = %s AND month = ANY(%s) AND uid = ANY(%s)
+WHERE team_id = %b::bigint AND month = ANY(%b::date[]) AND uid = ANY(%b::uuid[])
 """
 
 
 def read(team_id: int, uids: Sequence[UUID], months: Sequence[date]) -> list[Recorded]:
-    with connection.cursor() as cursor:
+    with bound.cursor() as cursor:
         cursor.execute(_SELECT, [team_id, list(months), list(uids)])
-        return [Recorded(*row) for row in cursor.fetchall()]
+        return list(map(Recorded._make, cursor.fetchall()))
 
 
 def usage_of(record: Recorded) -> Usage:
