@@ -14,21 +14,21 @@ LOCK = uv pip compile pyproject.toml --universal --python-version 3.11 --generat
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-up: ## run everything on this machine until Ctrl-C; PORT=8000, PURSER_HOME=var, DATABASE_URL=
+up: ## run everything on this machine until Ctrl-C; PORT=8000, PURSER_HOME=var, DEMO_RECORDS=300000, DATABASE_URL=
 	@$(PYTHON) -m launch up
 
 manage: ## manage.py on what `make up` runs; ARGS="verify_ledger"
 	@$(PYTHON) -m launch manage -- $(ARGS)
 
-demo: ## post 90 days of demo records, about 300,000, beside `make up`
-	@$(PYTHON) -m launch manage -- seed_demo
+demo: ## seed the demo beside a running `make up` that did not; ARGS="--records 50000 --days 30"
+	@$(PYTHON) -m launch manage -- seed_demo $(ARGS)
 
 test: ## run the tests on a database of their own; ARGS= goes to pytest
 	@$(PYTHON) -m launch test -- $(ARGS)
 
 check: lint types imports migrations deploy-check openapi-diff test chaos smoke ## all that has to hold before a merge
 
-smoke: ## `make up` in a directory of its own, a request, Ctrl-C
+smoke: ## `make up` in a directory of its own, a request, a small demo, Ctrl-C
 	$(TOOL) python -m tests.launch.smoke
 
 lint: ## ruff: rules and format

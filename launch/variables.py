@@ -7,6 +7,8 @@ from launch.failures import CannotStart
 from launch.home import Home
 
 DEFAULT_PORT = 8000
+DEMO_RECORDS = 300_000
+_MOST_RECORDS = 100_000_000
 
 
 def read_env_file(path: Path) -> dict[str, str]:
@@ -44,6 +46,18 @@ def port(variables: Mapping[str, str]) -> int:
     if text.isascii() and text.isdigit() and 1 <= int(text) <= 65535:
         return int(text)
     raise CannotStart(f"PORT={text} is not a port: give a number from 1 to 65535.")
+
+
+def demo_records(variables: Mapping[str, str]) -> int:
+    """How many records the demo gets, about; on somebody's own server none unasked."""
+    default = 0 if "DATABASE_URL" in variables else DEMO_RECORDS
+    text = variables.get("DEMO_RECORDS", str(default))
+    if text.isascii() and text.isdigit() and int(text) <= _MOST_RECORDS:
+        return int(text)
+    raise CannotStart(
+        f"DEMO_RECORDS={text} is not a number of records: give one from 0 to"
+        f" {_MOST_RECORDS:,}, without commas."
+    )
 
 
 def without_libpq(variables: Mapping[str, str]) -> dict[str, str]:

@@ -43,6 +43,15 @@ def test_what_is_no_port_is_told(text: str) -> None:
         variables.port({"PORT": text})
 
 
+def test_somebodys_own_server_gets_no_records_unasked() -> None:
+    url = {"DATABASE_URL": "postgresql://somewhere/else"}
+
+    assert variables.demo_records({}) == 300_000
+    assert variables.demo_records(url) == 0
+    assert variables.demo_records(url | {"DEMO_RECORDS": "5"}) == 5
+    assert variables.demo_records({"DEMO_RECORDS": "0"}) == 0
+
+
 def test_given_values_win_and_the_key_stays(tmp_path: Path) -> None:
     home = Home(tmp_path)
 
