@@ -11,11 +11,11 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 
-from billing.actions import budgets
+from billing.actions import budgets, channels
 from billing.actions.budgets import Terms
 from billing.admin.access import Kept, ReadOnly, ReadOnlyInline, actor
 from billing.models import Alert, Budget, BudgetRevision, Delivery
-from billing.pricing import caps, money
+from billing.pricing import caps, figures
 from billing.pricing.budget_periods import PeriodKind
 from billing.reports import budgets as reports
 
@@ -134,20 +134,23 @@ class BudgetAdmin(Kept):
 
     @admin.display(description="cap", ordering="amount")
     def amount_shown(self, budget: Budget) -> str:
-        return f"{money.plain(budget.amount)} {budget.organization.currency}"
+        return figures.with_currency(budget.amount, budget.organization.currency)
 
     @admin.display(description="spent in this period")
     def spent(self, budget: Budget) -> str:
-        return f"{self._status(budget).spent:,.2f}"
+        spent = self._status(budget).spent
+        return figures.with_currency(spent, budget.organization.currency)
 
     @admin.display(description="used")
     def percent(self, budget: Budget) -> str:
-        used = self._status(budget).percent
-        return "–" if used is None else f"{used:.0f} %"
+        return figures.percent(self._status(budget).percent)
 
     @admin.display(description="reached")
     def firing(self, budget: Budget) -> str:
-        return ", ".join(f"{level} %" for level in self._status(budget).firing) or "–"
+        return (
+            ", ".join(f"{level}{figures.THIN}%" for level in self._status(budget).firing)
+            or "–"
+        )
 
     @admin.display(description="estimate vs actual")
     def compare(self, budget: Budget) -> str:
@@ -157,9 +160,17 @@ class BudgetAdmin(Kept):
         return format_html('<a href="{}?team={}">This month</a>', url, budget.team.slug)
 
 
-class DeliveryInline(ReadOnlyInline):
+class _ShowsChannel:
+    @admin.display(description="channel", ordering="channel")
+    def channel_shown(self, delivery: Delivery) -> str:
+        channel = delivery.channel
+        return f"{channel.get_kind_display()} to {channels.shown_target(channel)}"
+
+
+class DeliveryInline(_ShowsChannel, ReadOnlyInline):
     model = Delivery
-    fields = ("channel", "state", "attempts", "due_at", "sent_at", "last_error")
+    readonly_fields = ("channel_shown",)
+    fields = ("channel_shown", "state", "attempts", "due_at", "sent_at", "last_error")
 
 
 @admin.register(Alert)
@@ -180,10 +191,21 @@ class AlertAdmin(ReadOnly):
 
 
 @admin.register(Delivery)
-class DeliveryAdmin(ReadOnly):
+class DeliveryAdmin(_ShowsChannel, ReadOnly):
+    fields = (
+        "alert",
+        "channel_shown",
+        "message_id",
+        "state",
+        "attempts",
+        "due_at",
+        "last_error",
+        "sent_at",
+    )
+    readonly_fields = ("channel_shown",)
     list_display = (
         "alert",
-        "channel",
+        "channel_shown",
         "state",
         "attempts",
         "due_at",
