@@ -143,6 +143,7 @@ OUTGOING_ALLOW = frozenset(env.list("OUTGOING_ALLOW", default=[]))
 
 LANGUAGE_CODE = "en-us"
 USE_I18N = True
+FORMAT_MODULE_PATH = "config.formats"
 USE_TZ = True
 TIME_ZONE = "UTC"
 

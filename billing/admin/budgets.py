@@ -14,6 +14,7 @@ from django.utils.html import format_html
 from billing.actions import budgets, channels
 from billing.actions.budgets import Terms
 from billing.admin.access import Kept, ReadOnly, ReadOnlyInline, actor
+from billing.admin.amounts import TYPED
 from billing.models import Alert, Budget, BudgetRevision, Delivery
 from billing.pricing import caps, figures
 from billing.pricing.budget_periods import PeriodKind
@@ -55,9 +56,10 @@ class BudgetForm(forms.ModelForm):
 
 class RevisionInline(ReadOnlyInline):
     model = BudgetRevision
+    readonly_fields = ("cap",)
     fields = (
         "revision",
-        "amount",
+        "cap",
         "hard",
         "thresholds",
         "changed_by",
@@ -66,10 +68,31 @@ class RevisionInline(ReadOnlyInline):
     )
     ordering = ("-revision",)
 
+    @admin.display(description="cap")
+    def cap(self, revision: BudgetRevision) -> str:
+        return figures.amount(revision.amount)
 
-class AlertInline(ReadOnlyInline):
+
+class _ShowsAmounts:
+    """Of an alert: what it says, written as on the pages."""
+
+    @admin.display(description="level", ordering="threshold")
+    def level(self, alert: Alert) -> str:
+        return f"{alert.threshold}{figures.THIN}%"
+
+    @admin.display(description="spent then", ordering="spent")
+    def spent_shown(self, alert: Alert) -> str:
+        return figures.amount(alert.spent)
+
+    @admin.display(description="cap", ordering="cap")
+    def cap_shown(self, alert: Alert) -> str:
+        return figures.amount(alert.cap)
+
+
+class AlertInline(_ShowsAmounts, ReadOnlyInline):
     model = Alert
-    fields = ("period_start", "threshold", "state", "spent", "cap", "fired_at")
+    readonly_fields = ("level", "spent_shown", "cap_shown")
+    fields = ("period_start", "level", "state", "spent_shown", "cap_shown", "fired_at")
     ordering = ("-pk",)
 
 
@@ -88,6 +111,7 @@ class BudgetAdmin(Kept):
     list_filter = ("period", "hard", "organization", "team")
     search_fields = ("team__name", "team__slug", "project__name", "project__slug")
     inlines = (RevisionInline, AlertInline)
+    formfield_overrides = TYPED
     actions = ("archive",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Budget]:
@@ -174,8 +198,15 @@ class DeliveryInline(_ShowsChannel, ReadOnlyInline):
 
 
 @admin.register(Alert)
-class AlertAdmin(ReadOnly):
-    list_display = ("fired_at", "budget_scope", "threshold", "state", "spent", "cap")
+class AlertAdmin(_ShowsAmounts, ReadOnly):
+    list_display = (
+        "fired_at",
+        "budget_scope",
+        "level",
+        "state",
+        "spent_shown",
+        "cap_shown",
+    )
     list_filter = ("state", "threshold")
     ordering = ("-pk",)
     inlines = (DeliveryInline,)

@@ -2,6 +2,8 @@
 
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
 
+from billing.pricing import money
+
 _ONE = Decimal(1)
 _CENT = Decimal("0.01")
 _MINUS = "−"
@@ -48,3 +50,12 @@ def percent(value: Decimal | None) -> str:
     if 0 < abs(value) < 1:
         return f"<1{THIN}%"
     return f"{value.quantize(_ONE, ROUND_DOWN):,}{THIN}%".replace("-", _MINUS)
+
+
+def rate(value: Decimal | None) -> str:
+    """A published price: exact, with two decimals at least."""
+    if not isinstance(value, Decimal):
+        return NOTHING
+    written = money.plain(value)
+    places = len(written.partition(".")[2])
+    return f"{Decimal(written):,f}" if places >= 2 else f"{value:,.2f}"

@@ -10,7 +10,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from billing.pricing import figures, money
-from billing.pricing.figures import NOTHING, THIN, percent
+from billing.pricing.figures import NOTHING, THIN, percent, rate
 from billing.pricing.standing import Standing
 from billing.pricing.token_classes import TokenClass
 from billing.web import links
@@ -18,6 +18,7 @@ from billing.web import links
 register = template.Library()
 
 register.filter("percent", percent)
+register.filter("rate", rate)
 
 
 @register.filter(name="amount")
@@ -41,16 +42,6 @@ def difference(value: Decimal | None) -> str:
         return NOTHING
     sign = "+" if value > 0 else ""
     return _exact(value, sign + figures.amount(value))
-
-
-@register.filter
-def rate(value: Decimal | None) -> str:
-    """A published price: exact, with two decimals at least."""
-    if not isinstance(value, Decimal):
-        return NOTHING
-    written = money.plain(value)
-    places = len(written.partition(".")[2])
-    return f"{Decimal(written):,f}" if places >= 2 else f"{value:,.2f}"
 
 
 def _exact(value: Decimal, shown: str, currency: str = "") -> SafeString:

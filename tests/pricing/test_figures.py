@@ -52,3 +52,11 @@ def test_percent_is_never_rounded_up_to_a_level(value: str, shown: str):
     assert figures.percent(Decimal(value)) == shown.replace(
         " ", "\N{NARROW NO-BREAK SPACE}"
     )
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [("5", "5.00"), ("0.1", "0.10"), ("3.4375", "3.4375"), ("0.0055", "0.0055")],
+)
+def test_a_rate_is_exact(value: str, shown: str):
+    assert figures.rate(Decimal(value)) == shown

@@ -22,14 +22,6 @@ def test_no_figure_is_a_dash(filter_name: str):
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"),
-    [("5", "5.00"), ("0.1", "0.10"), ("3.4375", "3.4375"), ("0.0055", "0.0055")],
-)
-def test_a_rate_is_exact(value: str, shown: str):
-    assert display.rate(Decimal(value)) == shown
-
-
-@pytest.mark.parametrize(
     ("value", "shown"), [("95.6", "96 %"), ("99.9", ">99 %"), ("0.2", "<1 %")]
 )
 def test_a_share(value: str, shown: str):
