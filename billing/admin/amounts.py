@@ -1,5 +1,6 @@
 """How amounts are typed in the admin: exact, and without zeros that say nothing."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -14,4 +15,6 @@ class AmountField(forms.DecimalField):
         return money.plain(value) if isinstance(value, Decimal) else value
 
 
-TYPED = {models.DecimalField: {"form_class": AmountField}}
+TYPED: Mapping[type["models.Field[Any, Any]"], Mapping[str, Any]] = {
+    models.DecimalField: {"form_class": AmountField}
+}

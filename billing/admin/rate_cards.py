@@ -28,23 +28,27 @@ _UNITS = {"web_search": "per 1,000 searches", "session": "per hour"}
 
 
 def _unit(field: str) -> str:
-    return _UNITS.get(field, "per million tokens")
+    return _UNITS.get(field, "per MTok")
+
+
+def _name(field: str) -> str:
+    return field.replace("_", " ")
 
 
 def _heading(field: str) -> str:
-    unit = f", {_UNITS[field]}" if field in _UNITS else ""
-    return field.replace("_", " ") + unit
+    """Under a title that says: per million tokens."""
+    return f"{_name(field)}, {_UNITS[field]}" if field in _UNITS else _name(field)
 
 
-def _price_column(field: str) -> Callable[[Rate], str]:
-    @admin.display(description=_heading(field), ordering=field)
+def _price_column(field: str, heading: str) -> Callable[[Rate], str]:
+    @admin.display(description=heading, ordering=field)
     def price(rate: Rate) -> str:
         return figures.rate(getattr(rate, field))
 
     return price
 
 
-_PRICES = {field: _price_column(field) for field in PRICE_FIELDS}
+_PRICES = {field: _price_column(field, _heading(field)) for field in PRICE_FIELDS}
 
 
 class PublicationInline(ReadOnlyInline):
@@ -215,7 +219,10 @@ class RateAdmin(ReadOnly):
         "geo",
         "context_tier",
         "effective_from",
-        *_PRICES.values(),
+        *(
+            _price_column(field, f"{_name(field)}, {_unit(field)}")
+            for field in PRICE_FIELDS
+        ),
         "stop",
     )
     list_filter = ("model__family", "processing", "speed", "geo", "publication__card")

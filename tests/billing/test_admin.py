@@ -286,6 +286,28 @@ def test_a_published_rate_is_never_changed(admin: Client):
     assert 'name="_publish"' not in admin.get(url).content.decode()
 
 
+def test_published_rates_are_read_as_they_were_published(admin: Client):
+    shown = page(admin, "billing_publication_change", Publication.objects.get().pk)
+
+    cells = [cell.strip() for cell in re.findall(r"<td[^>]*>(.*?)</td>", shown, re.DOTALL)]
+    text = [re.sub(r"<[^>]+>", "", cell).strip() for cell in cells]
+    row = text[text.index("Claude Opus 4.5") :]
+    assert row[:3] == ["Claude Opus 4.5", "Batch", "–"]
+    assert row[3:9] == ["2.50", "3.125", "5.00", "0.25", "12.50", "10.00"]
+    # Nothing on this card has a price for sound.
+    assert "Output audio" not in shown
+
+
+def test_a_price_is_typed_without_zeros_that_say_nothing(admin: Client, draft: Publication):
+    url = reverse("admin:billing_publication_change", args=[draft.pk])
+    admin.post(url, {"note": "dearer", **rate_form(input="5.50"), "_continue": "1"})
+
+    shown = admin.get(url).content.decode()
+
+    typed = re.findall(r'name="rates-0-(?:input|output)" value="([^"]*)"', shown)
+    assert typed == ["5.5", "25"]
+
+
 @pytest.mark.parametrize("price", ["-1", "NaN", "Infinity", "much"])
 def test_a_price_that_is_none_is_refused(admin: Client, draft: Publication, price: str):
     url = reverse("admin:billing_publication_change", args=[draft.pk])
