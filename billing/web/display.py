@@ -156,6 +156,7 @@ _STANDINGS = {
     Standing.NO_BUDGET: ("No budget", "idle"),
     Standing.NO_DATA: ("No usage yet", "idle"),
 }
+_WHEN_OVER = {Standing.ON_TRACK: "Under the cap", Standing.NO_DATA: "No usage"}
 
 
 @register.filter
@@ -168,8 +169,8 @@ def kind(standing: Standing) -> str:
 def status(standing: Standing, running: bool = True) -> dict[str, str]:
     """A period that is over is not on its way any more."""
     word, its_kind = _STANDINGS[standing]
-    if not running and standing is Standing.ON_TRACK:
-        word = "Under the cap"
+    if not running:
+        word = _WHEN_OVER.get(standing, word)
     return {"word": word, "kind": its_kind}
 
 

@@ -36,19 +36,21 @@ def of_budget(who: str, view: BudgetView, currency: str) -> SafeString:
         "{} {} {}{}",
         who,
         verb,
-        _of_cap(status, currency),
+        _of_cap(status, currency, running=view.running),
         f" with {days(view.days_left)} left."
         if view.running
         else f" in {period_name(status)}.",
     )
 
 
-def _of_cap(status: BudgetStatus, currency: str) -> SafeString:
+def _of_cap(status: BudgetStatus, currency: str, *, running: bool) -> SafeString:
     if not status.budget.amount:
         spent = _amount(status.spent, currency) if status.spent else "nothing"
         return format_html("{} against a cap of {}", spent, f"{figures.symbol(currency)}0")
     if not status.spent:
-        return format_html("nothing yet of {}", _amount(status.budget.amount, currency))
+        nothing = "nothing yet" if running else "nothing"
+        cap = _amount(status.budget.amount, currency)
+        return format_html("{} of {}", nothing, cap)
     close = _rounded(status.spent) == _rounded(status.budget.amount)
     return format_html(
         "{} of {} ({})",
@@ -67,7 +69,7 @@ def of_overview(page: Overview, currency: str) -> SafeString:
             "{} {} {}{}",
             page.organization.name,
             "has used" if running else "used",
-            _of_cap(status, currency),
+            _of_cap(status, currency, running=running),
             f" with {days(left)} left." if running else f" in {period_name(status)}.",
         )
     return format_html(
