@@ -5,7 +5,7 @@ PYTHON ?= python3
 TOOL = @$(PYTHON) -m launch run --without-database --
 WITH_DATABASE = @$(PYTHON) -m launch run --
 # What a deployment sets, for `manage.py check --deploy`.
-DEPLOYED = env DEBUG=false HTTPS_ONLY=true ALLOWED_HOSTS=purser.example.com
+DEPLOYED = env DEBUG=false HTTPS_ONLY=true ALLOWED_HOSTS=purser.example.com EMAIL_URL=smtp+tls://mail.example.com:587
 LOCK = uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --quiet --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help

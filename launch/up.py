@@ -160,7 +160,7 @@ class Launch:
         down.callback(home.demo.unlink, missing_ok=True)
         with self._progress.step("Starting web, worker and beat"):
             self._await_answer(keeper)
-        url = f"http://{purser.HOST}:{self._port}"
+        url = variables.address(self._given)
         write_json(home.demo, {"url": url, **home.read_credentials()})
         self._announce()
         self._progress.say(f"Logs are in {home.log}. Ctrl-C stops it.")

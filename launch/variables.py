@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from launch import purser
 from launch.failures import CannotStart
 from launch.home import Home
 
@@ -60,6 +61,11 @@ def demo_records(variables: Mapping[str, str]) -> int:
     )
 
 
+def address(variables: Mapping[str, str]) -> str:
+    """Where what `make up` starts answers."""
+    return f"http://{purser.HOST}:{port(variables)}"
+
+
 def without_libpq(variables: Mapping[str, str]) -> dict[str, str]:
     """Drop PGHOST, PGPORT, PGOPTIONS …: they would bend the embedded server's URL."""
     return {name: value for name, value in variables.items() if name[:2] != "PG"}
@@ -72,6 +78,7 @@ def for_processes(given: Mapping[str, str], home: Home) -> dict[str, str]:
         "DEBUG": "false",
         "HTTPS_ONLY": "false",
         "ALLOWED_HOSTS": "localhost,127.0.0.1",
+        "PUBLIC_URL": address(given),
         # A log that is read while its process runs, and after a kill.
         "PYTHONUNBUFFERED": "1",
     }

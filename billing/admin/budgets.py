@@ -11,11 +11,12 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 
-from billing.actions import budgets
+from billing.actions import budgets, channels
 from billing.actions.budgets import Terms
 from billing.admin.access import Kept, ReadOnly, ReadOnlyInline, actor
+from billing.admin.amounts import TYPED
 from billing.models import Alert, Budget, BudgetRevision, Delivery
-from billing.pricing import caps, money
+from billing.pricing import caps, figures
 from billing.pricing.budget_periods import PeriodKind
 from billing.reports import budgets as reports
 
@@ -55,9 +56,10 @@ class BudgetForm(forms.ModelForm):
 
 class RevisionInline(ReadOnlyInline):
     model = BudgetRevision
+    readonly_fields = ("cap",)
     fields = (
         "revision",
-        "amount",
+        "cap",
         "hard",
         "thresholds",
         "changed_by",
@@ -66,10 +68,31 @@ class RevisionInline(ReadOnlyInline):
     )
     ordering = ("-revision",)
 
+    @admin.display(description="cap")
+    def cap(self, revision: BudgetRevision) -> str:
+        return figures.amount(revision.amount)
 
-class AlertInline(ReadOnlyInline):
+
+class _ShowsAmounts:
+    """Of an alert: what it says, written as on the pages."""
+
+    @admin.display(description="level", ordering="threshold")
+    def level(self, alert: Alert) -> str:
+        return f"{alert.threshold}{figures.THIN}%"
+
+    @admin.display(description="spent then", ordering="spent")
+    def spent_shown(self, alert: Alert) -> str:
+        return figures.amount(alert.spent)
+
+    @admin.display(description="cap", ordering="cap")
+    def cap_shown(self, alert: Alert) -> str:
+        return figures.amount(alert.cap)
+
+
+class AlertInline(_ShowsAmounts, ReadOnlyInline):
     model = Alert
-    fields = ("period_start", "threshold", "state", "spent", "cap", "fired_at")
+    readonly_fields = ("level", "spent_shown", "cap_shown")
+    fields = ("period_start", "level", "state", "spent_shown", "cap_shown", "fired_at")
     ordering = ("-pk",)
 
 
@@ -88,6 +111,7 @@ class BudgetAdmin(Kept):
     list_filter = ("period", "hard", "organization", "team")
     search_fields = ("team__name", "team__slug", "project__name", "project__slug")
     inlines = (RevisionInline, AlertInline)
+    formfield_overrides = TYPED
     actions = ("archive",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Budget]:
@@ -134,20 +158,23 @@ class BudgetAdmin(Kept):
 
     @admin.display(description="cap", ordering="amount")
     def amount_shown(self, budget: Budget) -> str:
-        return f"{money.plain(budget.amount)} {budget.organization.currency}"
+        return figures.with_currency(budget.amount, budget.organization.currency)
 
     @admin.display(description="spent in this period")
     def spent(self, budget: Budget) -> str:
-        return f"{self._status(budget).spent:,.2f}"
+        spent = self._status(budget).spent
+        return figures.with_currency(spent, budget.organization.currency)
 
     @admin.display(description="used")
     def percent(self, budget: Budget) -> str:
-        used = self._status(budget).percent
-        return "–" if used is None else f"{used:.0f} %"
+        return figures.percent(self._status(budget).percent)
 
     @admin.display(description="reached")
     def firing(self, budget: Budget) -> str:
-        return ", ".join(f"{level} %" for level in self._status(budget).firing) or "–"
+        return (
+            ", ".join(f"{level}{figures.THIN}%" for level in self._status(budget).firing)
+            or "–"
+        )
 
     @admin.display(description="estimate vs actual")
     def compare(self, budget: Budget) -> str:
@@ -157,14 +184,29 @@ class BudgetAdmin(Kept):
         return format_html('<a href="{}?team={}">This month</a>', url, budget.team.slug)
 
 
-class DeliveryInline(ReadOnlyInline):
+class _ShowsChannel:
+    @admin.display(description="channel", ordering="channel")
+    def channel_shown(self, delivery: Delivery) -> str:
+        channel = delivery.channel
+        return f"{channel.get_kind_display()} to {channels.shown_target(channel)}"
+
+
+class DeliveryInline(_ShowsChannel, ReadOnlyInline):
     model = Delivery
-    fields = ("channel", "state", "attempts", "due_at", "sent_at", "last_error")
+    readonly_fields = ("channel_shown",)
+    fields = ("channel_shown", "state", "attempts", "due_at", "sent_at", "last_error")
 
 
 @admin.register(Alert)
-class AlertAdmin(ReadOnly):
-    list_display = ("fired_at", "budget_scope", "threshold", "state", "spent", "cap")
+class AlertAdmin(_ShowsAmounts, ReadOnly):
+    list_display = (
+        "fired_at",
+        "budget_scope",
+        "level",
+        "state",
+        "spent_shown",
+        "cap_shown",
+    )
     list_filter = ("state", "threshold")
     ordering = ("-pk",)
     inlines = (DeliveryInline,)
@@ -180,10 +222,21 @@ class AlertAdmin(ReadOnly):
 
 
 @admin.register(Delivery)
-class DeliveryAdmin(ReadOnly):
+class DeliveryAdmin(_ShowsChannel, ReadOnly):
+    fields = (
+        "alert",
+        "channel_shown",
+        "message_id",
+        "state",
+        "attempts",
+        "due_at",
+        "last_error",
+        "sent_at",
+    )
+    readonly_fields = ("channel_shown",)
     list_display = (
         "alert",
-        "channel",
+        "channel_shown",
         "state",
         "attempts",
         "due_at",

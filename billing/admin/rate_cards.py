@@ -3,35 +3,52 @@
 from collections.abc import Callable
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
+from django.db import models
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
 
 from billing.actions import rate_cards
 from billing.admin.access import Kept, ReadOnly, ReadOnlyInline, actor
+from billing.admin.amounts import TYPED
 from billing.models import Publication, Rate, RateCard
 from billing.models.rates import PRICE_FIELDS
-from billing.pricing import money
+from billing.pricing import figures
+from billing.reports.prices import PublishedRate
 
-_CONDITIONS = (
-    "model",
-    "processing",
-    "speed",
-    "geo",
-    "context_tier",
-    "effective_from",
-    "stop",
-)
-
+# So many prices come first: those of text and of web searches.
+_PLAIN = 6
 
 # Where a price is not for a million tokens.
 _UNITS = {"web_search": "per 1,000 searches", "session": "per hour"}
 
 
 def _unit(field: str) -> str:
-    return _UNITS.get(field, "USD per MTok")
+    return _UNITS.get(field, "per MTok")
+
+
+def _name(field: str) -> str:
+    return field.replace("_", " ")
+
+
+def _heading(field: str) -> str:
+    """Under a title that says: per million tokens."""
+    return f"{_name(field)}, {_UNITS[field]}" if field in _UNITS else _name(field)
+
+
+def _price_column(field: str, heading: str) -> Callable[[Rate], str]:
+    @admin.display(description=heading, ordering=field)
+    def price(rate: Rate) -> str:
+        return figures.rate(getattr(rate, field))
+
+    return price
+
+
+_PRICES = {field: _price_column(field, _heading(field)) for field in PRICE_FIELDS}
 
 
 class PublicationInline(ReadOnlyInline):
@@ -60,34 +77,79 @@ class RateCardAdmin(Kept):
         return int(card.rate_count)
 
 
-class RateInline(admin.TabularInline):
-    """The rates of a draft can be edited; those of a publication never again."""
+def _rates() -> QuerySet[Rate]:
+    rates = Rate.objects.select_related("model")
+    return rates.order_by(
+        "model__family", "model__name", "effective_from", "context_tier", "pk"
+    )
+
+
+class DraftRateInline(admin.StackedInline):
+    """The rates of a draft can be edited."""
 
     model = Rate
-    fields = (*_CONDITIONS, *PRICE_FIELDS, "source", "observed_on")
+    fields = (
+        ("model", "processing", "speed", "geo", "context_tier"),
+        ("effective_from", "stop"),
+        PRICE_FIELDS[:_PLAIN],
+        PRICE_FIELDS[_PLAIN:],
+        ("source", "observed_on"),
+    )
     extra = 0
     autocomplete_fields = ("model",)
+    formfield_overrides = TYPED
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Rate]:
-        rates = Rate.objects.select_related("model")
-        return rates.order_by(
-            "model__family", "model__name", "effective_from", "context_tier", "pk"
-        )
+        return _rates()
 
     def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
-        kwargs["labels"] = {
-            field: f"{field.replace('_', ' ')}, {_unit(field)}" for field in PRICE_FIELDS
-        }
-        return super().get_formset(request, obj, **kwargs)
+        kwargs["help_texts"] = {field: _unit(field) for field in PRICE_FIELDS}
+        formset = super().get_formset(request, obj, **kwargs)
+        # Models have a page of their own.
+        chosen = formset.form.base_fields["model"].widget
+        chosen.can_add_related = chosen.can_change_related = chosen.can_view_related = False
+        return formset
 
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return _is_draft(obj)
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return _is_draft(obj)
+class PublishedRateInline(ReadOnlyInline):
+    """The rates of a publication, as they are read and never changed again."""
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return _is_draft(obj)
+    model = Rate
+    verbose_name_plural = "rates, in the currency of the card per million tokens"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Rate]:
+        return _rates()
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """A price that no rate has is no column."""
+        rates = {f"rates_{field}": Count(field) for field in PRICE_FIELDS}
+        priced = obj.rates.aggregate(**rates)
+        prices = [_PRICES[field] for field in PRICE_FIELDS if priced[f"rates_{field}"]]
+        return ("model", "conditions", "since", *prices, "sources", "observed_on")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return self.get_fields(request, obj)
+
+    @admin.display(description="conditions")
+    def conditions(self, rate: Rate) -> str:
+        return ", ".join(_published(rate).conditions) or figures.NOTHING
+
+    @admin.display(description="from")
+    def since(self, rate: Rate) -> str:
+        since = _published(rate).since
+        if since is None:
+            return figures.NOTHING
+        return f"{'ends ' if rate.stop else ''}{since:%-d %b %Y}"
+
+    @admin.display(description="source")
+    def sources(self, rate: Rate) -> str:
+        """The first one named; the others when it is pointed at."""
+        first = _published(rate).source
+        return format_html('<span title="{}">{}</span>', rate.source, first)
+
+
+def _published(rate: Rate) -> PublishedRate:
+    return PublishedRate(rate, contract=False, following=None)
 
 
 def _is_draft(publication: Any) -> bool:
@@ -106,8 +168,12 @@ class PublicationAdmin(Kept):
     )
     list_filter = ("state", "card")
     list_select_related = ("card",)
-    fields = ("card", "note", "state", "created_by", "published_by", "published_at")
-    inlines = (RateInline,)
+    fields = (
+        "card",
+        "note",
+        ("state", "created_by", "published_by", "published_at"),
+    )
+    formfield_overrides = {models.TextField: {"widget": forms.Textarea({"rows": 2})}}
     change_form_template = "admin/billing/publication/change_form.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Publication]:
@@ -120,6 +186,9 @@ class PublicationAdmin(Kept):
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return _is_draft(obj)
+
+    def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
+        return (DraftRateInline,) if _is_draft(obj) else (PublishedRateInline,)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         if not change:
@@ -141,15 +210,6 @@ class PublicationAdmin(Kept):
         return int(publication.rate_count)
 
 
-def _price_column(field: str) -> Callable[[Rate], str]:
-    @admin.display(description=f"{field.replace('_', ' ')}, {_unit(field)}", ordering=field)
-    def price(rate: Rate) -> str:
-        value = getattr(rate, field)
-        return "–" if value is None else money.plain(value)
-
-    return price
-
-
 @admin.register(Rate)
 class RateAdmin(ReadOnly):
     list_display = (
@@ -159,7 +219,10 @@ class RateAdmin(ReadOnly):
         "geo",
         "context_tier",
         "effective_from",
-        *map(_price_column, PRICE_FIELDS),
+        *(
+            _price_column(field, f"{_name(field)}, {_unit(field)}")
+            for field in PRICE_FIELDS
+        ),
         "stop",
     )
     list_filter = ("model__family", "processing", "speed", "geo", "publication__card")

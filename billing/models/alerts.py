@@ -86,7 +86,8 @@ class Channel(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.target}"
+        # Without the target, which may be a secret.
+        return f"{self.kind} channel #{self.pk}"
 
 
 class Delivery(models.Model):

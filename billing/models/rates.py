@@ -182,4 +182,4 @@ class Rate(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.model_id} from {self.effective_from:%Y-%m-%d}"
+        return f"{self.model} from {self.effective_from:%Y-%m-%d}"

@@ -9,11 +9,11 @@ from billing.charts.burn_up import Mark, Point
 from billing.charts.look import OTHER, PLACES, Spec, colour
 from billing.charts.stacked_days import Part
 from billing.pricing.budget_periods import Period
+from billing.pricing.figures import with_currency
 from billing.reports.budget_view import BudgetView
 from billing.reports.budgets import BudgetStatus
 from billing.reports.overview import Overview
 from billing.reports.team_spend import Spent
-from billing.web.display import with_currency
 
 
 class Bar(NamedTuple):

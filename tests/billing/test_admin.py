@@ -2,22 +2,32 @@
 
 import re
 from decimal import Decimal
+from uuid import uuid4
 
 import pytest
 from django.contrib.admin.sites import site
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
-from billing.actions import post
+from billing.actions import budgets, channels, post
+from billing.actions.budgets import Terms
 from billing.models import (
+    Alert,
     Budget,
+    BudgetTotal,
+    Channel,
+    Delivery,
     Estimate,
     LanguageModel,
     Publication,
     RateCard,
     UsageRecord,
 )
+from billing.pricing.budget_periods import PeriodKind
+from billing.reports import budgets as reports
+from teams import isolation
 from teams.models import ApiKey, AuditEvent, Organization, Project, Team
 from tests.builders import body, record
 from tests.conftest import NOW, Cast, Service, as_owner
@@ -276,6 +286,28 @@ def test_a_published_rate_is_never_changed(admin: Client):
     assert 'name="_publish"' not in admin.get(url).content.decode()
 
 
+def test_published_rates_are_read_as_they_were_published(admin: Client):
+    shown = page(admin, "billing_publication_change", Publication.objects.get().pk)
+
+    cells = [cell.strip() for cell in re.findall(r"<td[^>]*>(.*?)</td>", shown, re.DOTALL)]
+    text = [re.sub(r"<[^>]+>", "", cell).strip() for cell in cells]
+    row = text[text.index("Claude Opus 4.5") :]
+    assert row[:3] == ["Claude Opus 4.5", "Batch", "–"]
+    assert row[3:9] == ["2.50", "3.125", "5.00", "0.25", "12.50", "10.00"]
+    # Nothing on this card has a price for sound.
+    assert "Output audio" not in shown
+
+
+def test_a_price_is_typed_without_zeros_that_say_nothing(admin: Client, draft: Publication):
+    url = reverse("admin:billing_publication_change", args=[draft.pk])
+    admin.post(url, {"note": "dearer", **rate_form(input="5.50"), "_continue": "1"})
+
+    shown = admin.get(url).content.decode()
+
+    typed = re.findall(r'name="rates-0-(?:input|output)" value="([^"]*)"', shown)
+    assert typed == ["5.5", "25"]
+
+
 @pytest.mark.parametrize("price", ["-1", "NaN", "Infinity", "much"])
 def test_a_price_that_is_none_is_refused(admin: Client, draft: Publication, price: str):
     url = reverse("admin:billing_publication_change", args=[draft.pk])
@@ -384,6 +416,77 @@ def test_estimate_vs_actual_shows_what_the_api_says(
     report = alice.get("reports/estimate-vs-actual", team="search", month="2026-11").json()
     assert len(report["rows"]) == 2
     for row in (*report["rows"], report["total"]):
-        exact = Decimal(row["actual"]).quantize(Decimal("1e-15"))
-        assert f'title="{exact}"' in shown
+        assert f'<data value="{row["actual"]}"' in shown
     assert "not planned" in shown
+
+
+def test_the_percent_of_a_budget_is_rounded_down_and_small_amounts_are_not_nothing(
+    admin: Client, cast: Cast
+):
+    nearly = budget_of(cast.search, amount="1")
+    spend(nearly, "0.999")
+    little = budget_of(cast.support, amount="100")
+    spend(little, "0.001")
+
+    shown = page(admin, "billing_budget_changelist")
+
+    assert re.findall(r'<td class="field-percent">(.*?)</td>', shown) == [
+        "&lt;1\N{NARROW NO-BREAK SPACE}%",
+        "99\N{NARROW NO-BREAK SPACE}%",
+    ]
+    assert '<td class="field-spent">&lt;$0.01</td>' in shown
+
+
+def budget_of(team: Team, *, amount: str) -> Budget:
+    return budgets.create(
+        organization=team.organization,
+        team=team,
+        period=PeriodKind.MONTH,
+        terms=Terms(Decimal(amount), False, ()),
+        by="tests",
+        now=timezone.now(),
+    )
+
+
+def spend(budget: Budget, amount: str) -> None:
+    (status,) = reports.statuses([budget], now=timezone.now())
+    team_id = budget.team_id
+    assert team_id is not None
+    with isolation.visible_teams([team_id]):
+        BudgetTotal.objects.update_or_create(
+            team_id=team_id,
+            budget=budget,
+            period_start=status.period.first,
+            defaults={"spent": Decimal(amount)},
+        )
+
+
+def test_where_an_alert_is_sent_is_shown_without_its_secret(admin: Client, cast: Cast):
+    budget = budget_of(cast.search, amount="1")
+    channel, _ = channels.create(
+        organization=cast.acme,
+        kind=Channel.Kind.WEBHOOK,
+        target="https://hooks.example.com/services/T0/hunter2",
+        by="tests",
+        now=NOW,
+    )
+    alert = Alert.objects.create(
+        budget=budget,
+        revision=budget.revision,
+        period_start=NOW.date(),
+        threshold=50,
+        spent=Decimal("0.5"),
+        cap=budget.amount,
+        fired_at=NOW,
+    )
+    delivery = Delivery.objects.create(
+        alert=alert, channel=channel, message_id=uuid4(), due_at=NOW
+    )
+
+    for shown in (
+        page(admin, "billing_delivery_changelist"),
+        page(admin, "billing_delivery_change", delivery.pk),
+        page(admin, "billing_alert_change", alert.pk),
+    ):
+        assert "https://hooks.example.com/…" in shown
+        assert "hunter2" not in shown

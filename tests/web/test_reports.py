@@ -13,7 +13,7 @@ from billing.pricing.standing import Standing
 from billing.reports import caching, overview, team_page
 from billing.reports.team_page import TeamPage
 from billing.reports.team_spend import Filters
-from billing.web import sentences
+from billing.web import display, sentences
 from teams import isolation
 from tests.builders import body, record
 from tests.conftest import NOW, Cast, Service
@@ -100,7 +100,9 @@ def test_a_period_that_is_over_has_no_days_left(cast: Cast, spent: Service):
     assert report.budget is not None
     assert (report.budget.days_left, report.budget.running) == (0, False)
     assert report.budget.safe_daily is None
-    assert "in October 2026." in sentences.of_team(report, "USD")
+    said = plain(sentences.of_team(report, "USD"))
+    assert said == "Search used nothing of $500 in October 2026."
+    assert display.status(Standing.NO_DATA, running=False)["word"] == "No usage"
 
 
 # --- The budget ---------------------------------------------------------------------
