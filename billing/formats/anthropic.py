@@ -13,13 +13,11 @@ from billing.formats.anthropic_payload import (
     quantities,
     session,
 )
-from billing.formats.conditions import MANAGED_AGENTS, Reported, usage_of
+from billing.formats.conditions import MANAGED_AGENTS, REFUSED, Reported, refused, usage_of
 from billing.formats.errors import contradiction
 from billing.formats.posted import Record
 from billing.pricing.token_classes import NOTHING
 from billing.pricing.usage import Step, Usage
-
-REFUSED = "refused_before_output"
 
 _DECODER = msgspec.json.Decoder(MessageUsage)
 
@@ -32,13 +30,12 @@ def read(record: Record) -> Usage:
     not that of a managed agent, or when the record contradicts what its usage reports.
     """
     payload = _payload(record)
-    running = _session(record, payload)
-    steps, flags = _steps(record.model, payload, running)
+    steps, flags = _steps(record.model, payload, _session(record, payload))
     return usage_of(
         record,
         steps,
         Reported(tier=payload.service_tier, speed=payload.speed, geo=payload.inference_geo),
-        unbilled=REFUSED if _refused(record, steps, running) else "",
+        unbilled=REFUSED if refused(record, steps) else "",
         thinking=_thinking(payload),
         flags=flags,
     )
@@ -66,16 +63,6 @@ def _session(record: Record, payload: MessageUsage) -> int:
             ACTIVE_SECONDS, f"Only a record whose product is {MANAGED_AGENTS} has them."
         )
     return running
-
-
-def _refused(record: Record, steps: tuple[Step, ...], running: int) -> bool:
-    """Whether the response was refused before any output: then nothing is billed.
-
-    A session is more than one response: it is billed whatever its last answer was.
-    """
-    if record.stop_reason != "refusal" or running:
-        return False
-    return record.content_empty or not any(step.quantities.output for step in steps)
 
 
 def _steps(

@@ -22,6 +22,7 @@ from billing.pricing.usage import (
 )
 
 MANAGED_AGENTS = "managed_agents_api"
+REFUSED = "refused_before_output"
 
 # What a provider reports of a model that offers no choice of geography.
 _NO_GEO = "not_available"
@@ -81,7 +82,20 @@ def one_call(
 ) -> Usage:
     """Return the usage of a record that is one call of its own model."""
     steps = (Step(record.model, quantities),)
-    return usage_of(record, steps, reported, thinking=thinking, flags=flags)
+    unbilled = REFUSED if marks(record.model).claude and refused(record, steps) else ""
+    return usage_of(
+        record, steps, reported, unbilled=unbilled, thinking=thinking, flags=flags
+    )
+
+
+def refused(record: Record, steps: tuple[Step, ...]) -> bool:
+    """Whether a response was refused before any output. Anthropic bills nothing then.
+
+    A session is more than one response: it is billed whatever its last answer was.
+    """
+    if record.stop_reason != "refusal" or any(step.quantities.session for step in steps):
+        return False
+    return record.content_empty or not any(step.quantities.output for step in steps)
 
 
 def batched(record: Record) -> bool:

@@ -11,7 +11,7 @@ from typing import Annotated
 import msgspec
 
 from billing.formats import strict
-from billing.formats.conditions import Reported, one_call
+from billing.formats.conditions import Reported, batched, one_call
 from billing.formats.counts import Count, check_total, rest
 from billing.formats.errors import contradiction
 from billing.formats.posted import Place, Record
@@ -68,7 +68,10 @@ def read(record: Record) -> Usage:
     quantities = _input(payload).plus(_output(payload))
     _check_total(payload)
     return one_call(
-        record, quantities, _reported(payload), thinking=payload.thoughtsTokenCount or 0
+        record,
+        quantities,
+        _reported(record, payload),
+        thinking=payload.thoughtsTokenCount or 0,
     )
 
 
@@ -141,24 +144,27 @@ def _check_total(payload: UsageMetadata) -> None:
     check_total(payload.totalTokenCount, counted, "/usage/totalTokenCount")
 
 
-def _reported(payload: UsageMetadata) -> Reported:
+def _reported(record: Record, payload: UsageMetadata) -> Reported:
     """Return the tier that is reported. Two members may do so, by which API it was.
 
-    Standard in one of them leaves room for the other to be more exact.
+    Standard in one of them leaves room for the other to be more exact, and for a batch,
+    which neither has a word for.
     """
     traffic = _word(payload.trafficType)
     tier = _word(payload.serviceTier)
     if traffic in (None, tier, Processing.STANDARD):
-        if tier is not None:
-            return Reported(tier, "/usage/serviceTier")
-        return Reported(traffic, "/usage/trafficType")
-    if tier not in (None, Processing.STANDARD):
+        traffic, member = tier or traffic, "serviceTier" if tier else "trafficType"
+    elif tier in (None, Processing.STANDARD):
+        member = "trafficType"
+    else:
         raise contradiction(
             "/usage/serviceTier",
             f"The traffic type says {strict.shown(traffic or '')}, the service tier "
-            f"{strict.shown(tier or '')}.",
+            f"{strict.shown(tier)}.",
         )
-    return Reported(traffic, "/usage/trafficType")
+    if traffic == Processing.STANDARD and batched(record):
+        return Reported()
+    return Reported(traffic, f"/usage/{member}")
 
 
 def _word(reported: str | None) -> str | None:

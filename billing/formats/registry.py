@@ -105,6 +105,9 @@ _SHAPES: Mapping[str, _Shape] = {
 }
 _NATIVE = frozenset({*TokenClass, "thinking"})
 
+# Why a message that a coding tool made up itself is not billed.
+LOCAL_MESSAGE = "synthetic"
+
 # The results of a batch's requests that carry no message, and so no usage.
 _FAILED = frozenset({"errored", "canceled", "expired"})
 
@@ -125,7 +128,7 @@ def read(record: Record) -> Usage:
         )
     usage = its_format.read(record)
     if record.model == SYNTHETIC:
-        return replace(usage, unbilled="synthetic")
+        return replace(usage, unbilled=LOCAL_MESSAGE)
     return usage
 
 
