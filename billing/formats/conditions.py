@@ -153,9 +153,9 @@ def _speed(record: Record, said: Marks, reported: str | None) -> str:
 
 
 def _geo(record: Record, said: Marks, reported: str | None) -> str:
-    """Return where the tokens were processed, as far as the price is one of its own.
+    """Return the geography that has a price of its own.
 
-    On a cloud the place is a matter of the endpoint, and of nothing for its own models.
+    On a cloud it is the endpoint that has one.
     """
     reported = GLOBAL if reported == _NO_GEO else reported
     if _on_bedrock(record, said) or _on_google(record, said):
