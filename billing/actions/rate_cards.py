@@ -24,7 +24,7 @@ def load_list_prices(*, by: str, now: datetime) -> Publication | None:
     )
     if not created:
         return None
-    models = _add_models(list_prices.list_models())
+    models = _add_models([list_prices.LOCAL_MESSAGE, *list_prices.list_models()])
     publication = Publication.objects.create(
         card=card,
         note="Bundled list prices: genai-prices with reviewed corrections.",

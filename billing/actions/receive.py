@@ -255,7 +255,7 @@ def _record_row(
         key.pk,
         usage.provider,
         usage.model,
-        record.usage_format or registry.DEFAULT_FORMAT[record.provider],
+        registry.name_of(record),
         str(usage.processing),
         str(usage.speed),
         usage.geo,

@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 
 from billing.formats import registry
+from billing.formats.conditions import MANAGED_AGENTS
 from billing.formats.posted import PostedRecord
 from billing.models import UsageRecord, bound
 from billing.pricing.token_classes import Quantities, TokenClass
@@ -104,6 +105,8 @@ def _read_again(record: Recorded, verbatim: str) -> Usage:
         model=record.model_name,
         usage=msgspec.Raw(verbatim.encode()),
         usage_format=record.usage_format,
+        # Not kept, and the usage would be refused without: only it has sessions.
+        product=MANAGED_AGENTS if record.session else None,
     )
     usage = registry.read(posted)
     return dataclasses.replace(usage, unbilled=record.unbilled, **_conditions(record))

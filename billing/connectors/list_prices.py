@@ -24,6 +24,7 @@ from billing.connectors.corrections import (
     corrections,
 )
 from billing.connectors.package_prices import SINCE_EVER, midnight
+from billing.pricing.model_names import SYNTHETIC
 from billing.pricing.token_classes import TOOLS, TokenClass
 from billing.pricing.usage import GLOBAL, Processing, Speed
 
@@ -65,6 +66,17 @@ class ProposedModel:
     display_name: str
     context_window: int | None
     aliases: tuple[str, ...]
+
+
+# A message that a coding tool made up itself. It has no rates, since it is not billed.
+LOCAL_MESSAGE = ProposedModel(
+    provider=PROVIDER,
+    name=SYNTHETIC,
+    family="Local",
+    display_name="Local message",
+    context_window=None,
+    aliases=(SYNTHETIC,),
+)
 
 
 def list_rates() -> list[ProposedRate]:

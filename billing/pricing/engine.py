@@ -7,7 +7,7 @@ from typing import NamedTuple
 from billing.pricing import money
 from billing.pricing.rates import Rate, RateBook
 from billing.pricing.token_classes import NOTHING, Quantities, TokenClass
-from billing.pricing.usage import Step, Usage
+from billing.pricing.usage import UNSTATED, Step, Usage
 
 
 class Charge(NamedTuple):
@@ -149,11 +149,13 @@ def _unknown_model(provider: str, name: str) -> Unpriced:
 
 
 def _no_rate(model: str, step: Step, usage: Usage) -> Unpriced:
+    unsaid = " The record does not say which endpoint was called."
     return Unpriced(
         "no_rate",
         f"{model} has no rate at {usage.occurred_at.isoformat()} for processing "
         f"{usage.processing}, speed {usage.speed}, geo {usage.geo}, endpoint "
-        f"{usage.endpoint} and {step.quantities.total_input} tokens of input.",
+        f"{usage.endpoint} and {step.quantities.total_input} tokens of input."
+        f"{unsaid if usage.endpoint == UNSTATED else ''}",
         model,
     )
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 from django.db import ProgrammingError, connection, transaction
 
-from billing.actions import parked, post, rate_cards, receive
+from billing.actions import parked, post, rate_cards, receive, recorded
 from billing.formats.body import split
 from billing.models import (
     Alias,
@@ -21,6 +21,8 @@ from billing.models import (
     UnpricedRecord,
     UsageRecord,
 )
+from billing.pricing.token_classes import Quantities
+from billing.pricing.usage import Step
 from billing.reports import verification
 from teams import isolation
 from tests.builders import COST, body, record
@@ -119,6 +121,35 @@ def test_iterations_are_charged_at_their_own_models_and_are_one_request(cast: Ca
         ("claude-opus-5-5", 1, Decimal(COST)),
         ("claude-sonnet-5", 0, Decimal("0.0042")),  # 2,000 × 2 + 20 × 10 per million
     }
+
+
+def test_session_beside_iterations_is_read_back_as_it_came(cast: Cast, send):
+    usage = {
+        "input_tokens": 1000,
+        "output_tokens": 10,
+        "active_seconds": 2.5,
+        "iterations": [
+            {"type": "message", "input_tokens": 1000, "output_tokens": 10},
+            {"type": "compaction", "input_tokens": 2000, "output_tokens": 20},
+        ],
+    }
+    send(record(usage=usage, product="managed_agents_api"))
+
+    kept = UsageRecord.objects.get()
+    (stored,) = recorded.read(cast.search.pk, [kept.uid], [kept.month])
+
+    assert recorded.usage_of(stored).steps == (
+        Step("claude-opus-5-5", Quantities(1000, output=10)),
+        Step("claude-opus-5-5", Quantities(2000, output=20, session=2500)),
+    )
+
+
+def test_a_message_that_a_tool_made_up_costs_nothing(cast: Cast, send):
+    send(record(model="<synthetic>", usage={"input_tokens": 0, "output_tokens": 0}))
+    count(cast)
+
+    charge = Charge.objects.get()
+    assert (charge.cost, charge.reason) == (0, "synthetic")
 
 
 def test_what_the_provider_does_not_bill_is_a_request_of_no_cost(cast: Cast, send):

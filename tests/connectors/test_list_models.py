@@ -75,8 +75,7 @@ def test_name_as_seen_finds_its_model(list_book, alias, model) -> None:
         "claude-fable-5-3",
         "gpt-5",
         "<synthetic>",
-        "anthropic.claude-opus-5-v1:0",
-        "anthropic/claude-opus-5",
+        "gateway/claude-opus-5",
     ],
 )
 def test_unknown_name_finds_nothing(list_book, name) -> None:

@@ -10,7 +10,7 @@ import msgspec
 from rest_framework import exceptions
 
 from billing.actions.receive import Status
-from billing.formats import anthropic, anthropic_iterations
+from billing.formats import anthropic_iterations, conditions, registry
 from billing.formats.posted import BatchResult, PostedRecord
 from billing.reports.spend import DIMENSIONS
 from billing.urls import urlpatterns
@@ -89,7 +89,8 @@ def test_codes_of_the_framework_are_those_of_this_version():
 def _reasons_and_flags() -> set[str]:
     failed = set(get_args(BatchResult)) - {"succeeded"}
     return {
-        anthropic.REFUSED,
+        conditions.REFUSED,
+        registry.LOCAL_MESSAGE,
         anthropic_iterations.INCOMPLETE_SPLIT,
         anthropic_iterations.UNKNOWN_TYPE,
         *(f"batch_{result}" for result in failed),
