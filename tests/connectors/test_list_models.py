@@ -57,6 +57,7 @@ def test_model_is_described(name, family, display_name, context_window) -> None:
         ("claude-fable-5-1", "claude-fable-5-1"),
         ("claude-opus-5-latest", "claude-opus-5"),
         ("claude-2.1", "claude-2"),
+        ("anthropic/claude-opus-5", "claude-opus-5"),
     ],
 )
 def test_name_as_seen_finds_its_model(list_book, alias, model) -> None:
@@ -111,7 +112,7 @@ def test_model_of_another_provider_is_described(
         ("openai", "gpt-4o-2024-05-13", "gpt-4o-2024-05-13"),
         ("openai", "o4-mini-high", "o4-mini"),
         ("openai", "gpt-5.6", "gpt-5.6-sol"),
-        ("openai", "gpt-4o-audio-preview", "gpt-4o-audio-preview"),
+        ("openai", "gpt-4o-audio-preview-2024-12-17", "gpt-4o-audio-preview"),
         ("google", "gemini-2.5-pro", "gemini-2.5-pro"),
         ("google", "gemini-2.5-pro-preview-05-06", "gemini-2.5-pro"),
         ("google", "gemini-2.0-flash-001", "gemini-2.0-flash"),
@@ -125,7 +126,9 @@ def test_model_of_another_provider_is_described(
         ("aws", "anthropic.claude-opus-5", "claude-opus-5"),
         ("aws", "anthropic.claude-opus-5-5", "claude-opus-5-5"),
         ("aws", "anthropic.claude-sonnet-4-5-20250929", "claude-sonnet-4-5"),
-        ("aws", "anthropic.claude-3-5-sonnet-20241022", "claude-3-5-sonnet"),
+        ("aws", "anthropic.claude-3-5-sonnet-20241022-v2:0", "claude-3-5-sonnet"),
+        ("aws", "global.anthropic.claude-opus-4-6-v1", "claude-opus-4-6"),
+        ("aws", "eu.anthropic.claude-haiku-4-5-20251001-v1:0", "claude-haiku-4-5"),
     ],
 )
 def test_name_at_another_provider_finds_its_model(
