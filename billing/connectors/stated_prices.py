@@ -171,14 +171,10 @@ def _in_proportion(
     batch: Mapping[TokenClass, Decimal],
     beside: Mapping[TokenClass, Decimal],
 ) -> Mapping[TokenClass, Decimal]:
-    """Price in a batch what has the same share of the price in it today, exactly."""
-    shares = {
-        token_class: price / beside[token_class]
-        for token_class, price in batch.items()
-        if token_class in beside
-    }
+    """Price in a batch what is the half or the whole of its price there today."""
     return {
-        token_class: price * shares[token_class]
-        for token_class, price in older.items()
-        if shares.get(token_class) in _SHARES
+        token_class: older[token_class] * share
+        for token_class in older.keys() & batch.keys() & beside.keys()
+        for share in _SHARES
+        if beside[token_class] * share == batch[token_class]
     }

@@ -5,8 +5,9 @@ context tiers, batches, US-only inference, several models, ten months. genai-pri
 LiteLLM price the same records in the same run, each from its own usage object made
 beforehand. The last line is JSON; the exit code is 1 below `FLOOR`.
 
-The rounds take turns, so that what else the machine does meets all three, and the best
-round of each counts. LiteLLM has no dates, and genai-prices no geography: they do less.
+A second is one of the processor's, so that other processes do not count; the rounds take
+turns and the best one of each counts. LiteLLM has no dates, and genai-prices no geography:
+they do less.
 """
 
 import json
@@ -249,13 +250,13 @@ def main() -> int:
 
 
 def measured(runs: dict[str, tuple[int, Callable[[], None]]]) -> dict[str, float]:
-    """Records per second of each, in its best round."""
+    """Records per second of the processor of each, in its best round."""
     best = dict.fromkeys(runs, 0.0)
     for _ in range(ROUNDS):
         for name, (count, run) in runs.items():
-            started = time.perf_counter()
+            started = time.process_time()
             run()
-            best[name] = max(best[name], count / (time.perf_counter() - started))
+            best[name] = max(best[name], count / (time.process_time() - started))
     return best
 
 
