@@ -25,11 +25,10 @@ from billing.connectors.proposals import (
     stated,
 )
 from billing.pricing.token_classes import TokenClass
-from billing.pricing.usage import GLOBAL
+from billing.pricing.usage import GLOBAL, REGIONAL
 
 AWS = "aws"
 GOOGLE = "google"
-REGIONAL = "regional"
 
 # How the package names an endpoint's entry: global.anthropic.claude-…-v1:0
 _ON_BEDROCK = re.compile(
