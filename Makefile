@@ -9,7 +9,7 @@ DEPLOYED = env DEBUG=false HTTPS_ONLY=true ALLOWED_HOSTS=purser.example.com EMAI
 LOCK = uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --quiet --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help up manage demo test check smoke lint types imports migrations deploy-check openapi openapi-diff chaos format lock
+.PHONY: help up manage demo test check smoke lint types imports migrations deploy-check openapi openapi-diff chaos bench-pricing format lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ openapi-diff: ## docs/openapi.yaml is what the code emits
 chaos: ## kill everything at random under load; SECONDS=60 SEED=1
 	$(WITH_DATABASE) python -m tests.chaos --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1)
 
+bench-pricing: ## price records, beside genai-prices and LiteLLM; installs the latter once
+	@$(PYTHON) -m launch run --without-database --lock bench -- python -m tests.bench.pricing
+
 format: ## let ruff correct what it can
 	$(TOOL) sh -c 'ruff check --fix . ; ruff format .'
 
@@ -62,3 +65,4 @@ lock: ## compile requirements/*.txt from pyproject.toml
 	$(TOOL) $(LOCK) -o requirements/base.txt
 	$(TOOL) $(LOCK) --extra local -c requirements/base.txt -o requirements/local.txt
 	$(TOOL) $(LOCK) --extra local --group dev -c requirements/base.txt -o requirements/dev.txt
+	$(TOOL) $(LOCK) --group bench -c requirements/base.txt -o requirements/bench.txt

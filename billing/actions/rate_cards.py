@@ -12,26 +12,37 @@ from teams.actions import audit
 
 
 @transaction.atomic
-def load_list_prices(*, by: str, now: datetime) -> Publication | None:
-    """Publish the bundled, reviewed list prices of Anthropic on a new installation.
+def load_list_prices(*, by: str, now: datetime) -> list[Publication]:
+    """Publish the bundled, reviewed list prices of each provider that has no card yet.
 
-    Does nothing where the card exists: what comes later is for a person to publish.
+    Does nothing where a card exists: what comes later is for a person to publish.
     """
+    made = (
+        _load_card(provider=provider, name=name, by=by, now=now)
+        for provider, name in list_prices.PROVIDERS.items()
+    )
+    return [publication for publication in made if publication is not None]
+
+
+def _load_card(*, provider: str, name: str, by: str, now: datetime) -> Publication | None:
     card, created = RateCard.objects.get_or_create(
         kind=RateCard.Kind.LIST,
-        provider=list_prices.PROVIDER,
-        defaults={"name": "Anthropic list prices"},
+        provider=provider,
+        defaults={"name": f"{name} list prices"},
     )
     if not created:
         return None
-    models = _add_models([list_prices.LOCAL_MESSAGE, *list_prices.list_models()])
+    proposed = list_prices.list_models(provider)
+    if provider == list_prices.LOCAL_MESSAGE.provider:
+        proposed.append(list_prices.LOCAL_MESSAGE)
+    models = _add_models(proposed)
     publication = Publication.objects.create(
         card=card,
         note="Bundled list prices: genai-prices with reviewed corrections.",
         created_by=by,
         created_at=now,
     )
-    rates = list_prices.list_rates()
+    rates = list_prices.list_rates(provider)
     Rate.objects.bulk_create(_rate(publication, models[rate.model], rate) for rate in rates)
     publish(publication=publication, by=by, now=now)
     return publication
@@ -57,8 +68,8 @@ def publish(*, publication: Publication, by: str, now: datetime) -> None:
 
 
 def _add_models(proposed: Sequence[ProposedModel]) -> dict[str, LanguageModel]:
-    models = {
-        one.name: LanguageModel.objects.create(
+    added = LanguageModel.objects.bulk_create(
+        LanguageModel(
             provider=one.provider,
             name=one.name,
             display_name=one.display_name,
@@ -66,7 +77,8 @@ def _add_models(proposed: Sequence[ProposedModel]) -> dict[str, LanguageModel]:
             context_window=one.context_window,
         )
         for one in proposed
-    }
+    )
+    models = {model.name: model for model in added}
     Alias.objects.bulk_create(
         Alias(model=models[one.name], provider=one.provider, name=name)
         for one in proposed
