@@ -160,10 +160,7 @@ class BudgetTotal(models.Model):
 
 
 class TeamLedger(models.Model):
-    """One row a team, locked to keep counting and re-deriving apart.
-
-    Counting shares it; whoever sets totals from the rollups takes it alone.
-    """
+    """One row a team, locked by whoever counts, or sets totals from the rollups."""
 
     team = models.OneToOneField(
         Team,
