@@ -3,6 +3,7 @@
 from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.utils import timezone
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -89,13 +90,16 @@ class BudgetView(APIView):
         budget = _find(key, budget_id)
         wanted = TermsInput(data=request.data, partial=True)
         wanted.is_valid(raise_exception=True)
-        budgets.change(
-            budget=budget,
-            terms=_terms(wanted.validated_data, budget),
-            reason=wanted.validated_data.get("reason", ""),
-            by=str(key),
-            now=timezone.now(),
-        )
+        try:
+            budgets.change(
+                budget=budget,
+                terms=_terms(wanted.validated_data, budget),
+                reason=wanted.validated_data.get("reason", ""),
+                by=str(key),
+                now=timezone.now(),
+            )
+        except ValidationError as error:
+            raise Refused(400, "invalid", " ".join(error.messages)) from error
         return Response(_shown(key, [_find(key, budget_id)])[0])
 
     @schemas.archive_budget

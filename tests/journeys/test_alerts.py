@@ -299,7 +299,7 @@ def test_sixteen_that_count_at_once_say_each_level_once(
 
 
 def totals_that_differ(service: Service) -> list[tuple[Any, ...]]:
-    """Totals of monthly budgets that are not the sum of their charges, to the last place."""
+    """Totals of monthly budgets that are not the exact sum of their charges."""
     return service.query("""
         SELECT t.budget_id, t.team_id, t.period_start, t.spent, sum(c.cost)
         FROM billing_budget_total t
