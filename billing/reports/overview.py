@@ -15,7 +15,6 @@ from billing.reports.budget_view import standing_of
 from billing.reports.budgets import BudgetStatus
 from billing.reports.completeness import Freshness, Gaps
 from billing.reports.spend import DayCost, Extent, Sums
-from billing.reports.team_page import noon
 from teams.models import Organization, Team
 from teams.reporting_days import ReportingDays
 
@@ -100,12 +99,11 @@ def overview(
     days = ReportingDays(organization)
     today = days.day(now)
     last = min(today, until - _ONE_DAY)
-    moment = now if last == today else noon(last, days, now)
     team_ids = [team.pk for team in teams]
     extent = Extent(team_ids=team_ids, since=since, until=until)
     by_day = spend.by_day(**extent, split="team")
     by_family = spend.spend(**extent, group_by=("team", "family"))
-    mine, shared = _statuses(organization, team_ids, whole, moment)
+    mine, shared = _statuses(organization, team_ids, whole, last)
     return Overview(
         organization=organization,
         since=since,
@@ -125,14 +123,14 @@ def overview(
 
 
 def _statuses(
-    organization: Organization, team_ids: Sequence[int], whole: bool, moment: datetime
+    organization: Organization, team_ids: Sequence[int], whole: bool, day: date
 ) -> tuple[list[BudgetStatus], list[BudgetStatus]]:
     """The status of the teams' own budgets, and of those of the whole organization."""
     wanted = Q(team__in=team_ids)
     if whole:
         wanted |= Q(team=None, project=None)
     found = Budget.objects.active().filter(wanted, organization=organization)
-    listed = budgets.statuses(found.with_scope().order_by("pk"), now=moment)
+    listed = budgets.statuses_on(found.with_scope().order_by("pk"), day=day)
     return (
         [one for one in listed if one.budget.team_id is not None],
         [one for one in listed if one.budget.team_id is None],
