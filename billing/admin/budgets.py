@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.contrib.postgres.forms import SimpleArrayField
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -13,9 +14,9 @@ from django.utils.html import format_html
 
 from billing.actions import budgets
 from billing.actions.budgets import Terms
-from billing.admin.access import Kept, ReadOnly, ReadOnlyInline, actor
+from billing.admin.access import Kept, ReadOnly, ReadOnlyInline, actor, shown
 from billing.models import Alert, Budget, BudgetRevision, Delivery
-from billing.pricing import caps, money
+from billing.pricing import caps, figures, money
 from billing.pricing.budget_periods import PeriodKind
 from billing.reports import budgets as reports
 
@@ -51,6 +52,15 @@ class BudgetForm(forms.ModelForm):
             if bound and bound.organization != data.get("organization"):
                 raise forms.ValidationError(f"{bound} is in another organization.")
         return data
+
+
+class BudgetList(ChangeList):
+    def get_results(self, request: HttpRequest) -> None:
+        """With the status of each, all asked for at once."""
+        super().get_results(request)
+        self.result_list = list(self.result_list)
+        for status in reports.statuses(self.result_list, now=timezone.now()):
+            status.budget.status = status  # type: ignore[attr-defined]
 
 
 class RevisionInline(ReadOnlyInline):
@@ -90,6 +100,9 @@ class BudgetAdmin(Kept):
     inlines = (RevisionInline, AlertInline)
     actions = ("archive",)
 
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return BudgetList
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Budget]:
         return Budget.objects.active().with_scope()
 
@@ -122,12 +135,6 @@ class BudgetAdmin(Kept):
         for budget in queryset:
             budgets.archive(budget=budget, by=actor(request), now=timezone.now())
 
-    def _status(self, budget: Any) -> reports.BudgetStatus:
-        if not hasattr(budget, "status"):
-            (budget.status,) = reports.statuses([budget], now=timezone.now())
-        status: reports.BudgetStatus = budget.status
-        return status
-
     @admin.display(description="for", ordering="pk")
     def scope_shown(self, budget: Budget) -> str:
         return budget.scope
@@ -137,24 +144,24 @@ class BudgetAdmin(Kept):
         return f"{money.plain(budget.amount)} {budget.organization.currency}"
 
     @admin.display(description="spent in this period")
-    def spent(self, budget: Budget) -> str:
-        return f"{self._status(budget).spent:,.2f}"
+    def spent(self, budget: Any) -> str:
+        return shown(budget.status.spent)
 
     @admin.display(description="used")
-    def percent(self, budget: Budget) -> str:
-        used = self._status(budget).percent
-        return "–" if used is None else f"{used:.0f} %"
+    def percent(self, budget: Any) -> str:
+        used = budget.status.percent
+        return "–" if used is None else figures.percent(used)
 
     @admin.display(description="reached")
-    def firing(self, budget: Budget) -> str:
-        return ", ".join(f"{level} %" for level in self._status(budget).firing) or "–"
+    def firing(self, budget: Any) -> str:
+        return ", ".join(f"{level} %" for level in budget.status.firing) or "–"
 
     @admin.display(description="estimate vs actual")
     def compare(self, budget: Budget) -> str:
         if budget.team is None:
             return "For budgets of teams."
         url = reverse("admin:billing_estimate_compare")
-        return format_html('<a href="{}?team={}">This month</a>', url, budget.team.slug)
+        return format_html('<a href="{}?team={}">This month</a>', url, budget.team_id)
 
 
 class DeliveryInline(ReadOnlyInline):

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from billing.actions import rate_cards
-from billing.admin.access import Kept, ReadOnly, ReadOnlyInline, actor
+from billing.admin.access import Drafts, Kept, ReadOnly, ReadOnlyInline, actor, is_draft
 from billing.models import Publication, Rate, RateCard
 from billing.models.rates import PRICE_FIELDS
 from billing.pricing import money
@@ -60,12 +60,11 @@ class RateCardAdmin(Kept):
         return int(card.rate_count)
 
 
-class RateInline(admin.TabularInline):
+class RateInline(Drafts):
     """The rates of a draft can be edited; those of a publication never again."""
 
     model = Rate
     fields = (*_CONDITIONS, *PRICE_FIELDS, "source", "observed_on")
-    extra = 0
     autocomplete_fields = ("model",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Rate]:
@@ -79,19 +78,6 @@ class RateInline(admin.TabularInline):
             field: f"{field.replace('_', ' ')}, {_unit(field)}" for field in PRICE_FIELDS
         }
         return super().get_formset(request, obj, **kwargs)
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return _is_draft(obj)
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return _is_draft(obj)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return _is_draft(obj)
-
-
-def _is_draft(publication: Any) -> bool:
-    return publication is None or publication.state == Publication.State.DRAFT
 
 
 @admin.register(Publication)
@@ -119,7 +105,7 @@ class PublicationAdmin(Kept):
         return always if obj is None else ("card", *always)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return _is_draft(obj)
+        return is_draft(obj) and super().has_change_permission(request, obj)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         if not change:

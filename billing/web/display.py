@@ -4,7 +4,7 @@ Used in templates as filters and tags, and in Python for sentences and charts.
 """
 
 from datetime import datetime
-from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from zoneinfo import ZoneInfo
 
 from django import template
@@ -13,6 +13,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from billing.pricing import money
+from billing.pricing.figures import THIN, amount, percent, with_currency
 from billing.pricing.standing import Standing
 from billing.pricing.token_classes import TokenClass
 from billing.web import links
@@ -20,42 +21,7 @@ from billing.web import links
 register = template.Library()
 
 _ONE = Decimal(1)
-_CENT = Decimal("0.01")
-_MINUS = "−"
 _NOTHING = "–"  # where there is no such figure: a template passes None, or "" unfound
-_SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£"}
-_THIN = "\N{NARROW NO-BREAK SPACE}"
-
-
-def amount(value: Decimal) -> str:
-    """An amount without its currency.
-
-    From 1 on two decimals and thousands separators, below that up to three significant
-    digits, and less than a cent says so: something is never shown as nothing.
-    """
-    size = abs(value)
-    sign = _MINUS if value < 0 else ""
-    if not size or size >= _ONE - Decimal("0.0005"):
-        return f"{sign}{size.quantize(_CENT, ROUND_HALF_EVEN):,}"
-    if size < _CENT:
-        return f"{sign}<0.01"
-    digits = 2 - size.adjusted()
-    shown = f"{round(size, digits):f}".rstrip("0")
-    return sign + (shown if len(shown) >= len("0.00") else f"{Decimal(shown):.2f}")
-
-
-def symbol(currency: str) -> str:
-    return _SYMBOLS.get(currency, f"{currency}{_THIN}")
-
-
-def with_currency(value: Decimal, currency: str) -> str:
-    """`amount` with the currency's sign in front: $4,210.00, −$0.03, <$0.01."""
-    written = amount(value)
-    sign = ""
-    for prefix in (_MINUS, "<"):
-        if written.startswith(prefix):
-            sign, written = sign + prefix, written[1:]
-    return f"{sign}{symbol(currency)}{written}"
 
 
 @register.filter(name="amount")
@@ -120,7 +86,7 @@ def count(value: int) -> str:
         '<data value="{}" title="{}">{}</data>',
         value,
         f"{value:,}",
-        f"{shown:.{places}f}{_THIN}{letter}",
+        f"{shown:.{places}f}{THIN}{letter}",
     )
 
 
@@ -128,7 +94,7 @@ def count(value: int) -> str:
 def context_size(tokens: int) -> SafeString:
     """200 k, 1 M: the sizes that providers name are round."""
     size, letter = next(step for step in _STEPS if tokens >= step[0])
-    shown = f"{Decimal(tokens) / size:g}{_THIN}{letter}"
+    shown = f"{Decimal(tokens) / size:g}{THIN}{letter}"
     return format_html(
         '<data value="{}" title="{} tokens">{}</data>', tokens, f"{tokens:,}", shown
     )
@@ -167,14 +133,9 @@ def class_unit(token_class: TokenClass) -> str:
     return _UNITS.get(token_class, "")
 
 
-@register.filter
-def percent(value: Decimal | None) -> str:
-    """Whole percent, never rounded up to a level that is not reached."""
-    if not isinstance(value, Decimal):
-        return _NOTHING
-    if 0 < abs(value) < 1:
-        return f"<1{_THIN}%"
-    return f"{value.quantize(_ONE, ROUND_DOWN):,}{_THIN}%".replace("-", _MINUS)
+@register.filter(name="percent")
+def percent_tag(value: Decimal | None) -> str:
+    return percent(value) if isinstance(value, Decimal) else _NOTHING
 
 
 @register.filter
@@ -183,7 +144,7 @@ def share(value: Decimal) -> str:
     if 0 < value < 1:
         return percent(value)
     rounded = value.quantize(_ONE, ROUND_HALF_EVEN)
-    return f">99{_THIN}%" if rounded == 100 > value else f"{rounded}{_THIN}%"
+    return f">99{THIN}%" if rounded == 100 > value else f"{rounded}{THIN}%"
 
 
 @register.filter

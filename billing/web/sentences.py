@@ -5,7 +5,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from billing.pricing import money
+from billing.pricing import figures, money
 from billing.pricing.budget_periods import Period, PeriodKind
 from billing.reports.budget_view import BudgetView
 from billing.reports.budgets import BudgetStatus
@@ -47,7 +47,7 @@ def of_budget(who: str, view: BudgetView, currency: str) -> SafeString:
 def _of_cap(status: BudgetStatus, currency: str) -> SafeString:
     if not status.budget.amount:
         spent = _amount(status.spent, currency) if status.spent else "nothing"
-        return format_html("{} against a cap of {}", spent, f"{display.symbol(currency)}0")
+        return format_html("{} against a cap of {}", spent, f"{figures.symbol(currency)}0")
     if not status.spent:
         return format_html("nothing yet of {}", _amount(status.budget.amount, currency))
     close = _rounded(status.spent) == _rounded(status.budget.amount)
@@ -55,7 +55,7 @@ def _of_cap(status: BudgetStatus, currency: str) -> SafeString:
         "{} of {} ({})",
         _amount(status.spent, currency, exact=close and bool(status.remaining)),
         _amount(status.budget.amount, currency),
-        display.percent(status.percent),
+        display.percent_tag(status.percent),
     )
 
 
@@ -121,9 +121,9 @@ def _amount(value: Decimal, currency: str, *, exact: bool = False) -> SafeString
     """In whole units where they say enough; to the cent below the line."""
     large = abs(value) >= _WHOLE_UNITS_FROM or value == value.to_integral_value()
     shown = (
-        f"{display.symbol(currency)}{_rounded(value):,}"
+        f"{figures.symbol(currency)}{_rounded(value):,}"
         if large and not exact
-        else display.with_currency(value, currency)
+        else figures.with_currency(value, currency)
     )
     return format_html(
         '<data value="{}" title="{} {}">{}</data>',

@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 from django.http import QueryDict
 
+from billing.pricing import figures
 from billing.pricing.budget_periods import Period
 from billing.web import display, links, ranges, sentences
 
@@ -30,7 +31,7 @@ from billing.web import display, links, ranges, sentences
     ],
 )
 def test_an_amount(value: str, shown: str):
-    assert display.amount(Decimal(value)) == shown
+    assert figures.amount(Decimal(value)) == shown
 
 
 @pytest.mark.parametrize(
@@ -44,7 +45,7 @@ def test_an_amount(value: str, shown: str):
     ],
 )
 def test_an_amount_with_its_currency(value: str, currency: str, shown: str):
-    assert display.with_currency(Decimal(value), currency) == shown
+    assert figures.with_currency(Decimal(value), currency) == shown
 
 
 def test_what_is_rounded_keeps_its_exact_value():
@@ -53,7 +54,7 @@ def test_what_is_rounded_keeps_its_exact_value():
     assert shown == '<data value="1.23456789" title="1.23456789 USD">$1.23</data>'
 
 
-@pytest.mark.parametrize("filter_name", ["amount_tag", "difference", "rate", "percent"])
+@pytest.mark.parametrize("filter_name", ["amount_tag", "difference", "rate", "percent_tag"])
 def test_no_figure_is_a_dash(filter_name: str):
     assert getattr(display, filter_name)(None) == "–"
 
@@ -71,7 +72,7 @@ def test_a_rate_is_exact(value: str, shown: str):
     [("99.99", "99 %"), ("100", "100 %"), ("0.4", "<1 %"), ("0", "0 %"), ("-21", "−21 %")],
 )
 def test_percent_is_never_rounded_up_to_a_level(value: str, shown: str):
-    assert display.percent(Decimal(value)) == shown.replace(
+    assert figures.percent(Decimal(value)) == shown.replace(
         " ", "\N{NARROW NO-BREAK SPACE}"
     )
 
