@@ -10,7 +10,7 @@ from billing.actions import estimates
 from billing.actions.estimates import Line
 from billing.models import Estimate, LanguageModel
 from billing.models.estimates import Scenario
-from billing.pricing.token_classes import Quantities
+from billing.pricing.token_classes import NOTHING
 from tests.conftest import NOW, Cast
 
 MONTH = date(2026, 11, 1)
@@ -19,7 +19,7 @@ MONTH = date(2026, 11, 1)
 def line(requests: int = 1000) -> Line:
     """Each request as in `builders.record`: 0.0042 USD."""
     model = LanguageModel.objects.get(name="claude-opus-5-5")
-    tokens = Quantities(requests * 1000, 0, 0, 0, requests * 10, 0)
+    tokens = NOTHING._replace(input=requests * 1000, output=requests * 10)
     return Line(model, Scenario.MEDIUM, requests, tokens)
 
 

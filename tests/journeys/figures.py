@@ -60,25 +60,31 @@ class Document(HTMLParser):
         self.feed(self.html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        said = dict(attrs)
-        if tag == "table":
-            self._rows = self.tables.setdefault(said.get("id") or "", [])
+        said = {name: value or "" for name, value in attrs}
+        if tag in {"caption", "dt", "option"}:
+            self._open = tag
+            self._option = said.get("value", "")
+        elif tag == "table":
+            self._rows = self.tables.setdefault(said.get("id", ""), [])
         elif tag == "tr":
             self._rows.append([])
         elif tag in {"td", "th", "dd"}:
-            self._cell = Cell(said.get("class") or "")
-            if tag != "dd":
-                self._rows[-1].append(self._cell)
-            elif self._term not in self.terms:
-                self.terms[self._term] = self._cell
-        elif tag == "data" and self._cell is not None and self._cell.value is None:
-            self._cell.value = said["value"]
-        elif tag == "a" and self._cell is not None:
-            self._cell.hrefs.append(said.get("href") or "")
-        elif tag == "option":
-            self._option = said.get("value") or ""
-        if tag in {"caption", "dt", "option"}:
-            self._open = tag
+            self._begin(tag, Cell(said.get("class", "")))
+        elif self._cell is not None:
+            self._note(self._cell, tag, said)
+
+    def _begin(self, tag: str, cell: Cell) -> None:
+        self._cell = cell
+        if tag != "dd":
+            self._rows[-1].append(cell)
+        else:
+            self.terms.setdefault(self._term, cell)
+
+    def _note(self, cell: Cell, tag: str, said: dict[str, str]) -> None:
+        if tag == "data" and cell.value is None:
+            cell.value = said["value"]
+        elif tag == "a":
+            cell.hrefs.append(said.get("href", ""))
 
     def handle_endtag(self, tag: str) -> None:
         if tag in {"td", "th", "dd"}:
