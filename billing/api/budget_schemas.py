@@ -41,6 +41,11 @@ _BUDGET = object_of(
     spent=MONEY,
     remaining=MONEY,
     percent=MONEY_OR_NULL,
+    partial={
+        "type": "boolean",
+        "description": "The project has spent in teams that the key does not cover: their "
+        "part is not in these figures, and counts for the alerts.",
+    },
     firing={**_PERCENTS, "description": "Levels that are reached now."},
     currency=STRING,
     archived_at={**TIME, "type": ["string", "null"]},

@@ -128,12 +128,16 @@ def _terms(asked: dict[str, Any], budget: Budget | None = None) -> Terms:
 
 
 def _shown(key: ApiKey, listed: list[Budget]) -> list[dict[str, Any]]:
-    team_ids = key.teams().values_list("pk", flat=True)
+    team_ids = set(key.teams().values_list("pk", flat=True))
     with isolation.visible_teams(team_ids):
-        return [as_json(one) for one in reports.statuses(listed, now=timezone.now())]
+        return [
+            as_json(one, partial=not one.budget.covered_team_ids <= team_ids)
+            for one in reports.statuses(listed, now=timezone.now())
+        ]
 
 
-def as_json(status: BudgetStatus) -> dict[str, Any]:
+def as_json(status: BudgetStatus, *, partial: bool) -> dict[str, Any]:
+    """`partial`: spend of teams that the key does not cover counts too."""
     budget, percent = status.budget, status.percent
     return {
         "id": str(budget.pk),
@@ -151,6 +155,7 @@ def as_json(status: BudgetStatus) -> dict[str, Any]:
         "percent": None
         if percent is None
         else money.plain(percent.quantize(Decimal("0.01"), ROUND_DOWN)),
+        "partial": partial,
         "firing": status.firing,
         "currency": budget.organization.currency,
         "archived_at": budget.archived_at,

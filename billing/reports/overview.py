@@ -55,6 +55,8 @@ class DayOfTeams:
 class Overview:
     """`budgets` are those of the whole organization; a viewer of some teams sees none.
 
+    `caps` is what the teams' caps add up to, each team's lowest one, over the period of
+    the first of `budgets`.
     `not_reconciled` is what no provider's bill has confirmed: as yet, all of it.
     """
 
@@ -67,16 +69,10 @@ class Overview:
     days: list[DayOfTeams]
     families: list[tuple[str, Sums]]
     budgets: list[tuple[BudgetStatus, Standing]]
+    caps: Decimal
     gaps: Gaps
     not_reconciled: Decimal
     freshness: Freshness
-
-    @property
-    def caps(self) -> Decimal:
-        """The sum of the teams' caps that are shown."""
-        return sum(
-            (row.budget.budget.amount for row in self.teams if row.budget), Decimal()
-        )
 
     @property
     def without_budget(self) -> list[TeamRow]:
@@ -114,6 +110,7 @@ def overview(
         days=_days(by_day),
         families=_families(by_family),
         budgets=[(one, standing_of(one, today)) for one in shared],
+        caps=_caps(mine, shared),
         gaps=completeness.gaps(**extent),
         not_reconciled=by_family.total.cost,
         freshness=completeness.freshness(
@@ -135,6 +132,15 @@ def _statuses(
         [one for one in listed if one.budget.team_id is not None],
         [one for one in listed if one.budget.team_id is None],
     )
+
+
+def _caps(mine: Sequence[BudgetStatus], shared: Sequence[BudgetStatus]) -> Decimal:
+    lowest: dict[int | None, Decimal] = {}
+    for status in mine:
+        its = status.budget
+        if shared and its.period == shared[0].budget.period:
+            lowest[its.team_id] = min(its.amount, lowest.get(its.team_id, its.amount))
+    return sum(lowest.values(), Decimal())
 
 
 def _team_rows(

@@ -136,6 +136,21 @@ def test_what_happened_to_a_budget_is_told_latest_first(cast: Cast, spent: Servi
     assert revisions[0].before.amount == Decimal("0.015")
 
 
+def test_team_caps_add_up_over_one_period(cast: Cast, spent: Service):
+    """Of each team its lowest cap of that period, whichever budget stands worst."""
+    for amount, period in (("90", "month"), ("60", "month"), ("0.001", "day")):
+        cap(cast, amount, PeriodKind(period))
+    budgets.create(
+        organization=cast.acme,
+        period=PeriodKind.MONTH,
+        terms=Terms(Decimal(50)),
+        by="frank",
+        now=NOW,
+    )
+
+    assert overview_of(cast).caps == 60
+
+
 def test_an_alert_is_drawn_on_its_day_of_the_reporting_zone(cast: Cast, spent: Service):
     """At 23:30 UTC it is the next day in Berlin."""
     budget = cap(cast, "0.0189")

@@ -11,7 +11,7 @@ from billing.actions import post
 from teams.actions import projects
 from teams.models.api_keys import Scope
 from tests.builders import COST, body, record
-from tests.conftest import NOW, Cast, Service, issue
+from tests.conftest import Cast, Service, issue
 
 pytestmark = pytest.mark.usefixtures("as_app")
 
@@ -102,21 +102,27 @@ def test_what_is_no_id_of_a_budget_finds_none(alice: Service, budget: str):
 
 def test_a_project_that_moved_is_its_new_owners(cast: Cast, lead: Service, bob: Service):
     """Its budgets and channels too, and nobody else's any more."""
-    budget = make(lead, project="answers").json()
+    budget = make(lead, project="answers", period="year").json()
     channel = subscribe(lead, project="answers").json()
+    an_hour_ago = timezone.now() - timedelta(hours=1)
+    lead.post("usage", body(record(occurred_at=an_hour_ago.isoformat())))
+    post.count(team_id=cast.search.pk, now=timezone.now())
     projects.move(
         project=cast.answers,
         team=cast.support,
-        effective_from=NOW,
+        effective_from=timezone.now() - timedelta(minutes=1),
         by="tests",
-        now=NOW - timedelta(hours=1),
+        now=an_hour_ago,
     )
 
     paths = (f"budgets/{budget['id']}", f"channels/{channel['id']}")
     assert lead.get(paths[0]).status_code == 404
     assert make(lead, project="answers").status_code == 404
     assert [lead.delete(path).status_code for path in paths] == [404, 404]
-    assert bob.get(paths[0]).status_code == 200
+    owners = bob.get(paths[0]).json()
+    assert (owners["partial"], owners["spent"]) == (True, "0")
+    whole = Service(issue(cast.acme)[1]).get(paths[0]).json()
+    assert (whole["partial"], whole["spent"]) == (False, COST)
     assert [bob.delete(path).status_code for path in paths] == [204, 204]
 
 
