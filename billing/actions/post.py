@@ -84,9 +84,8 @@ def count(*, team_id: int, now: datetime, only: UUID | None = None) -> int:
     with isolation.visible_teams([team_id]):
         claim = _claim(team_id, only)
         if claim.posting_uids:
-            budget_totals.share_ledger(team_id)
-            batch = _batch(team_id, now)
             records = recorded.read(team_id, claim.record_uids, claim.months)
+            batch = _batch(team_id, now)
             _count_or_quarantine(batch, records)
             _finish(team_id, claim.posting_uids)
             wide = [budget for budget in batch.budgets if budget.is_wide]
@@ -99,11 +98,14 @@ def count(*, team_id: int, now: datetime, only: UUID | None = None) -> int:
 
 
 def _batch(team_id: int, now: datetime) -> Batch:
+    """What counting goes by. The budgets are those at the moment the ledger is ours."""
     organization = Organization.objects.get(teams=team_id)
+    book, days = rate_book.current(organization.pk), ReportingDays(organization)
+    budget_totals.take_ledger(team_id)
     return Batch(
         team_id=team_id,
-        book=rate_book.current(organization.pk),
-        days=ReportingDays(organization),
+        book=book,
+        days=days,
         budgets=list(Budget.objects.active().over_team(team_id).with_scope()),
         now=now,
     )

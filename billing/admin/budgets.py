@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.contrib.postgres.forms import SimpleArrayField
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -13,7 +14,7 @@ from django.utils.html import format_html
 
 from billing.actions import budgets, channels
 from billing.actions.budgets import Terms
-from billing.admin.access import Kept, ReadOnly, ReadOnlyInline, actor
+from billing.admin.access import Kept, ReadOnly, ReadOnlyInline, actor, shown
 from billing.admin.amounts import TYPED
 from billing.models import Alert, Budget, BudgetRevision, Delivery
 from billing.pricing import caps, figures
@@ -52,6 +53,15 @@ class BudgetForm(forms.ModelForm):
             if bound and bound.organization != data.get("organization"):
                 raise forms.ValidationError(f"{bound} is in another organization.")
         return data
+
+
+class BudgetList(ChangeList):
+    def get_results(self, request: HttpRequest) -> None:
+        """With the status of each, all asked for at once."""
+        super().get_results(request)
+        self.result_list = list(self.result_list)
+        for status in reports.statuses(self.result_list, now=timezone.now()):
+            status.budget.status = status  # type: ignore[attr-defined]
 
 
 class RevisionInline(ReadOnlyInline):
@@ -114,6 +124,9 @@ class BudgetAdmin(Kept):
     formfield_overrides = TYPED
     actions = ("archive",)
 
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return BudgetList
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Budget]:
         return Budget.objects.active().with_scope()
 
@@ -146,12 +159,6 @@ class BudgetAdmin(Kept):
         for budget in queryset:
             budgets.archive(budget=budget, by=actor(request), now=timezone.now())
 
-    def _status(self, budget: Any) -> reports.BudgetStatus:
-        if not hasattr(budget, "status"):
-            (budget.status,) = reports.statuses([budget], now=timezone.now())
-        status: reports.BudgetStatus = budget.status
-        return status
-
     @admin.display(description="for", ordering="pk")
     def scope_shown(self, budget: Budget) -> str:
         return budget.scope
@@ -161,27 +168,24 @@ class BudgetAdmin(Kept):
         return figures.with_currency(budget.amount, budget.organization.currency)
 
     @admin.display(description="spent in this period")
-    def spent(self, budget: Budget) -> str:
-        spent = self._status(budget).spent
-        return figures.with_currency(spent, budget.organization.currency)
+    def spent(self, budget: Any) -> str:
+        return shown(budget.status.spent, budget.organization.currency)
 
     @admin.display(description="used")
-    def percent(self, budget: Budget) -> str:
-        return figures.percent(self._status(budget).percent)
+    def percent(self, budget: Any) -> str:
+        return figures.percent(budget.status.percent)
 
     @admin.display(description="reached")
-    def firing(self, budget: Budget) -> str:
-        return (
-            ", ".join(f"{level}{figures.THIN}%" for level in self._status(budget).firing)
-            or "–"
-        )
+    def firing(self, budget: Any) -> str:
+        levels = [f"{level}{figures.THIN}%" for level in budget.status.firing]
+        return ", ".join(levels) or figures.NOTHING
 
     @admin.display(description="estimate vs actual")
     def compare(self, budget: Budget) -> str:
         if budget.team is None:
             return "For budgets of teams."
         url = reverse("admin:billing_estimate_compare")
-        return format_html('<a href="{}?team={}">This month</a>', url, budget.team.slug)
+        return format_html('<a href="{}?team={}">This month</a>', url, budget.team_id)
 
 
 class _ShowsChannel:

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from billing.actions import rate_cards
-from billing.admin.access import Kept, ReadOnly, ReadOnlyInline, actor
+from billing.admin.access import Drafts, Kept, ReadOnly, ReadOnlyInline, actor, is_draft
 from billing.admin.amounts import TYPED
 from billing.models import Publication, Rate, RateCard
 from billing.models.rates import PRICE_FIELDS
@@ -84,18 +84,17 @@ def _rates() -> QuerySet[Rate]:
     )
 
 
-class DraftRateInline(admin.StackedInline):
+class DraftRateInline(Drafts, admin.StackedInline):
     """The rates of a draft can be edited."""
 
     model = Rate
     fields = (
-        ("model", "processing", "speed", "geo", "context_tier"),
+        ("model", "processing", "speed", "geo", "endpoint", "context_tier"),
         ("effective_from", "stop"),
         PRICE_FIELDS[:_PLAIN],
         PRICE_FIELDS[_PLAIN:],
         ("source", "observed_on"),
     )
-    extra = 0
     autocomplete_fields = ("model",)
     formfield_overrides = TYPED
 
@@ -152,10 +151,6 @@ def _published(rate: Rate) -> PublishedRate:
     return PublishedRate(rate, contract=False, following=None)
 
 
-def _is_draft(publication: Any) -> bool:
-    return publication is None or publication.state == Publication.State.DRAFT
-
-
 @admin.register(Publication)
 class PublicationAdmin(Kept):
     list_display = (
@@ -185,10 +180,10 @@ class PublicationAdmin(Kept):
         return always if obj is None else ("card", *always)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return _is_draft(obj)
+        return is_draft(obj) and super().has_change_permission(request, obj)
 
     def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
-        return (DraftRateInline,) if _is_draft(obj) else (PublishedRateInline,)
+        return (DraftRateInline,) if is_draft(obj) else (PublishedRateInline,)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         if not change:

@@ -1,3 +1,5 @@
+from urllib.parse import urlsplit
+
 from django.db import models
 
 from billing.models.budgets import Budget
@@ -86,8 +88,9 @@ class Channel(models.Model):
         ]
 
     def __str__(self) -> str:
-        # Without the target, which may be a secret.
-        return f"{self.kind} channel #{self.pk}"
+        # Of a URL the host: its path may be a secret.
+        is_mail = self.kind == Channel.Kind.EMAIL
+        return f"{self.kind} {self.target if is_mail else urlsplit(self.target).hostname}"
 
 
 class Delivery(models.Model):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 
 from django.db.models import Q, Sum
@@ -33,16 +33,25 @@ class BudgetStatus:
 
 
 def statuses(budgets: Iterable[Budget], *, now: datetime) -> list[BudgetStatus]:
-    """The status of each budget, in two queries; select them `with_scope()`."""
+    """The status of each budget in the period that runs; select them `with_scope()`."""
     listed = list(budgets)
-    days = {
-        one.organization_id: ReportingDays(one.organization)
+    today = {
+        one.organization_id: ReportingDays(one.organization).day(now)
         for one in {budget.organization_id: budget for budget in listed}.values()
     }
-    periods = {
-        budget.pk: period(PeriodKind(budget.period), days[budget.organization_id].day(now))
-        for budget in listed
-    }
+    return [
+        status
+        for organization_id, day in today.items()
+        for status in statuses_on(
+            [one for one in listed if one.organization_id == organization_id], day=day
+        )
+    ]
+
+
+def statuses_on(budgets: Iterable[Budget], *, day: date) -> list[BudgetStatus]:
+    """The status of each budget in the period of a day, in two queries."""
+    listed = list(budgets)
+    periods = {budget.pk: period(PeriodKind(budget.period), day) for budget in listed}
     spent = _spent(periods)
     firing = _firing(periods)
     return [

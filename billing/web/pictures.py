@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 from billing.charts import burn_up, stacked_days
 from billing.charts.burn_up import Mark, Point
@@ -69,12 +70,14 @@ def of_families(families: Iterable[str]) -> list[Series]:
     ]
 
 
-def burn_up_of(view: BudgetView, currency: str) -> Spec:
+def burn_up_of(view: BudgetView, currency: str, zone: str) -> Spec:
+    """`zone` cuts the days that alerts are drawn on."""
     status = view.status
     totals = {point.day: point.total for point in view.points}
     marks = []
     for alert in view.alerts:
-        day = min(max(alert.fired_at.date(), status.period.first), view.today)
+        fired_on = alert.fired_at.astimezone(ZoneInfo(zone)).date()
+        day = min(max(fired_on, status.period.first), view.today)
         words = f"{alert.threshold} % reached"
         marks.append(Mark(day, totals.get(day, alert.spent), words))
     return burn_up.burn_up(

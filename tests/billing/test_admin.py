@@ -6,8 +6,10 @@ from uuid import uuid4
 
 import pytest
 from django.contrib.admin.sites import site
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -25,14 +27,18 @@ from billing.models import (
     RateCard,
     UsageRecord,
 )
+from billing.pricing import figures
 from billing.pricing.budget_periods import PeriodKind
 from billing.reports import budgets as reports
 from teams import isolation
+from teams.actions import teams
 from teams.models import ApiKey, AuditEvent, Organization, Project, Team
 from tests.builders import body, record
-from tests.conftest import NOW, Cast, Service, as_owner
+from tests.conftest import NOW, Cast, Service, as_owner, issue
 
 pytestmark = pytest.mark.usefixtures("as_app")
+
+THIN = "\N{NARROW NO-BREAK SPACE}"
 
 READ_ONLY = (
     "billing_usagerecordrow",
@@ -411,9 +417,11 @@ def test_estimate_vs_actual_shows_what_the_api_says(
     post.count(team_id=cast.search.pk, now=NOW)
 
     url = reverse("admin:billing_estimate_compare")
-    shown = admin.get(url, {"team": "search", "month": "2026-11"}).content.decode()
+    query = {"team": cast.search.pk, "month": "2026-11"}
+    shown = admin.get(url, query).content.decode()
 
-    report = alice.get("reports/estimate-vs-actual", team="search", month="2026-11").json()
+    lead = Service(issue(cast.acme, team=cast.search)[1])
+    report = lead.get("reports/estimate-vs-actual", month="2026-11").json()
     assert len(report["rows"]) == 2
     for row in (*report["rows"], report["total"]):
         assert f'<data value="{row["actual"]}"' in shown
@@ -434,7 +442,7 @@ def test_the_percent_of_a_budget_is_rounded_down_and_small_amounts_are_not_nothi
         "&lt;1\N{NARROW NO-BREAK SPACE}%",
         "99\N{NARROW NO-BREAK SPACE}%",
     ]
-    assert '<td class="field-spent">&lt;$0.01</td>' in shown
+    assert ">&lt;$0.01</data></td>" in shown
 
 
 def budget_of(team: Team, *, amount: str) -> Budget:
@@ -490,3 +498,111 @@ def test_where_an_alert_is_sent_is_shown_without_its_secret(admin: Client, cast:
     ):
         assert "https://hooks.example.com/…" in shown
         assert "hunter2" not in shown
+
+
+def test_amounts_are_rounded_as_on_the_pages(admin: Client, alice: Service, cast: Cast):
+    """Half a cent, and a share just below a level: here two ways to round differ."""
+    alice.post("usage", body(record(usage={"input_tokens": 2_531_250, "output_tokens": 0})))
+    post.count(team_id=cast.search.pk, now=NOW)
+    admin.post(reverse("admin:billing_budget_add"), budget_form(cast, amount="10.13"))
+    query = {"team": cast.search.pk, "month": "2026-11"}
+
+    listed = page(admin, "billing_budget_changelist")
+    url = reverse("admin:billing_estimate_compare")
+    compared = admin.get(url, query).content.decode()
+    team = admin.get("/teams/search/?from=2026-11-01&through=2026-11-30").content.decode()
+
+    assert figures.amount(Decimal("10.125")) == "10.12"
+    for shown in (listed, compared, team):
+        assert re.search('value="10.125" title="10.125( USD)?">.?10.12<', shown)
+    assert f"99{THIN}%" in listed
+    assert f"99{THIN}%" in team
+
+
+def test_the_list_of_budgets_asks_no_more_for_more_of_them(admin: Client, cast: Cast):
+    def listed() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            page(admin, "billing_budget_changelist")
+        return len(queries)
+
+    url = reverse("admin:billing_budget_add")
+    admin.post(url, budget_form(cast))
+    one = listed()
+    for _ in range(4):
+        admin.post(url, budget_form(cast))
+
+    assert listed() == one
+
+
+@pytest.mark.parametrize("rights", [[], ["view_estimate", "view_publication"]])
+def test_staff_without_the_right_to_change_changes_no_draft(
+    admin: Client, draft: Publication, cast: Cast, rights: list[str]
+):
+    """Looking is a right of its own, and so is the view that compares."""
+    admin.post(reverse("admin:billing_estimate_add"), estimate_form(cast))
+    estimate = Estimate.objects.get()
+    clerk = Client()
+    user = User.objects.create_user("clerk", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=rights))
+    clerk.force_login(user)
+
+    may_look = 200 if rights else 403
+    for name, pk, form in (
+        ("billing_publication", draft.pk, {"note": "mine", **rate_form(), "_publish": "1"}),
+        ("billing_estimate", estimate.pk, {**estimate_form(cast), "note": "mine"}),
+    ):
+        url = reverse(f"admin:{name}_change", args=[pk])
+        assert clerk.get(url).status_code == may_look
+        assert clerk.post(url, form).status_code == 403
+    approval = {"action": "approve", "_selected_action": [estimate.pk]}
+    clerk.post(reverse("admin:billing_estimate_changelist"), approval)
+    compared = clerk.get(reverse("admin:billing_estimate_compare"))
+
+    draft.refresh_from_db()
+    estimate.refresh_from_db()
+    assert (draft.state, draft.note, draft.rates.count()) == ("draft", "dearer", 0)
+    assert (estimate.state, estimate.note) == ("draft", "")
+    assert compared.status_code == may_look
+
+
+def test_an_estimate_without_a_price_is_refused_with_a_sentence(admin: Client, cast: Cast):
+    unpriced = LanguageModel.objects.create(
+        provider="anthropic", name="claude-tomorrow", display_name="T", family="T"
+    )
+    form = estimate_form(cast) | {"lines-0-model": unpriced.pk}
+
+    response = admin.post(reverse("admin:billing_estimate_add"), form)
+
+    assert "claude-tomorrow has no rate" in response.content.decode()
+    assert not Estimate.objects.exists()
+
+
+def test_a_month_out_of_the_calendar_is_this_month(admin: Client, cast: Cast):
+    url = reverse("admin:billing_estimate_compare")
+
+    for month in ("9999-12", "0000-01", "much"):
+        assert admin.get(url, {"team": cast.search.pk, "month": month}).status_code == 200
+
+
+def test_teams_of_the_same_name_are_told_apart(admin: Client, cast: Cast):
+    """A slug is unique in its organization alone."""
+    made = {"by": "tests", "now": NOW}
+    twin = teams.create(organization=cast.outsiders, name="Search", slug="search", **made)
+    url = reverse("admin:billing_estimate_compare")
+
+    for team in (cast.search, twin):
+        shown = admin.get(url, {"team": team.pk}).content.decode()
+        assert f'<option value="{team.pk}" selected>' in shown
+
+
+def test_team_budget_and_estimate_lead_to_the_comparison(admin: Client, cast: Cast):
+    admin.post(reverse("admin:billing_budget_add"), budget_form(cast))
+    admin.post(reverse("admin:billing_estimate_add"), estimate_form(cast))
+    compare = f"{reverse('admin:billing_estimate_compare')}?team={cast.search.pk}"
+
+    for name, pk in (
+        ("teams_team", cast.search.pk),
+        ("billing_budget", Budget.objects.get().pk),
+    ):
+        assert compare in page(admin, f"{name}_change", pk)
+    assert f"{compare}&amp;month=2026-11" in page(admin, "billing_estimate_changelist")

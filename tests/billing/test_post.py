@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 from django.db import ProgrammingError, connection, transaction
 
-from billing.actions import parked, post, rate_cards, receive, recorded
+from billing.actions import budgets, parked, post, rate_cards, receive, recorded
 from billing.formats.body import split
 from billing.models import (
     Alias,
@@ -21,6 +21,7 @@ from billing.models import (
     UnpricedRecord,
     UsageRecord,
 )
+from billing.pricing.budget_periods import PeriodKind
 from billing.pricing.token_classes import Quantities
 from billing.pricing.usage import Step
 from billing.reports import verification
@@ -316,6 +317,11 @@ def test_the_ledger_verifies_after_all_of_this(cast: Cast, send):
             "UPDATE billing_daily_spend SET input_cost = 0",
             "cost of a day = Σ of its token classes",
         ),
+        (
+            "UPDATE billing_budget_total SET spent = spent + 0.000000000000001",
+            "budget totals = Σ daily rollups",
+        ),
+        ("DELETE FROM billing_budget_total", "budget totals = Σ daily rollups"),
         ("UPDATE billing_charge SET cost = cost * 2", "charge = Σ quantity × rate"),
         (
             "UPDATE billing_usage_record SET output = 11",
@@ -329,8 +335,18 @@ def test_the_ledger_verifies_after_all_of_this(cast: Cast, send):
     ],
 )
 def test_the_verifier_finds_damage(cast: Cast, send, damage: str, found_by: str):
+    for period in PeriodKind:
+        budgets.create(
+            organization=cast.acme,
+            project=cast.answers,
+            period=period,
+            terms=budgets.Terms(Decimal(1)),
+            by="tests",
+            now=NOW,
+        )
     send(record())
     count(cast)
+    assert all(check.ok for check in verification.checks())
     with connection.cursor() as cursor:
         cursor.execute(damage + " /*fanout*/")
 

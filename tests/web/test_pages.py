@@ -165,6 +165,14 @@ def test_a_range_that_cannot_be_is_named(
         assert said in read(finance, path, **query).text
 
 
+@pytest.mark.parametrize("day", ["0001-01-01", "1970-01-01", "1999-12-31", "9999-12-31"])
+@pytest.mark.parametrize("path", ["/", TEAM])
+def test_days_at_the_ends_of_the_calendar_open(
+    finance: Client, budget: Budget, path: str, day: str
+):
+    assert read(finance, path, **{"from": day, "through": day})
+
+
 @pytest.mark.parametrize("preset", ["period", "last", "7d", "30d", "90d", "none"])
 def test_each_preset_opens(finance: Client, spent: Service, preset: str):
     for path in ("/", TEAM):
