@@ -36,7 +36,7 @@ class PublishedRate:
                 (rate.processing.capitalize(), rate.processing != Processing.STANDARD),
                 (rate.speed.capitalize(), rate.speed != Speed.STANDARD),
                 (f"{rate.geo.upper()} only", rate.geo != GLOBAL),
-                (f"{rate.endpoint.upper()} endpoint", rate.endpoint != GLOBAL),
+                (f"{rate.endpoint.capitalize()} endpoint", rate.endpoint != GLOBAL),
                 (f"over {rate.context_tier:,} input tokens", rate.context_tier > 0),
             )
             if holds
@@ -100,7 +100,7 @@ def prices(*, organization: Organization, now: datetime) -> list[Family]:
     ]
 
 
-def _place(priced: PricedModel) -> tuple[int, str, list[int], str]:
+def _place(priced: PricedModel) -> tuple[int, str, list[int], str, str]:
     family = priced.model.family
     known = _FAMILIES.index(family) if family in _FAMILIES else len(_FAMILIES)
     # Version numbers, highest first: 5.5 before 5 before 4.8.
@@ -112,6 +112,7 @@ def _place(priced: PricedModel) -> tuple[int, str, list[int], str]:
         family,
         [-int(part) for part in (*digits, "0", "0")[:2]],
         priced.model.name,
+        priced.model.provider,
     )
 
 

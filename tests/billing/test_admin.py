@@ -106,7 +106,8 @@ def test_a_record_is_found_by_its_id(admin: Client, alice: Service):
 
 
 def test_the_list_card_shows_rates_with_units(admin: Client):
-    card, publication = RateCard.objects.get(), Publication.objects.get()
+    card = RateCard.objects.get(provider="anthropic")
+    publication = card.publications.get()
 
     assert "Bundled list prices" in page(admin, "billing_ratecard_change", card.pk)
     assert "claude" in page(admin, "billing_publication_change", publication.pk).lower()
@@ -114,7 +115,7 @@ def test_the_list_card_shows_rates_with_units(admin: Client):
 
 
 def test_an_alias_is_added_to_a_model(admin: Client):
-    model = LanguageModel.objects.get(name="claude-opus-5-5")
+    model = LanguageModel.objects.get(provider="anthropic", name="claude-opus-5-5")
     url = reverse("admin:billing_languagemodel_change", args=[model.pk])
 
     response = admin.post(
@@ -242,7 +243,7 @@ INLINE = {"rates-TOTAL_FORMS": 0, "rates-INITIAL_FORMS": 0}
 
 @pytest.fixture
 def draft(admin: Client) -> Publication:
-    card = RateCard.objects.get()
+    card = RateCard.objects.get(provider="anthropic")
     admin.post(
         reverse("admin:billing_publication_add"),
         {"card": card.pk, "note": "dearer", **INLINE},
@@ -251,7 +252,7 @@ def draft(admin: Client) -> Publication:
 
 
 def rate_form(**changes: object) -> dict[str, object]:
-    model = LanguageModel.objects.get(name="claude-opus-5-5")
+    model = LanguageModel.objects.get(provider="anthropic", name="claude-opus-5-5")
     rate = {
         "model": model.pk,
         "processing": "standard",
@@ -285,7 +286,7 @@ def test_a_draft_is_edited_and_published_by_a_named_person(
 
 
 def test_a_published_rate_is_never_changed(admin: Client):
-    published = Publication.objects.get()
+    published = Publication.objects.get(card__provider="anthropic")
     url = reverse("admin:billing_publication_change", args=[published.pk])
 
     assert admin.post(url, {"note": "", **rate_form()}).status_code == 403
@@ -373,7 +374,7 @@ def test_thresholds_are_percentages(admin: Client, cast: Cast, thresholds: str):
 
 
 def estimate_form(cast: Cast) -> dict[str, object]:
-    model = LanguageModel.objects.get(name="claude-opus-5-5")
+    model = LanguageModel.objects.get(provider="anthropic", name="claude-opus-5-5")
     line = {
         "model": model.pk,
         "scenario": "medium",

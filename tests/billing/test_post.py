@@ -177,7 +177,7 @@ def publish_opus_99() -> None:
     )
     Alias.objects.create(model=model, provider="anthropic", name="claude-opus-99")
     publication = Publication.objects.create(
-        card=RateCard.objects.get(), created_by="tests", created_at=NOW
+        card=RateCard.objects.get(provider="anthropic"), created_by="tests", created_at=NOW
     )
     Rate.objects.create(
         publication=publication,
@@ -211,11 +211,11 @@ def test_a_publication_alone_changes_no_past_total(cast: Cast, send):
 
     publish_opus_99()
     dearer = Publication.objects.create(
-        card=RateCard.objects.get(), created_by="tests", created_at=NOW
+        card=RateCard.objects.get(provider="anthropic"), created_by="tests", created_at=NOW
     )
     Rate.objects.create(
         publication=dearer,
-        model=LanguageModel.objects.get(name="claude-opus-5-5"),
+        model=LanguageModel.objects.get(provider="anthropic", name="claude-opus-5-5"),
         effective_from=NOW.replace(year=2025),
         input=100,
         output=100,

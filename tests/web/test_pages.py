@@ -201,6 +201,14 @@ def test_prices_stand_by_family_with_context_and_source(viewer: Client):
     assert {"1,000,000 tokens", "200,000 tokens"} <= titles
 
 
+def test_prices_say_whose_they_are(viewer: Client):
+    text = read(viewer, "/prices").text
+
+    for words in ("anthropic/claude-opus-5", "google/claude-opus-5", "openai/gpt-4o"):
+        assert words in text
+    assert "Regional endpoint" in text
+
+
 def test_the_newest_model_of_a_family_comes_first(viewer: Client):
     text = read(viewer, "/prices").text
 

@@ -9,7 +9,7 @@ import pytest
 
 from billing.actions import budgets, post
 from billing.actions.budgets import Terms
-from billing.models import Alert, Budget
+from billing.models import Alert, Budget, LanguageModel
 from billing.pricing.budget_periods import PeriodKind
 from billing.pricing.standing import Standing
 from billing.reports import caching, overview, team_page
@@ -201,6 +201,19 @@ def cached(cast: Cast, service: Service, **usage: Any) -> caching.CacheSaving:
 
 
 MILLION = 1_000_000
+
+
+def test_model_is_the_same_whoever_serves_it(cast: Cast, alice: Service):
+    hosted = record(provider="google", geo="global", usage_format="anthropic")
+    alice.post("usage", body(record(), hosted, record(model="claude-opus-5")))
+    post.count(team_id=cast.search.pk, now=NOW)
+
+    for provider in ("anthropic", "google"):
+        model = LanguageModel.objects.get(provider=provider, name="claude-opus-5-5")
+        spent = page(cast, filters=Filters(model=model)).spent
+        assert [(group.key, group.sums.requests) for group in spent.models] == [
+            ("claude-opus-5-5", 2)
+        ]
 
 
 def test_reads_save_and_writes_cost(cast: Cast, alice: Service):
