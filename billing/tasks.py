@@ -9,7 +9,7 @@ from celery import shared_task
 from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
-from billing.actions import deliver, parked, partitions, post, sweep
+from billing.actions import deliver, parked, partitions, post, proposals, sweep
 
 logger = logging.getLogger(__name__)
 
@@ -63,3 +63,9 @@ def retry_unpriced(**kwargs: Any) -> None:
 def keep_partitions(**kwargs: Any) -> None:
     """Months ahead have their partitions; what lay in the default one is moved out."""
     partitions.keep(now=timezone.now())
+
+
+@shared_task
+def propose_rates(**kwargs: Any) -> None:
+    """Where the installed price data says something else than a list card, say so."""
+    proposals.propose(now=timezone.now())

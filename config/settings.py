@@ -96,7 +96,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
             ],
             # How figures are written: amounts, counts, times, the standing of a budget.
-            "builtins": ["billing.web.display"],
+            "builtins": ["billing.web.display", "billing.web.rate_display"],
         },
     },
 ]

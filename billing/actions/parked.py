@@ -6,7 +6,6 @@ from datetime import datetime
 from django.db import connection
 from uuid_utils.compat import uuid7
 
-from billing.actions.recorded import Recorded
 from billing.models import (
     Posting,
     QuarantinedRecord,
@@ -15,6 +14,7 @@ from billing.models import (
     rate_book,
     unnest,
 )
+from billing.models.recorded import Recorded
 from billing.pricing.engine import Unpriced
 from teams import isolation
 

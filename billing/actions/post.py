@@ -20,10 +20,10 @@ from django.db import (
     transaction,
 )
 
-from billing.actions import alerts, budget_totals, budgets, charges, parked, recorded
+from billing.actions import alerts, budget_totals, budgets, charges, parked
 from billing.actions.batch import Batch
-from billing.actions.recorded import Recorded
-from billing.models import Budget, Posting, rate_book
+from billing.models import Budget, Posting, rate_book, recorded
+from billing.models.recorded import Recorded
 from billing.pricing import engine
 from billing.pricing.engine import Charges, Unpriced
 from teams import isolation

@@ -5,7 +5,10 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.options import InlineModelAdmin
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -75,3 +78,15 @@ def shown(value: Decimal, currency: str) -> SafeString:
 
 def actor(request: HttpRequest) -> str:
     return request.user.get_username()
+
+
+def user_of(request: HttpRequest) -> User:
+    """Raises PermissionDenied where nobody is signed in."""
+    if not isinstance(request.user, User):
+        raise PermissionDenied
+    return request.user
+
+
+def said(request: HttpRequest) -> dict[str, Any]:
+    """Who does something, and when: for the actions."""
+    return {"by": actor(request), "now": timezone.now()}

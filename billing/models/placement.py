@@ -47,6 +47,7 @@ LOCAL = frozenset(
         "billing.Delivery",
         "billing.Estimate",
         "billing.EstimateLine",
+        "billing.Proposal",
         "auth.Group",
         "auth.Permission",
         "auth.User",

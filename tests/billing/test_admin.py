@@ -278,7 +278,11 @@ def test_a_draft_is_edited_and_published_by_a_named_person(
     admin: Client, draft: Publication
 ):
     url = reverse("admin:billing_publication_change", args=[draft.pk])
-    admin.post(url, {"note": "dearer", **rate_form(), "_publish": "1"})
+    review = reverse("admin:billing_publication_review", args=[draft.pk])
+    saved = admin.post(url, {"note": "dearer", **rate_form(), "_review": "1"})
+    assert (saved.status_code, saved["location"]) == (302, review)
+    publish = reverse("admin:billing_publication_publish", args=[draft.pk])
+    admin.post(publish, {"confirmed": "1"})
 
     draft.refresh_from_db()
     assert (draft.state, draft.published_by) == ("published", "root")
@@ -291,7 +295,7 @@ def test_a_published_rate_is_never_changed(admin: Client):
     url = reverse("admin:billing_publication_change", args=[published.pk])
 
     assert admin.post(url, {"note": "", **rate_form()}).status_code == 403
-    assert 'name="_publish"' not in admin.get(url).content.decode()
+    assert 'name="_review"' not in admin.get(url).content.decode()
 
 
 def test_published_rates_are_read_as_they_were_published(admin: Client):

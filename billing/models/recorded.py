@@ -11,7 +11,8 @@ import msgspec
 from billing.formats import registry
 from billing.formats.conditions import MANAGED_AGENTS
 from billing.formats.posted import PostedRecord
-from billing.models import UsageRecord, bound
+from billing.models import bound
+from billing.models.ledger import UsageRecord
 from billing.pricing.token_classes import Quantities, TokenClass
 from billing.pricing.usage import Step, Usage
 
