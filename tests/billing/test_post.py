@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 from django.db import ProgrammingError, connection, transaction
 
-from billing.actions import budgets, parked, post, rate_cards, receive, recorded
+from billing.actions import budgets, parked, post, rate_cards, receive
 from billing.formats.body import split
 from billing.models import (
     Alias,
@@ -20,6 +20,7 @@ from billing.models import (
     RateCard,
     UnpricedRecord,
     UsageRecord,
+    recorded,
 )
 from billing.pricing.budget_periods import PeriodKind
 from billing.pricing.token_classes import Quantities
