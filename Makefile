@@ -5,30 +5,30 @@ PYTHON ?= python3
 TOOL = @$(PYTHON) -m launch run --without-database --
 WITH_DATABASE = @$(PYTHON) -m launch run --
 # What a deployment sets, for `manage.py check --deploy`.
-DEPLOYED = env DEBUG=false HTTPS_ONLY=true ALLOWED_HOSTS=purser.example.com
+DEPLOYED = env DEBUG=false HTTPS_ONLY=true ALLOWED_HOSTS=purser.example.com EMAIL_URL=smtp+tls://mail.example.com:587
 LOCK = uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --quiet --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help up manage demo test check smoke lint types imports migrations deploy-check openapi openapi-diff chaos bench-rerate format lock
+.PHONY: help up manage demo test check smoke lint types imports migrations deploy-check openapi openapi-diff chaos bench-pricing bench-rerate format lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-up: ## run everything on this machine until Ctrl-C; PORT=8000, PURSER_HOME=var, DATABASE_URL=
+up: ## run everything on this machine until Ctrl-C; PORT=8000, PURSER_HOME=var, DEMO_RECORDS=300000, DATABASE_URL=
 	@$(PYTHON) -m launch up
 
 manage: ## manage.py on what `make up` runs; ARGS="verify_ledger"
 	@$(PYTHON) -m launch manage -- $(ARGS)
 
-demo: ## post 90 days of demo records, about 300,000, beside `make up`
-	@$(PYTHON) -m launch manage -- seed_demo
+demo: ## seed the demo beside a running `make up` that did not; ARGS="--records 50000 --days 30"
+	@$(PYTHON) -m launch manage -- seed_demo $(ARGS)
 
 test: ## run the tests on a database of their own; ARGS= goes to pytest
 	@$(PYTHON) -m launch test -- $(ARGS)
 
 check: lint types imports migrations deploy-check openapi-diff test chaos smoke ## all that has to hold before a merge
 
-smoke: ## `make up` in a directory of its own, a request, Ctrl-C
+smoke: ## `make up` in a directory of its own, a request, a small demo, Ctrl-C
 	$(TOOL) python -m tests.launch.smoke
 
 lint: ## ruff: rules and format
@@ -58,6 +58,9 @@ chaos: ## kill everything at random under load; SECONDS=60 SEED=1
 bench-rerate: ## how long it takes to re-rate RECORDS=1000000, on a server of its own
 	$(TOOL) python -m tests.bench.rerate --records $(or $(RECORDS),1000000)
 
+bench-pricing: ## price records, beside genai-prices and LiteLLM; installs the latter once
+	@$(PYTHON) -m launch run --without-database --lock bench -- python -m tests.bench.pricing
+
 format: ## let ruff correct what it can
 	$(TOOL) sh -c 'ruff check --fix . ; ruff format .'
 
@@ -65,3 +68,4 @@ lock: ## compile requirements/*.txt from pyproject.toml
 	$(TOOL) $(LOCK) -o requirements/base.txt
 	$(TOOL) $(LOCK) --extra local -c requirements/base.txt -o requirements/local.txt
 	$(TOOL) $(LOCK) --extra local --group dev -c requirements/base.txt -o requirements/dev.txt
+	$(TOOL) $(LOCK) --group bench -c requirements/base.txt -o requirements/bench.txt

@@ -9,7 +9,15 @@ from celery import shared_task
 from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
-from billing.actions import deliver, parked, partitions, post, rerates, sweep
+from billing.actions import (
+    deliver,
+    parked,
+    partitions,
+    post,
+    proposals,
+    rerates,
+    sweep,
+)
 from billing.models import Rerate
 
 logger = logging.getLogger(__name__)
@@ -89,3 +97,9 @@ def retry_unpriced(**kwargs: Any) -> None:
 def keep_partitions(**kwargs: Any) -> None:
     """Months ahead have their partitions; what lay in the default one is moved out."""
     partitions.keep(now=timezone.now())
+
+
+@shared_task
+def propose_rates(**kwargs: Any) -> None:
+    """Where the installed price data says something else than a list card, say so."""
+    proposals.propose(now=timezone.now())

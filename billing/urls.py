@@ -5,7 +5,22 @@ from billing.api.alerts import AlertsView
 from billing.api.budgets import BudgetsView, BudgetView
 from billing.api.channels import ChannelsView, ChannelView
 from billing.api.estimates import EstimateApprovalView, EstimatesView
+from billing.api.proposals import AcceptView, DismissView, ProposalsView
 from billing.api.quotes import QuoteView
+from billing.api.rate_cards import (
+    CopyView,
+    DiffView,
+    DraftRatesView,
+    DraftRateView,
+    FillView,
+    ImpactView,
+    PublicationsView,
+    PublicationView,
+    PublishView,
+    RateCardsView,
+    WithdrawView,
+)
+from billing.api.rates import RatesView, TimelineView
 from billing.api.reports import EstimateVsActualView, SpendView
 from billing.api.rerates import (
     RerateReversalView,
@@ -24,6 +39,8 @@ class AnyText(StringConverter):
 
 
 register_converter(AnyText, "text")
+
+_PUBLICATION = "rate-cards/<int:card_id>/publications/<int:publication_id>"
 
 urlpatterns = [
     path("usage", UsageView.as_view(), name="usage"),
@@ -54,5 +71,33 @@ urlpatterns = [
         "estimates/<int:estimate_id>/approve",
         EstimateApprovalView.as_view(),
         name="approve-estimate",
+    ),
+    path("rates", RatesView.as_view(), name="rates"),
+    path("rates/timeline", TimelineView.as_view(), name="rate-timeline"),
+    path("rate-cards", RateCardsView.as_view(), name="rate-cards"),
+    path(
+        "rate-cards/<int:card_id>/publications",
+        PublicationsView.as_view(),
+        name="publications",
+    ),
+    path(_PUBLICATION, PublicationView.as_view(), name="publication"),
+    path(f"{_PUBLICATION}/rates", DraftRatesView.as_view(), name="draft-rates"),
+    path(f"{_PUBLICATION}/rates/<int:rate_id>", DraftRateView.as_view(), name="draft-rate"),
+    path(f"{_PUBLICATION}/copy", CopyView.as_view(), name="copy-rates"),
+    path(f"{_PUBLICATION}/fill", FillView.as_view(), name="fill-rates"),
+    path(f"{_PUBLICATION}/diff", DiffView.as_view(), name="draft-diff"),
+    path(f"{_PUBLICATION}/impact", ImpactView.as_view(), name="draft-impact"),
+    path(f"{_PUBLICATION}/publish", PublishView.as_view(), name="publish"),
+    path(f"{_PUBLICATION}/withdraw", WithdrawView.as_view(), name="withdraw"),
+    path("rate-cards/<int:card_id>/proposals", ProposalsView.as_view(), name="proposals"),
+    path(
+        "rate-cards/<int:card_id>/proposals/accept",
+        AcceptView.as_view(),
+        name="accept-proposals",
+    ),
+    path(
+        "rate-cards/<int:card_id>/proposals/dismiss",
+        DismissView.as_view(),
+        name="dismiss-proposals",
     ),
 ]

@@ -82,6 +82,10 @@ app.conf.update(
             "task": "billing.tasks.keep_partitions",
             "schedule": crontab(minute="7"),
         },
+        "propose rates": {
+            "task": "billing.tasks.propose_rates",
+            "schedule": crontab(hour="5", minute="23"),
+        },
     },
 )
 app.autodiscover_tasks()

@@ -27,9 +27,8 @@ HTTPS_ONLY = env.bool("HTTPS_ONLY", default=True)
 SECURE_SSL_REDIRECT = HTTPS_ONLY
 # Probes come from inside, without TLS.
 SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$"]
-SECURE_PROXY_SSL_HEADER = (
-    ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_PROXY", default=False) else None
-)
+BEHIND_PROXY = env.bool("BEHIND_PROXY", default=False)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS_ONLY else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS_ONLY
 SECURE_HSTS_PRELOAD = HTTPS_ONLY
@@ -97,7 +96,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
             ],
             # How figures are written: amounts, counts, times, the standing of a budget.
-            "builtins": ["billing.web.display"],
+            "builtins": ["billing.web.display", "billing.web.rate_display"],
         },
     },
 ]
@@ -111,6 +110,16 @@ WHITENOISE_USE_FINDERS = True
 DATABASE_ROLE = env.str("DATABASE_ROLE", default="owner")
 DATABASES = {"default": databases.configured(env, DATABASE_ROLE)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# Shared by all web processes; `manage.py prepare` makes its table. It holds failed
+# attempts to sign in: there is room for more than can be made while they count.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "purser_cache",
+        "OPTIONS": {"MAX_ENTRIES": 100_000},
+    }
+}
 
 # --- Queue --------------------------------------------------------------------------
 
@@ -134,6 +143,7 @@ OUTGOING_ALLOW = frozenset(env.list("OUTGOING_ALLOW", default=[]))
 
 LANGUAGE_CODE = "en-us"
 USE_I18N = True
+FORMAT_MODULE_PATH = "config.formats"
 USE_TZ = True
 TIME_ZONE = "UTC"
 

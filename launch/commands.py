@@ -51,18 +51,21 @@ def _perform(chosen: argparse.Namespace) -> int:
         # The server goes with the run; dropping its databases one by one first would
         # only wait for connections that are on their way.
         run = ["pytest", "-n", "auto", "--reuse-db", *chosen.arguments]
-        return _run(run, with_database=True)
-    return _run(chosen.command, with_database=not chosen.without_database)
+        return _run(run, "dev", with_database=True)
+    return _run(chosen.command, chosen.lock, with_database=not chosen.without_database)
 
 
-def _run(command: Sequence[str], *, with_database: bool) -> int:
+def _run(command: Sequence[str], lock: str, *, with_database: bool) -> int:
     """Run a command on the development environment, with a database of its own.
 
-    Only the environment counts here: what `.env` says is for `up`, not for tests.
+    Another lock than that of development has an environment of its own. Only the
+    environment counts here: what `.env` says is for `up`, not for tests.
     """
     progress = Progress(sys.stderr)
-    environment = VirtualEnvironment(CHECKOUT, CHECKOUT / "var" / "log" / "install.log")
-    environment.ensure("dev", progress)
+    log = CHECKOUT / "var" / "log" / "install.log"
+    directory = ".venv" if lock == "dev" else f"var/{lock}"
+    environment = VirtualEnvironment(CHECKOUT, log, directory)
+    environment.ensure(lock, progress)
     env = environment.variables(os.environ)
     with contextlib.ExitStack() as down:
         if with_database:
@@ -92,5 +95,8 @@ def _parser() -> argparse.ArgumentParser:
         "run", help="run a command with the tools, and a server that lasts as long"
     )
     run.add_argument("--without-database", action="store_true", help="tools only")
+    run.add_argument(
+        "--lock", choices=["dev", "bench"], default="dev", help="requirements/LOCK.txt"
+    )
     run.add_argument("command", nargs="+", help="after --")
     return parser

@@ -10,7 +10,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from launch import processes
@@ -20,16 +20,21 @@ from launch.locks import FileLock
 from launch.processes import Outcome
 from launch.progress import Progress
 
-# Each lock contains the ones before it.
-LOCKS = ("base", "local", "dev")
+# Each lock, with those that it contains.
+LOCKS: Mapping[str, Sequence[str]] = {
+    "base": [],
+    "local": ["base"],
+    "dev": ["base", "local"],
+    "bench": ["base"],
+}
 
 
 class VirtualEnvironment:
-    """`.venv` of a checkout."""
+    """`.venv` of a checkout, or another directory in it."""
 
-    def __init__(self, checkout: Path, log: Path) -> None:
+    def __init__(self, checkout: Path, log: Path, directory: str = ".venv") -> None:
         self.checkout = checkout
-        self.path = checkout / ".venv"
+        self.path = checkout / directory
         self.python = self.path / "bin" / "python"
         self._stamp = self.path / "purser-installed.json"
         # There while pip works: what it leaves when it is killed cannot be trusted.
@@ -43,7 +48,7 @@ class VirtualEnvironment:
         """
         if self._satisfies(lock):
             return
-        self.path.mkdir(exist_ok=True)
+        self.path.mkdir(exist_ok=True, parents=True)
         with FileLock(self.path):  # two starts on a fresh checkout: one installs
             if self._satisfies(lock):
                 return
@@ -123,8 +128,7 @@ class VirtualEnvironment:
                     f" index reachable? All that pip said is in {self._log}.",
                     outcome.last_lines,
                 )
-        within = LOCKS[: LOCKS.index(lock) + 1]
-        stamp = {name: self._digest(name) for name in within}
+        stamp = {name: self._digest(name) for name in (*LOCKS[lock], lock)}
         self._stamp.write_text(json.dumps(stamp | {"python": self._version()}))
 
     def _pip(self, lock_file: Path) -> list[str]:

@@ -1,7 +1,8 @@
 """What a person sees: one line for each step, with the seconds it took.
 
 On a terminal the line of the running step is redrawn in place; elsewhere (a log, a
-pipe) each step is one plain line that is begun at once and ended when it is done.
+pipe) each step is one plain line that is begun at once and ended when it is done. What
+goes on while others have their say has a line of its own below them.
 """
 
 import contextlib
@@ -11,6 +12,8 @@ from collections.abc import Iterator
 from typing import TextIO
 
 REDRAW_SECONDS = 0.1
+# Where nothing can be redrawn, what goes on for long is a line this often.
+SPARSE_SECONDS = 10
 
 
 class Step:
@@ -57,11 +60,42 @@ class Step:
             self._stream.flush()
 
 
+class Line:
+    """What goes on for a while below everything else that is said."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._shown = time.monotonic()
+        self._text = ""
+        self._drawn = False
+
+    def show(self, text: str) -> None:
+        """Redraw it with this text, if it is time; elsewhere say it now and then."""
+        terminal, now = self._stream.isatty(), time.monotonic()
+        due = now - self._shown >= (REDRAW_SECONDS if terminal else SPARSE_SECONDS)
+        if due and text and (terminal or text != self._text):
+            self._shown, self._text, self._drawn = now, text, terminal
+            width = shutil.get_terminal_size().columns - 1
+            self._write(f"\r\x1b[K{text[:width]}" if terminal else f"{text}\n")
+
+    def wipe(self) -> None:
+        """Make room for another line; the next `show` draws it again below that."""
+        if self._drawn:
+            self._drawn = False
+            self._write("\r\x1b[K")
+
+    def _write(self, text: str) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+            self._stream.flush()
+
+
 class Progress:
     """The launcher's voice."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self.line = Line(stream)
 
     @contextlib.contextmanager
     def step(self, title: str) -> Iterator[Step]:
@@ -75,6 +109,7 @@ class Progress:
         step.end("")
 
     def say(self, text: str = "") -> None:
+        self.line.wipe()
         with contextlib.suppress(OSError):
             self._stream.write(f"{text}\n")
             self._stream.flush()

@@ -16,7 +16,7 @@ def preparation(python: Path, home: Home) -> list[str]:
     """Migrations, broker queues and the demo organization, in one Django start."""
     credentials = str(home.credentials)
     prepare = [str(python), "manage.py", "prepare", "--credentials", credentials]
-    # Its 90 days of records take a while: `make demo` posts them beside the service.
+    # Its 90 days of records take a while: they are posted beside the service.
     return [*prepare, "--records", "0"]
 
 
@@ -31,6 +31,13 @@ def children(
         *(Child(name, _worker(python, name), worker_env, 25) for name in WORKERS),
         Child("beat", _beat(python, home), worker_env, 5),
     )
+
+
+def seeding(python: Path, home: Home, records: int, env: Mapping[str, str]) -> Child:
+    """The demo's records; where all are there, or some, it finds out and goes on."""
+    seed = [str(python), "manage.py", "seed_demo", "--credentials", str(home.credentials)]
+    argv = [*seed, "--records", str(records)]
+    return Child("demo", argv, {**env, "DATABASE_ROLE": "owner"}, 5)
 
 
 def _web(python: Path, port: int) -> list[str]:

@@ -1,9 +1,10 @@
-"""Keeps a set of services running until a stop is asked for.
+"""Keeps a set of services running until a stop is asked for, and runs errands once.
 
 Each child has a session of its own and is remembered in a state file, so that the
 next supervisor finds what one that was killed has left behind.
 """
 
+import math
 import signal
 import subprocess
 import time
@@ -62,12 +63,16 @@ class Child:
 
 
 class ChildService:
-    """A child process as a service; `pid` is None while there is none."""
+    """A child process as a service; `pid` is None while there is none.
+
+    `code` is how the last one ended, -n after signal n.
+    """
 
     def __init__(self, child: Child, *, cwd: Path, log: Path) -> None:
         self.name = child.name
         self.log = log
         self.log_start = 0
+        self.code: int | None = None
         self._child = child
         self._cwd = cwd
         self._process: subprocess.Popen[bytes] | None = None
@@ -88,6 +93,7 @@ class ChildService:
             return self._process is not None
         # A server's own workers can outlive it and hold its port.
         processes.send_to_group(self._process.pid, signal.SIGKILL)
+        self.code = self._process.returncode
         self._process = None
         return False
 
@@ -97,11 +103,25 @@ class ChildService:
             processes.stop(pid, self.alive, patience, unless)
 
 
+class Errand(Protocol):
+    """What is done once beside the services, and is not started again."""
+
+    @property
+    def child(self) -> ChildService: ...
+
+    def look(self) -> None:
+        """Called all the time while it runs."""
+
+    def ended(self, code: int | None) -> None:
+        """Called when it has ended by itself."""
+
+
 @dataclass
 class _Post:
     """A service and what became of it; `due` is when to start it, None if it runs."""
 
     service: Service
+    errand: Errand | None = None
     launched: float = 0
     deaths: int = 0
     due: float | None = 0
@@ -121,10 +141,13 @@ class Supervisor:
         """Start what is due and notice what has ended; to be called all the time."""
         for post in self._posts:
             if post.due is None:
-                if not post.service.alive():
-                    self._note_death(post, "ended")
+                self._look_at(post)
             elif time.monotonic() >= post.due:
                 self._launch(post)
+
+    def run_once(self, errand: Errand) -> None:
+        """Start it with the next look at everything; a stop ends it first of all."""
+        self._posts.append(_Post(errand.child, errand))
 
     def watch(self) -> None:
         """Tend the services until a stop is asked for."""
@@ -147,6 +170,18 @@ class Supervisor:
         for post in reversed(self._posts):
             post.service.stop(interrupts.hastened)
         self._state.unlink(missing_ok=True)
+
+    def _look_at(self, post: _Post) -> None:
+        alive = post.service.alive()
+        if post.errand is None:
+            if not alive:
+                self._note_death(post, "ended")
+        elif alive:
+            post.errand.look()
+        else:
+            post.due = math.inf
+            self._remember()
+            post.errand.ended(post.errand.child.code)
 
     def _launch(self, post: _Post) -> None:
         post.launched = time.monotonic()

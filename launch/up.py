@@ -16,7 +16,8 @@ from launch.interrupts import interrupts
 from launch.locks import FileLock
 from launch.postgres import EmbeddedServer, find_binaries
 from launch.progress import Progress
-from launch.supervisor import ChildService, Supervisor, stop_leftovers
+from launch.seeding import Seeding
+from launch.supervisor import Child, ChildService, Supervisor, stop_leftovers
 
 ANSWER_SECONDS = 60
 # How long another `make up` may take to answer or to end until we give up on it.
@@ -34,6 +35,7 @@ class Launch:
         self._progress = progress
         self._home = variables.home(checkout, given)
         self._port = variables.port(given)
+        self._demo_records = variables.demo_records(given)
         self._prepare_log = self._home.log / "prepare.log"
         install_log = self._home.log / "install.log"
         self._environment = VirtualEnvironment(checkout, install_log)
@@ -148,8 +150,7 @@ class Launch:
         """Run the children; publish demo.json for as long as they answer."""
         python, home = self._environment.python, self._home
         children = [
-            ChildService(child, cwd=self._checkout, log=home.log / f"{child.name}.log")
-            for child in purser.children(python, home, self._port, env)
+            self._service(child) for child in purser.children(python, home, self._port, env)
         ]
         first = [server] if server else []
         keeper = Supervisor(
@@ -159,12 +160,19 @@ class Launch:
         down.callback(home.demo.unlink, missing_ok=True)
         with self._progress.step("Starting web, worker and beat"):
             self._await_answer(keeper)
-        url = f"http://{purser.HOST}:{self._port}"
+        url = variables.address(self._given)
         write_json(home.demo, {"url": url, **home.read_credentials()})
         self._announce()
         self._progress.say(f"Logs are in {home.log}. Ctrl-C stops it.")
+        if self._demo_records:
+            child = purser.seeding(python, home, self._demo_records, env)
+            keeper.run_once(Seeding(self._service(child), self._progress))
         keeper.watch()
         self._progress.say("\nStopping; Ctrl-C again hastens it.")
+
+    def _service(self, child: Child) -> ChildService:
+        log = self._home.log / f"{child.name}.log"
+        return ChildService(child, cwd=self._checkout, log=log)
 
     def _await_answer(self, keeper: Supervisor) -> None:
         deadline = time.monotonic() + ANSWER_SECONDS

@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from launch import purser
 from launch.failures import CannotStart
 from launch.home import Home
 
 DEFAULT_PORT = 8000
+DEMO_RECORDS = 300_000
+_MOST_RECORDS = 100_000_000
 
 
 def read_env_file(path: Path) -> dict[str, str]:
@@ -46,6 +49,23 @@ def port(variables: Mapping[str, str]) -> int:
     raise CannotStart(f"PORT={text} is not a port: give a number from 1 to 65535.")
 
 
+def demo_records(variables: Mapping[str, str]) -> int:
+    """How many records the demo gets, about; on somebody's own server none unasked."""
+    default = 0 if "DATABASE_URL" in variables else DEMO_RECORDS
+    text = variables.get("DEMO_RECORDS", str(default))
+    if text.isascii() and text.isdigit() and int(text) <= _MOST_RECORDS:
+        return int(text)
+    raise CannotStart(
+        f"DEMO_RECORDS={text} is not a number of records: give one from 0 to"
+        f" {_MOST_RECORDS:,}, without commas."
+    )
+
+
+def address(variables: Mapping[str, str]) -> str:
+    """Where what `make up` starts answers."""
+    return f"http://{purser.HOST}:{port(variables)}"
+
+
 def without_libpq(variables: Mapping[str, str]) -> dict[str, str]:
     """Drop PGHOST, PGPORT, PGOPTIONS …: they would bend the embedded server's URL."""
     return {name: value for name, value in variables.items() if name[:2] != "PG"}
@@ -58,6 +78,7 @@ def for_processes(given: Mapping[str, str], home: Home) -> dict[str, str]:
         "DEBUG": "false",
         "HTTPS_ONLY": "false",
         "ALLOWED_HOSTS": "localhost,127.0.0.1",
+        "PUBLIC_URL": address(given),
         # A log that is read while its process runs, and after a kill.
         "PYTHONUNBUFFERED": "1",
     }

@@ -53,9 +53,11 @@ def evaluate(budget: Budget, *, now: datetime) -> list[int]:
     first = period(
         PeriodKind(budget.period), ReportingDays(budget.organization).day(now)
     ).first
+    # The alerts before the total: what counting commits between two looks must not seem
+    # an alert without its spend, which would be resolved.
+    known = list(Alert.objects.filter(budget=budget, period_start=first).order_by("pk"))
     spent = budget_totals.total(budget, first)
     reached = set(caps.crossed(spent, budget.amount, budget.thresholds))
-    known = list(Alert.objects.filter(budget=budget, period_start=first).order_by("pk"))
     said = {alert.threshold for alert in known if alert.revision == budget.revision}
     firing = {alert.threshold for alert in known if alert.state == Alert.State.FIRING}
     raised = _raise(budget, first, sorted(reached - said), spent, now)
@@ -112,7 +114,7 @@ def _hold(alert: Alert, holds: bool, now: datetime) -> None:
 
 def _address(budget: Budget, news: list[int], now: datetime) -> None:
     """One delivery per new alert and channel, in the transaction that raises it."""
-    _deliver(news, _channels(budget) if news else [], now)
+    _deliver(news, _channels(budget, now) if news else [], now)
 
 
 def _deliver(news: Iterable[int], channels: Sequence[Channel], now: datetime) -> None:
@@ -123,12 +125,13 @@ def _deliver(news: Iterable[int], channels: Sequence[Channel], now: datetime) ->
     )
 
 
-def _channels(budget: Budget) -> list[Channel]:
+def _channels(budget: Budget, now: datetime) -> list[Channel]:
     listens = Q(team=None, project=None)
     if budget.team_id is not None:
         listens |= Q(team=budget.team_id)
     if budget.project is not None:
-        owner = budget.project.ownerships.order_by("effective_from").last()
+        owners = budget.project.ownerships.filter(effective_from__lte=now)
+        owner = owners.order_by("effective_from").last()
         listens |= Q(project=budget.project)
         listens |= Q(team=owner.team_id if owner else None, project=None)
     channels = Channel.objects.filter(listens, organization=budget.organization_id)

@@ -1,9 +1,9 @@
 """What is spent against each budget, kept while counting and re-derivable at any time.
 
-Counting adds to the totals in its own transaction and shares the team's ledger row;
-re-deriving takes that row alone and sets the totals from the rollups. So a budget made
-or changed in the middle of a period starts with exactly what is spent, while records
-keep coming.
+Whoever writes totals of a team takes its ledger row first: counting, which adds to them
+in its own transaction, and re-deriving, which sets them from the rollups. So a budget
+made or changed in the middle of a period starts with exactly what is spent, while
+records keep coming.
 """
 
 from collections import defaultdict
@@ -30,26 +30,21 @@ class Spent(NamedTuple):
 _LEDGER = TeamLedger._meta.db_table
 
 _MAKE_LEDGER = f"INSERT INTO {_LEDGER} (team_id) VALUES (%s) ON CONFLICT DO NOTHING"
-_SHARE = f"SELECT 1 FROM {_LEDGER} WHERE team_id = %s FOR SHARE"
 _TAKE = f"SELECT 1 FROM {_LEDGER} WHERE team_id = %s FOR UPDATE"
 
 
-def share_ledger(team_id: int) -> None:
-    """Keep re-deriving out until this transaction ends; other counters come in."""
-    _lock(team_id, _SHARE)
-
-
 def take_ledger(team_id: int) -> None:
-    """Keep counting out until this transaction ends; wait for what counts now."""
-    _lock(team_id, _TAKE)
+    """Wait for whoever has the team's ledger; have it until this transaction ends.
 
-
-def _lock(team_id: int, statement: str) -> None:
+    One at a time, counters too. They meet in the rows of the sums anyway; sharing this
+    one, they would come in past a change of a budget that waits, for as long as records
+    come.
+    """
     with connection.cursor() as cursor:
-        cursor.execute(statement, [team_id])
+        cursor.execute(_TAKE, [team_id])
         if cursor.fetchone() is None:
             cursor.execute(_MAKE_LEDGER, [team_id])
-            cursor.execute(statement, [team_id])
+            cursor.execute(_TAKE, [team_id])
 
 
 _COLUMNS: unnest.Columns = {
@@ -62,11 +57,14 @@ _ON_CONFLICT = "ON CONFLICT (team_id, budget_id, period_start) DO UPDATE SET spe
 
 def add(team_id: int, budgets: Sequence[Budget], spent: Sequence[Spent]) -> None:
     """Add newly counted amounts of a team to the totals of these budgets."""
+    daily: dict[tuple[int, date], Decimal] = defaultdict(Decimal)
+    for amount in spent:
+        daily[amount.project_id, amount.day] += amount.cost
     sums: dict[tuple[int, date], Decimal] = defaultdict(Decimal)
     for budget in budgets:
-        for amount in spent:
-            if budget.project_id in (None, amount.project_id):
-                sums[budget.pk, _start(budget, amount.day)] += amount.cost
+        for (project_id, day), cost in daily.items():
+            if budget.project_id in (None, project_id):
+                sums[budget.pk, _start(budget, day)] += cost
     _write(team_id, sums, f"{_ON_CONFLICT} kept.spent + EXCLUDED.spent")
 
 

@@ -71,8 +71,13 @@ def create(
 def change(
     *, budget: Budget, terms: Terms, by: str, now: datetime, reason: str = ""
 ) -> Budget:
-    """Other terms from now on: a new revision. What is spent stays spent."""
-    budget = Budget.objects.select_for_update(of=["self"]).get(pk=budget.pk)
+    """Other terms from now on: a new revision. What is spent stays spent.
+
+    Raises ValidationError for an archived budget.
+    """
+    budget = _held(budget)
+    if budget.archived_at is not None:
+        raise ValidationError("An archived budget does not change: make a new one.")
     before = _terms_of(budget)
     if before == terms:
         return budget
@@ -89,11 +94,22 @@ def change(
 @transaction.atomic
 def archive(*, budget: Budget, by: str, now: datetime, reason: str = "") -> None:
     """End a budget. It raises nothing more; its history stays. Twice is once."""
+    budget = _held(budget)
     if budget.archived_at is not None:
         return
     budget.archived_at = now
     budget.save(update_fields=["archived_at"])
     _audit(budget, "budget.archive", by=by, now=now, reason=reason)
+
+
+def _held(budget: Budget) -> Budget:
+    """The budget as it is now, ours until the transaction ends.
+
+    No key is locked: counting, which has the ledger that a change waits for, may name the
+    budget in its alerts.
+    """
+    held = Budget.objects.with_scope().select_for_update(of=("self",), no_key=True)
+    return held.get(pk=budget.pk)
 
 
 def _settle(budget: Budget, *, now: datetime) -> None:

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from billing.actions.batch import Batch
 from billing.actions.budget_totals import Spent
-from billing.actions.recorded import Recorded
 from billing.models import Charge, DailySpend, HourlySpend, unnest
+from billing.models.recorded import Recorded
 from billing.models.rollups import SPEND_KEY
 from billing.pricing import money
 from billing.pricing.engine import Charges

@@ -108,13 +108,20 @@ def send_due(
 
 _TABLE = Delivery._meta.db_table
 
-# MATERIALIZED: the locking query runs once, so that its limit holds.
+_DUE = "state IN ('waiting', 'sending') AND due_at <= %(now)s"
+
+# Each channel's first before any one's second: many for one that hangs must not hold up
+# the others. MATERIALIZED: the locking query runs once, so that its limit holds.
 _LEASE = f"""
 WITH due AS MATERIALIZED (
-    SELECT id FROM {_TABLE}
-    WHERE state IN ('waiting', 'sending') AND due_at <= %(now)s
-    ORDER BY due_at LIMIT %(limit)s
-    FOR UPDATE SKIP LOCKED
+    SELECT delivery.id FROM {_TABLE} AS delivery
+    JOIN (
+        SELECT id, row_number() OVER (PARTITION BY channel_id ORDER BY due_at) AS place
+        FROM {_TABLE} WHERE {_DUE}
+    ) AS queued USING (id)
+    WHERE {_DUE}
+    ORDER BY place, due_at LIMIT %(limit)s
+    FOR UPDATE OF delivery SKIP LOCKED
 )
 UPDATE {_TABLE} AS leased
 SET state = 'sending', attempts = attempts + 1, due_at = %(until)s

@@ -6,14 +6,15 @@ from datetime import datetime
 from django.db import connection
 from uuid_utils.compat import uuid7
 
-from billing.actions.recorded import Recorded
 from billing.models import (
     Posting,
     QuarantinedRecord,
     UnpricedRecord,
+    bound,
     rate_book,
     unnest,
 )
+from billing.models.recorded import Recorded
 from billing.pricing.engine import Unpriced
 from teams import isolation
 
@@ -91,11 +92,11 @@ def release(team_id: int, records: Sequence[Recorded]) -> None:
         return
     uids = [record.uid for record in records]
     months = sorted({record.month for record in records})
-    with connection.cursor() as cursor:
+    with bound.cursor() as cursor:
         for model in (UnpricedRecord, QuarantinedRecord):
             cursor.execute(
-                f"DELETE FROM {model._meta.db_table} "
-                "WHERE team_id = %s AND month = ANY(%s) AND record_uid = ANY(%s)",
+                f"DELETE FROM {model._meta.db_table} WHERE team_id = %b::bigint "
+                "AND month = ANY(%b::date[]) AND record_uid = ANY(%b::uuid[])",
                 [team_id, months, uids],
             )
 

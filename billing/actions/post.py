@@ -20,10 +20,10 @@ from django.db import (
     transaction,
 )
 
-from billing.actions import alerts, budget_totals, budgets, charges, parked, recorded
+from billing.actions import alerts, budget_totals, budgets, charges, parked
 from billing.actions.batch import Batch
-from billing.actions.recorded import Recorded
-from billing.models import Budget, Posting, rate_book
+from billing.models import Budget, Posting, rate_book, recorded
+from billing.models.recorded import Recorded
 from billing.pricing import engine
 from billing.pricing.engine import Charges, Unpriced
 from teams import isolation
@@ -84,9 +84,8 @@ def count(*, team_id: int, now: datetime, only: UUID | None = None) -> int:
     with isolation.visible_teams([team_id]):
         claim = _claim(team_id, only)
         if claim.posting_uids:
-            budget_totals.share_ledger(team_id)
-            batch = _batch(team_id, now)
             records = recorded.read(team_id, claim.record_uids, claim.months)
+            batch = _batch(team_id, now)
             _count_or_quarantine(batch, records)
             _finish(team_id, claim.posting_uids)
             wide = [budget for budget in batch.budgets if budget.is_wide]
@@ -99,11 +98,16 @@ def count(*, team_id: int, now: datetime, only: UUID | None = None) -> int:
 
 
 def _batch(team_id: int, now: datetime) -> Batch:
+    """What counting goes by. The prices and budgets are those at the moment the ledger is
+    ours: a re-rate that has it afterwards finds nothing counted at prices from before.
+    """
     organization = Organization.objects.get(teams=team_id)
+    days = ReportingDays(organization)
+    budget_totals.take_ledger(team_id)
     return Batch(
         team_id=team_id,
         book=rate_book.current(organization.pk),
-        days=ReportingDays(organization),
+        days=days,
         budgets=list(Budget.objects.active().over_team(team_id).with_scope()),
         now=now,
     )

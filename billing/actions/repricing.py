@@ -18,10 +18,18 @@ from uuid import UUID
 
 from django.db import connection
 
-from billing.actions import budget_totals, charges, recorded
+from billing.actions import budget_totals, charges
 from billing.actions.batch import Batch
 from billing.actions.budget_totals import Spent
-from billing.models import Charge, DailySpend, HourlySpend, Rate, UsageRecord, rate_book
+from billing.models import (
+    Charge,
+    DailySpend,
+    HourlySpend,
+    Rate,
+    UsageRecord,
+    rate_book,
+    recorded,
+)
 from billing.models.rollups import SPEND_KEY
 from billing.pricing import engine, money
 from billing.pricing.engine import Charge as PricedCharge
@@ -510,7 +518,7 @@ class _Added(NamedTuple):
 def write(batch: Batch, extent: Extent, found: Findings, rerate_id: int) -> None:
     """Add the charges that mend what was found, and them to the rollups and budgets.
 
-    The caller holds or shares the team's ledger, and nobody else re-rates the team.
+    The caller has the team's ledger.
     """
     if not found.uids:
         return

@@ -258,7 +258,7 @@ def _step(rerate: Rerate, *, now: datetime, wait: bool) -> int | None:
         total = RerateTotal.objects.get(pk=total.pk)
         if total.finished or total.executed != (current.state == State.RUNNING):
             return 0  # another process was faster
-        batch = _batch(current, total, now)
+        batch = _batch(total, now)
         if not _has_current_prices(current, batch):
             return 0
         return _chunk(current, total, batch)
@@ -277,22 +277,15 @@ def _taken(rerate: Rerate, *, wait: bool) -> Rerate | None:
     return held.filter(pk=rerate.pk).first()
 
 
-def _batch(rerate: Rerate, total: RerateTotal, now: datetime) -> Batch:
-    """What the chunk has in common, with the ledger shared as counting shares it.
+def _batch(total: RerateTotal, now: datetime) -> Batch:
+    """What the chunk has in common; what charges has the team's ledger, as counting has.
 
-    Two re-rates of one team take turns. At a team's beginning it waits for counters
-    that may have read prices from before: what they counted is re-rated too.
+    So two re-rates of one team take turns, and no counter is left that read the prices
+    before they changed: what it counted is re-rated too.
     """
     team_id = total.team_id
     if total.executed:
-        running = RerateTotal.objects.filter(
-            team_id=team_id, executed=True, rerate__state=State.RUNNING
-        )
-        list(running.select_for_update(of=("self",)).order_by("pk"))
-        if total.month is None:
-            budget_totals.take_ledger(team_id)
-        else:
-            budget_totals.share_ledger(team_id)
+        budget_totals.take_ledger(team_id)
     organization = Organization.objects.get(teams=team_id)
     return Batch(
         team_id=team_id,

@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.contrib.postgres.forms import SimpleArrayField
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -11,11 +12,12 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 
-from billing.actions import budgets
+from billing.actions import budgets, channels
 from billing.actions.budgets import Terms
-from billing.admin.access import Kept, ReadOnly, ReadOnlyInline, actor
+from billing.admin.access import Kept, ReadOnly, ReadOnlyInline, actor, shown
+from billing.admin.amounts import TYPED
 from billing.models import Alert, Budget, BudgetRevision, Delivery
-from billing.pricing import caps, money
+from billing.pricing import caps, figures
 from billing.pricing.budget_periods import PeriodKind
 from billing.reports import budgets as reports
 
@@ -53,11 +55,21 @@ class BudgetForm(forms.ModelForm):
         return data
 
 
+class BudgetList(ChangeList):
+    def get_results(self, request: HttpRequest) -> None:
+        """With the status of each, all asked for at once."""
+        super().get_results(request)
+        self.result_list = list(self.result_list)
+        for status in reports.statuses(self.result_list, now=timezone.now()):
+            status.budget.status = status  # type: ignore[attr-defined]
+
+
 class RevisionInline(ReadOnlyInline):
     model = BudgetRevision
+    readonly_fields = ("cap",)
     fields = (
         "revision",
-        "amount",
+        "cap",
         "hard",
         "thresholds",
         "changed_by",
@@ -66,10 +78,31 @@ class RevisionInline(ReadOnlyInline):
     )
     ordering = ("-revision",)
 
+    @admin.display(description="cap")
+    def cap(self, revision: BudgetRevision) -> str:
+        return figures.amount(revision.amount)
 
-class AlertInline(ReadOnlyInline):
+
+class _ShowsAmounts:
+    """Of an alert: what it says, written as on the pages."""
+
+    @admin.display(description="level", ordering="threshold")
+    def level(self, alert: Alert) -> str:
+        return "–" if alert.threshold is None else f"{alert.threshold}{figures.THIN}%"
+
+    @admin.display(description="spent then", ordering="spent")
+    def spent_shown(self, alert: Alert) -> str:
+        return "–" if alert.spent is None else figures.amount(alert.spent)
+
+    @admin.display(description="cap", ordering="cap")
+    def cap_shown(self, alert: Alert) -> str:
+        return "–" if alert.cap is None else figures.amount(alert.cap)
+
+
+class AlertInline(_ShowsAmounts, ReadOnlyInline):
     model = Alert
-    fields = ("period_start", "threshold", "state", "spent", "cap", "fired_at")
+    readonly_fields = ("level", "spent_shown", "cap_shown")
+    fields = ("period_start", "level", "state", "spent_shown", "cap_shown", "fired_at")
     ordering = ("-pk",)
 
 
@@ -88,7 +121,11 @@ class BudgetAdmin(Kept):
     list_filter = ("period", "hard", "organization", "team")
     search_fields = ("team__name", "team__slug", "project__name", "project__slug")
     inlines = (RevisionInline, AlertInline)
+    formfield_overrides = TYPED
     actions = ("archive",)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return BudgetList
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Budget]:
         return Budget.objects.active().with_scope()
@@ -122,49 +159,59 @@ class BudgetAdmin(Kept):
         for budget in queryset:
             budgets.archive(budget=budget, by=actor(request), now=timezone.now())
 
-    def _status(self, budget: Any) -> reports.BudgetStatus:
-        if not hasattr(budget, "status"):
-            (budget.status,) = reports.statuses([budget], now=timezone.now())
-        status: reports.BudgetStatus = budget.status
-        return status
-
     @admin.display(description="for", ordering="pk")
     def scope_shown(self, budget: Budget) -> str:
         return budget.scope
 
     @admin.display(description="cap", ordering="amount")
     def amount_shown(self, budget: Budget) -> str:
-        return f"{money.plain(budget.amount)} {budget.organization.currency}"
+        return figures.with_currency(budget.amount, budget.organization.currency)
 
     @admin.display(description="spent in this period")
-    def spent(self, budget: Budget) -> str:
-        return f"{self._status(budget).spent:,.2f}"
+    def spent(self, budget: Any) -> str:
+        return shown(budget.status.spent, budget.organization.currency)
 
     @admin.display(description="used")
-    def percent(self, budget: Budget) -> str:
-        used = self._status(budget).percent
-        return "–" if used is None else f"{used:.0f} %"
+    def percent(self, budget: Any) -> str:
+        return figures.percent(budget.status.percent)
 
     @admin.display(description="reached")
-    def firing(self, budget: Budget) -> str:
-        return ", ".join(f"{level} %" for level in self._status(budget).firing) or "–"
+    def firing(self, budget: Any) -> str:
+        levels = [f"{level}{figures.THIN}%" for level in budget.status.firing]
+        return ", ".join(levels) or figures.NOTHING
 
     @admin.display(description="estimate vs actual")
     def compare(self, budget: Budget) -> str:
         if budget.team is None:
             return "For budgets of teams."
         url = reverse("admin:billing_estimate_compare")
-        return format_html('<a href="{}?team={}">This month</a>', url, budget.team.slug)
+        return format_html('<a href="{}?team={}">This month</a>', url, budget.team_id)
 
 
-class DeliveryInline(ReadOnlyInline):
+class _ShowsChannel:
+    @admin.display(description="channel", ordering="channel")
+    def channel_shown(self, delivery: Delivery) -> str:
+        channel = delivery.channel
+        return f"{channel.get_kind_display()} to {channels.shown_target(channel)}"
+
+
+class DeliveryInline(_ShowsChannel, ReadOnlyInline):
     model = Delivery
-    fields = ("channel", "state", "attempts", "due_at", "sent_at", "last_error")
+    readonly_fields = ("channel_shown",)
+    fields = ("channel_shown", "state", "attempts", "due_at", "sent_at", "last_error")
 
 
 @admin.register(Alert)
-class AlertAdmin(ReadOnly):
-    list_display = ("fired_at", "of", "threshold", "state", "spent", "cap", "rerate")
+class AlertAdmin(_ShowsAmounts, ReadOnly):
+    list_display = (
+        "fired_at",
+        "of",
+        "level",
+        "state",
+        "spent_shown",
+        "cap_shown",
+        "rerate",
+    )
     list_filter = ("state", "threshold")
     ordering = ("-pk",)
     inlines = (DeliveryInline,)
@@ -183,10 +230,21 @@ class AlertAdmin(ReadOnly):
 
 
 @admin.register(Delivery)
-class DeliveryAdmin(ReadOnly):
+class DeliveryAdmin(_ShowsChannel, ReadOnly):
+    fields = (
+        "alert",
+        "channel_shown",
+        "message_id",
+        "state",
+        "attempts",
+        "due_at",
+        "last_error",
+        "sent_at",
+    )
+    readonly_fields = ("channel_shown",)
     list_display = (
         "alert",
-        "channel",
+        "channel_shown",
         "state",
         "attempts",
         "due_at",

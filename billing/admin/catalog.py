@@ -3,11 +3,14 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
+from django.template.loader import render_to_string
 from django.utils import timezone
+from django.utils.safestring import SafeString
 
 from billing.actions import catalog
 from billing.admin.access import Kept, actor
-from billing.models import Alias, LanguageModel
+from billing.models import Alias, LanguageModel, RateCard
+from billing.reports import prices
 
 
 class AliasInline(admin.TabularInline):
@@ -39,8 +42,20 @@ class LanguageModelAdmin(Kept):
     def get_queryset(self, request: HttpRequest) -> QuerySet[LanguageModel]:
         return LanguageModel.objects.annotate(alias_count=Count("aliases"))
 
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        described = ("provider", "name", "display_name", "family", "context_window")
+        return (*described, "prices_over_time") if obj else described
+
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        return ("provider", "name") if obj else ()
+        return ("provider", "name", "prices_over_time") if obj else ()
+
+    @admin.display(description="list prices over time")
+    def prices_over_time(self, model: LanguageModel) -> SafeString:
+        listed = RateCard.objects.filter(kind=RateCard.Kind.LIST)
+        lines = prices.timeline(model=model, cards=listed, now=timezone.now())
+        return SafeString(
+            render_to_string("admin/billing/rate_lines.html", {"lines": lines})
+        )
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         if not change:

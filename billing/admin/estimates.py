@@ -3,7 +3,9 @@
 from datetime import date
 from typing import Any
 
+from django import forms
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -13,9 +15,10 @@ from django.utils.html import format_html
 
 from billing.actions import estimates
 from billing.actions.estimates import Line
-from billing.admin.access import Kept, actor
+from billing.admin.access import Drafts, Kept, actor, is_draft
 from billing.models import Estimate, EstimateLine
 from billing.models.estimates import Scenario
+from billing.pricing import budget_periods
 from billing.pricing.token_classes import Quantities, TokenClass
 from billing.reports import estimates as reports
 from teams.models import Team
@@ -32,30 +35,38 @@ _PLANNED = (
 )
 
 
-class LineInline(admin.TabularInline):
+class LineFormSet(forms.BaseInlineFormSet):
+    """Lines that have a price."""
+
+    def clean(self) -> None:
+        super().clean()
+        if not any(self.errors) and self.instance.team_id is not None:
+            estimates.priced(
+                self.entered(),
+                organization_id=self.instance.team.organization_id,
+                now=timezone.now(),
+            )
+
+    def entered(self) -> list[Line]:
+        """Those that stay."""
+        return [
+            _line(one.cleaned_data)
+            for one in self.forms
+            if one.cleaned_data.get("model") and not one.cleaned_data.get("DELETE")
+        ]
+
+
+class LineInline(Drafts, admin.TabularInline):
     """A month's requests and tokens; the cost follows from them when it is saved."""
 
     model = EstimateLine
     fields = ("model", "scenario", "requests", *_PLANNED, "cost")
     readonly_fields = ("cost",)
     autocomplete_fields = ("model",)
-    extra = 0
+    formset = LineFormSet
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[EstimateLine]:
         return EstimateLine.objects.select_related("model").order_by("model", "pk")
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return _is_draft(obj)
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return _is_draft(obj)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return _is_draft(obj)
-
-
-def _is_draft(estimate: Any) -> bool:
-    return estimate is None or estimate.state == Estimate.State.DRAFT
 
 
 @admin.register(Estimate)
@@ -74,36 +85,26 @@ class EstimateAdmin(Kept):
         return always if obj is None else ("team", *always)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return _is_draft(obj)
+        return is_draft(obj) and super().has_change_permission(request, obj)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        now = timezone.now()
-        obj.month, obj.priced_at = obj.month.replace(day=1), now
-        if not change:
-            obj.created_by, obj.created_at = actor(request), now
-        super().save_model(request, obj, form, change)
+        """It is saved with its lines, which price it."""
 
     def save_related(
         self, request: HttpRequest, form: Any, formsets: Any, change: bool
     ) -> None:
-        """The lines go through the action, which prices them."""
-        lines = [
-            _line(one.cleaned_data)
-            for formset in formsets
-            for one in formset.forms
-            if one.cleaned_data.get("model") and not one.cleaned_data.get("DELETE")
-        ]
         estimate = form.instance
-        estimates.save(
+        saved = estimates.save(
             team=estimate.team,
             month=estimate.month,
-            lines=lines,
+            lines=[line for formset in formsets for line in formset.entered()],
             plan=Scenario(estimate.plan),
             note=estimate.note,
             by=actor(request),
             now=timezone.now(),
-            estimate=estimate,
+            estimate=estimate if change else None,
         )
+        estimate.pk = saved.pk
         for formset in formsets:
             formset.new_objects = formset.changed_objects = formset.deleted_objects = []
 
@@ -115,10 +116,10 @@ class EstimateAdmin(Kept):
     @admin.display(description="estimate vs actual")
     def compare(self, estimate: Estimate) -> str:
         return format_html(
-            '<a href="{}?team={}&month={:%Y-%m}">Compare</a>',
+            '<a href="{}?team={}&amp;month={}">Compare</a>',
             reverse("admin:billing_estimate_compare"),
-            estimate.team.slug,
-            estimate.month,
+            estimate.team_id,
+            f"{estimate.month:%Y-%m}",
         )
 
     def get_urls(self) -> list[URLPattern]:
@@ -130,12 +131,13 @@ class EstimateAdmin(Kept):
 
     def compare_view(self, request: HttpRequest) -> HttpResponse:
         """Estimate against actual, per model, of one team and month."""
-        teams = list(Team.objects.select_related("organization").order_by("name"))
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        teams = list(Team.objects.select_related("organization").order_by("name", "pk"))
         asked = request.GET.get("team")
-        team = next(
-            (one for one in teams if one.slug == asked), teams[0] if teams else None
-        )
-        month = _month(request.GET.get("month"), team)
+        chosen = [one for one in teams if str(one.pk) == asked] or teams
+        team = next(iter(chosen), None)
+        month = _month(request.GET.get("month", ""), team)
         report = reports.estimate_vs_actual(team=team, month=month) if team else None
         context = {
             **self.admin_site.each_context(request),
@@ -150,9 +152,9 @@ class EstimateAdmin(Kept):
         return TemplateResponse(request, "admin/billing/estimate/compare.html", context)
 
 
-def _month(asked: str | None, team: Team | None) -> date:
+def _month(asked: str, team: Team | None) -> date:
     try:
-        return date.fromisoformat(f"{asked}-01")
+        return budget_periods.month(asked)
     except ValueError:
         now = timezone.now()
         return ReportingDays(team.organization).month(now)[0] if team else now.date()

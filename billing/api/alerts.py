@@ -1,5 +1,6 @@
 """`GET /alerts`: what was reached, and whether it was delivered."""
 
+import re
 from typing import Any
 
 from django.db.models import Q
@@ -16,6 +17,7 @@ from teams.api.authentication import key_of
 from teams.models.api_keys import Scope
 
 _LIMIT = 200
+_ID = re.compile(r"[0-9]{1,18}")
 
 
 class AlertsView(APIView):
@@ -30,7 +32,7 @@ class AlertsView(APIView):
         alerts = Alert.objects.filter(of_its)
         budget = request.query_params.get("budget")
         if budget is not None:
-            if not budget.isdecimal():
+            if not _ID.fullmatch(budget):
                 raise Refused(400, "invalid", "budget= is the id of a budget.")
             alerts = alerts.filter(budget=int(budget))
         state = request.query_params.get("state")

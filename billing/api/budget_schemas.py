@@ -20,7 +20,7 @@ from billing.api.json_schemas import (
     object_of,
 )
 from billing.models.estimates import Scenario
-from billing.pricing.budget_periods import PeriodKind
+from billing.pricing.budget_periods import MONTH, PeriodKind
 
 _FOUND = {**PROBLEMS, 404: PROBLEM}
 _PERCENTS: Schema = array_of({"type": "integer", "minimum": 1, "maximum": 1000})
@@ -42,6 +42,11 @@ _BUDGET = object_of(
     spent=MONEY,
     remaining=MONEY,
     percent=MONEY_OR_NULL,
+    partial={
+        "type": "boolean",
+        "description": "The project has spent in teams that the key does not cover: their "
+        "part is not in these figures, and counts for the alerts.",
+    },
     firing={**_PERCENTS, "description": "Levels that are reached now."},
     unpriced={**EXPOSURE, "description": "Of this period; not in what is spent."},
     currency=STRING,
@@ -185,7 +190,7 @@ disable_channel = extend_schema(
 # --- Estimates ----------------------------------------------------------------------
 
 _SCENARIO: Schema = {"type": "string", "enum": list(Scenario.values)}
-_MONTH: Schema = {"type": "string", "pattern": r"^\d{4}-(0[1-9]|1[0-2])$"}
+_MONTH: Schema = {"type": "string", "pattern": f"^{MONTH.pattern}$"}
 _PLANNED = {
     "type": "object",
     "properties": dict.fromkeys(Scenario.values, MONEY),

@@ -3,6 +3,7 @@
 from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.utils import timezone
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -90,13 +91,16 @@ class BudgetView(APIView):
         budget = _find(key, budget_id)
         wanted = TermsInput(data=request.data, partial=True)
         wanted.is_valid(raise_exception=True)
-        budgets.change(
-            budget=budget,
-            terms=_terms(wanted.validated_data, budget),
-            reason=wanted.validated_data.get("reason", ""),
-            by=str(key),
-            now=timezone.now(),
-        )
+        try:
+            budgets.change(
+                budget=budget,
+                terms=_terms(wanted.validated_data, budget),
+                reason=wanted.validated_data.get("reason", ""),
+                by=str(key),
+                now=timezone.now(),
+            )
+        except ValidationError as error:
+            raise Refused(400, "invalid", " ".join(error.messages)) from error
         return Response(_shown(key, [_find(key, budget_id)])[0])
 
     @schemas.archive_budget
@@ -125,12 +129,16 @@ def _terms(asked: dict[str, Any], budget: Budget | None = None) -> Terms:
 
 
 def _shown(key: ApiKey, listed: list[Budget]) -> list[dict[str, Any]]:
-    team_ids = key.teams().values_list("pk", flat=True)
+    team_ids = set(key.teams().values_list("pk", flat=True))
     with isolation.visible_teams(team_ids):
-        return [as_json(one) for one in reports.statuses(listed, now=timezone.now())]
+        return [
+            as_json(one, partial=not one.budget.covered_team_ids <= team_ids)
+            for one in reports.statuses(listed, now=timezone.now())
+        ]
 
 
-def as_json(status: BudgetStatus) -> dict[str, Any]:
+def as_json(status: BudgetStatus, *, partial: bool) -> dict[str, Any]:
+    """`partial`: spend of teams that the key does not cover counts too."""
     budget, percent = status.budget, status.percent
     return {
         "id": str(budget.pk),
@@ -148,6 +156,7 @@ def as_json(status: BudgetStatus) -> dict[str, Any]:
         "percent": None
         if percent is None
         else money.plain(percent.quantize(Decimal("0.01"), ROUND_DOWN)),
+        "partial": partial,
         "firing": status.firing,
         "unpriced": exposure.as_json(status.exposure),
         "currency": budget.organization.currency,

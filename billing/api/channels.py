@@ -77,7 +77,7 @@ def _covered(key: ApiKey) -> "QuerySet[Channel]":
     if key.project_id is not None:
         return covered.filter(project=key.project_id)
     if key.team_id is not None:
-        return covered.filter(Q(team=key.team_id) | Q(project__in=key.projects()))
+        return covered.filter(Q(team=key.team_id) | Q(project__in=scopes.projects_of(key)))
     return covered
 
 

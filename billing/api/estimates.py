@@ -20,13 +20,23 @@ from billing.api.problems import Refused
 from billing.models import Estimate, LanguageModel
 from billing.models.estimates import Scenario
 from billing.models.rates import PRICE_FIELDS
-from billing.pricing import money
+from billing.pricing import budget_periods, money
 from billing.pricing.token_classes import Quantities
 from teams.api.authentication import key_of
 from teams.models import ApiKey
 from teams.models.api_keys import Scope
 
 _MOST = 10**15
+
+
+class MonthField(serializers.CharField):
+    """A month as 2026-11; its first day."""
+
+    def to_internal_value(self, data: Any) -> date:  # type: ignore[override]
+        try:
+            return budget_periods.month(super().to_internal_value(data))
+        except ValueError as error:
+            raise serializers.ValidationError(str(error), code="invalid") from error
 
 
 class LineInput(serializers.Serializer[Any]):
@@ -49,7 +59,7 @@ class LineInput(serializers.Serializer[Any]):
 
 class EstimateInput(serializers.Serializer[Any]):
     team = serializers.SlugField(required=False)
-    month = serializers.RegexField(r"^\d{4}-(0[1-9]|1[0-2])$")
+    month = MonthField()
     plan = serializers.ChoiceField(Scenario.choices, default=Scenario.MEDIUM)
     note = serializers.CharField(required=False, allow_blank=True, max_length=5000)
     lines = LineInput(many=True, allow_empty=False)
@@ -73,7 +83,7 @@ class EstimatesView(APIView):
         try:
             estimate = estimates.save(
                 team=scopes.team_of(key, asked.get("team")),
-                month=month_of(asked["month"]),
+                month=asked["month"],
                 lines=[_line(line) for line in asked["lines"]],
                 plan=Scenario(asked["plan"]),
                 note=asked.get("note", ""),
@@ -98,15 +108,9 @@ class EstimateApprovalView(APIView):
         return Response(as_json(estimate))
 
 
-def month_of(text: str) -> date:
-    """The first day of a month written as 2026-11."""
-    return date.fromisoformat(f"{text}-01")
-
-
 def _covered(key: ApiKey) -> "QuerySet[Estimate]":
-    return Estimate.objects.filter(team__in=key.teams()).select_related(
-        "team__organization"
-    )
+    covered = scopes.teams_of(key)
+    return Estimate.objects.filter(team__in=covered).select_related("team__organization")
 
 
 def _line(asked: dict[str, Any]) -> Line:

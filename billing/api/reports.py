@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from billing.api import budget_schemas, schemas, scopes
-from billing.api.estimates import month_of
+from billing.api.estimates import MonthField
 from billing.pricing import money
 from billing.reports import estimates, exposure, spend
 from billing.reports.estimates import EstimateReport, ModelRow
@@ -74,7 +74,7 @@ class SpendView(APIView):
 
 class MonthQuery(serializers.Serializer[Any]):
     team = serializers.SlugField(required=False)
-    month = serializers.RegexField(r"^\d{4}-(0[1-9]|1[0-2])$", required=False)
+    month = MonthField(required=False)
 
 
 class EstimateVsActualView(APIView):
@@ -88,7 +88,7 @@ class EstimateVsActualView(APIView):
         query.is_valid(raise_exception=True)
         team = scopes.team_of(key, query.validated_data.get("team"))
         asked = query.validated_data.get("month")
-        month = month_of(asked) if asked else ReportingDays(key.organization).month(now)[0]
+        month = asked or ReportingDays(key.organization).month(now)[0]
         with isolation.visible_teams([team.pk]):
             report = estimates.estimate_vs_actual(team=team, month=month)
         return Response(

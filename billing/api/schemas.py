@@ -174,6 +174,20 @@ get_usage = extend_schema(
 # --- POST /prices/quote -------------------------------------------------------------
 
 _QUOTE = of_struct(QuoteRecord)
+_READ: Schema = {
+    **object_of(
+        usage_format=STRING,
+        processing=STRING,
+        speed=STRING,
+        geo=STRING,
+        endpoint=STRING,
+        quantities=QUANTITIES,
+        thinking=COUNT,
+        flags=array_of(STRING),
+    ),
+    "type": ["object", "null"],
+    "description": "What was understood of the record; null when it was rejected.",
+}
 
 post_quote = extend_schema(
     operation_id="quote_prices",
@@ -199,6 +213,7 @@ post_quote = extend_schema(
                         lines=array_of(LINE),
                         reason=nullable("string"),
                         detail=nullable("string"),
+                        read=_READ,
                     )
                 )
             )

@@ -2,6 +2,9 @@
 
 from typing import NamedTuple
 
+from django.db.models import QuerySet
+from django.utils import timezone
+
 from billing.api.problems import Refused
 from billing.models import Budget
 from teams.models import ApiKey, Project, Team
@@ -14,9 +17,26 @@ class Covered(NamedTuple):
     project: Project | None
 
 
+def teams_of(key: ApiKey) -> "QuerySet[Team]":
+    """The teams it covers as a whole: one bound to a project covers none."""
+    return Team.objects.none() if key.project_id is not None else key.teams()
+
+
+def projects_of(key: ApiKey) -> "QuerySet[Project]":
+    """The projects whose budgets and channels are its own.
+
+    Of a team's projects those it owns now; it may post late records for others too.
+    """
+    if key.team_id is not None:
+        return Project.objects.owned_by(key.team_id, timezone.now())
+    return key.projects()
+
+
 def team_of(key: ApiKey, slug: str | None) -> Team:
     """The team asked for, or the only one. Raises Refused (400, 404)."""
-    covered = key.teams().order_by("pk")
+    covered = teams_of(key).order_by("pk")
+    if key.project_id is not None:
+        raise Refused(404, "not_found", "This API key covers a project and no team.")
     if slug is not None:
         team = covered.filter(slug=slug).first()
         if team is None:
@@ -36,7 +56,7 @@ def scope_of(key: ApiKey, team: str | None, project: str | None) -> Covered:
     if team is not None and project is not None:
         raise Refused(400, "one_scope", "Name a team or a project, not both.")
     if project is not None:
-        found = key.projects().filter(slug=project).first()
+        found = projects_of(key).filter(slug=project).first()
         if found is None:
             raise Refused(404, "not_found", f"This API key covers no project {project!r}.")
         return Covered(None, found)
@@ -54,6 +74,6 @@ def budgets_of(key: ApiKey) -> "list[int]":
         budgets = budgets.filter(project=key.project_id)
     elif key.team_id is not None:
         budgets = budgets.filter(team=key.team_id) | budgets.filter(
-            project__in=key.projects()
+            project__in=projects_of(key)
         )
     return list(budgets.values_list("pk", flat=True))

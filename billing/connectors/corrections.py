@@ -32,34 +32,71 @@ class Package(_Strict, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Batch(Sourced, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The share of its price that a token class costs in a batch."""
+    """The share of its price that a token class costs in a batch.
 
+    It is for every model that is not in `without`, or for those in `models` alone, and
+    for every token class, or for those in `classes` alone: the others have no price.
+    """
+
+    provider: str
     factor: Decimal
-    without: tuple[str, ...]
+    without: tuple[str, ...] = ()
+    models: tuple[str, ...] | None = None
+    classes: tuple[TokenClass, ...] | None = None
+
+
+class BatchHistory(Sourced, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """That batch prices are as old as the standard prices they are a share of."""
+
+    provider: str
 
 
 class Geo(Sourced, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What the choice of a geography multiplies token classes by, and for which models."""
 
-    name: str
+    provider: str
+    names: tuple[str, ...]
     factor: Decimal
     models: tuple[str, ...]
 
 
-class Earlier(Sourced, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Prices that were other ones until a day (UTC, exclusive)."""
+class Regional(Sourced, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a regional endpoint multiplies token classes by, and for which models."""
 
+    factor: Decimal
+    models: tuple[str, ...]
+
+
+class OneHour(Sourced, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a cache write of one hour costs, as a multiple of uncached input."""
+
+    factor: Decimal
+
+
+class Session(Sourced, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What an hour costs in which a managed agent runs."""
+
+    price: Decimal
+    without: tuple[str, ...]
+
+
+class Earlier(Sourced, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Prices that were other ones until a day (UTC, exclusive), at each provider."""
+
+    providers: tuple[str, ...]
     model: str
     until: date
     prices: Prices
 
 
 class Tier(Sourced, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A context tier without an end: all prices of calls with more input than `above`."""
+    """A context tier: all prices of calls with more input than `above`, up to a day."""
 
+    providers: tuple[str, ...]
     model: str
     above: int
     prices: Prices
+    until: date | None = None
 
 
 class FastEnd(Sourced, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -69,9 +106,21 @@ class FastEnd(Sourced, frozen=True, forbid_unknown_fields=True, kw_only=True):
     day: date
 
 
-class Model(Sourced, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What is known of a model beyond the package; `same_as` names one with its prices."""
+class Unnamed(Sourced, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Entries of the package that are for every name of a form, and no model's name."""
 
+    provider: str
+    entries: tuple[str, ...]
+
+
+class Model(Sourced, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is known of a model beyond the package.
+
+    `same_as` adds a model to each of the providers, at the prices it has there for
+    another one.
+    """
+
+    providers: tuple[str, ...] = ("anthropic",)
     name: str
     display_name: str | None = None
     family: str | None = None
@@ -79,15 +128,29 @@ class Model(Sourced, frozen=True, forbid_unknown_fields=True, kw_only=True):
     aliases: tuple[str, ...] = ()
 
 
+class Missing(Sourced, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A hosted model the package lacks, with its prices at the global endpoint."""
+
+    provider: str
+    name: str
+    prices: Prices
+
+
 class Corrections(_Strict, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole file."""
 
     package: Package
-    batch: Batch
-    geo: Geo
+    batch: tuple[Batch, ...]
+    batch_history: tuple[BatchHistory, ...]
+    geo: tuple[Geo, ...]
+    regional: Regional
+    one_hour: OneHour
+    session: Session
     earlier: tuple[Earlier, ...]
     tier: tuple[Tier, ...]
     fast_end: tuple[FastEnd, ...]
+    unnamed: tuple[Unnamed, ...]
+    missing: tuple[Missing, ...]
     model: tuple[Model, ...]
 
 

@@ -1,12 +1,14 @@
-"""The Claude prices in `genai-prices`, as rows. Nothing is corrected here."""
+"""The prices in `genai-prices`, as rows. Nothing is corrected here."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from genai_prices.data import providers
 from genai_prices.types import (
+    ClauseEquals,
+    ClauseOr,
     ConditionalPrice,
     ModelInfo,
     ModelPrice,
@@ -37,6 +39,9 @@ _MEMBERS: Mapping[TokenClass, str] = {
     TokenClass.OUTPUT_IMAGE: "output_image_mtok",
 }
 
+# A tool that no usage object counts, so that no record is mispriced without it.
+_UNREPORTED = frozenset({"storage_searches_kcount"})
+
 
 class Row(NamedTuple):
     """Prices from an instant on, for calls above a context tier; none is a stop."""
@@ -46,9 +51,36 @@ class Row(NamedTuple):
     prices: Prices | None
 
 
-def models() -> list[ModelInfo]:
-    """Return the package's entries for the provider's own API."""
-    return next(one.models for one in providers if one.id == "anthropic")
+def models(provider: str) -> list[ModelInfo]:
+    """Return the package's entries for a provider's own API."""
+    return next(one.models for one in providers if one.id == provider)
+
+
+def expressible(model: ModelInfo) -> bool:
+    """Whether rates can say everything that the package says about this price.
+
+    What is priced by other measures (pictures that go in, hours, characters), by the
+    hour of the day, or not at all would be mispriced by what is left of it.
+    """
+    stated = set(_stated(model))
+    known = {*_MEMBERS.values(), *_UNREPORTED}
+    dated = all(
+        one.constraint is None or isinstance(one.constraint, StartDateConstraint)
+        for one in _dated(model)
+    )
+    return bool(stated) and stated <= known and dated
+
+
+def exact_names(model: ModelInfo) -> Iterator[str]:
+    """Yield the names that mean this entry and are written out in it.
+
+    The package also recognizes names by their beginning or a part of them; these are
+    not enumerable, and another model's name may begin alike.
+    """
+    clause = model.match
+    for one in clause.or_ if isinstance(clause, ClauseOr) else (clause,):
+        if isinstance(one, ClauseEquals):
+            yield one.equals
 
 
 def rows(model: ModelInfo, context: Mapping[str, str]) -> Iterator[Row]:
@@ -71,6 +103,20 @@ def rows(model: ModelInfo, context: Mapping[str, str]) -> Iterator[Row]:
 def has_variant(model: ModelInfo, context: Mapping[str, str]) -> bool:
     """Whether the package states prices of its own for these conditions."""
     return any(variant.when == context for variant in model.price_variants or ())
+
+
+def _stated(model: ModelInfo) -> Iterator[str]:
+    """Yield the measures that some price of `model` is stated in."""
+    standard = model.prices if isinstance(model.prices, list) else [model]
+    for priced in (*standard, *(model.price_variants or ())):
+        for member, value in vars(priced.prices).items():
+            if value is not None:
+                yield member
+
+
+def _dated(model: ModelInfo) -> list[Any]:
+    prices = model.prices if isinstance(model.prices, list) else []
+    return [*prices, *(model.price_variants or ())]
 
 
 def _starts(model: ModelInfo, context: Mapping[str, str]) -> list[datetime]:

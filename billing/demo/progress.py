@@ -36,14 +36,19 @@ class Progress:
             self._show()
 
     def end(self) -> None:
-        self._show()
+        """Everything is there: say what, and how long it took."""
+        new, seconds = self._done - self._skipped, self._clock() - self._started
+        posted = f", {new:,} of them now" if self._skipped else ""
+        self._write(f"Demo usage 100 %  {self._done:,} records{posted}, in {seconds:.0f} s")
         if self._terminal:
             self._stream.write("\n", ending="")
             self._stream.flush()
 
     def _show(self) -> None:
         self._shown = self._clock()
-        line = f"Demo usage {self._bar()}{self._percent():3} %  {self._sizes()}"
+        self._write(f"Demo usage {self._bar()}{self._percent():3} %  {self._sizes()}")
+
+    def _write(self, line: str) -> None:
         if self._terminal:
             self._stream.write(f"\r\x1b[K{line}", ending="")
         else:

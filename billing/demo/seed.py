@@ -24,7 +24,7 @@ from billing.demo.caps import Caps
 from billing.demo.helper import second_process
 from billing.demo.people import BY
 from billing.demo.plan import Day, Plan, Wanted
-from billing.demo.posting import Job
+from billing.demo.posting import Job, SeedingFailed
 from billing.demo.progress import Progress
 from billing.models import UsageRecord
 from teams import isolation
@@ -51,19 +51,33 @@ def seed(organization: Organization, wanted: Wanted, stream: OutputWrapper) -> N
 
     A demo that was begun is finished as it was begun: other parameters come too late.
     """
-    plan = Plan(_begin(organization, wanted))
-    _keep_partitions(plan)
-    prices.ensure_change(organization, plan)
-    estimates.ensure(organization, plan)
-    progress = Progress(stream, plan.total)
-    key = _key(organization, plan.wanted.now)
-    with _helper(plan) as helper:
-        _Seeding(organization, plan, key, progress, helper).run()
-    progress.end()
-    _end(organization, plan, key)
+    with _alone():
+        plan = Plan(_begin(organization, wanted))
+        _keep_partitions(plan)
+        prices.ensure_change(organization, plan)
+        estimates.ensure(organization, plan)
+        progress = Progress(stream, plan.total)
+        key = _key(organization, plan.wanted.now)
+        with _helper(plan) as helper:
+            _Seeding(organization, plan, key, progress, helper).run()
+        _end(organization, plan, key)
+        progress.end()
 
 
 # --- Its beginning and its end ----------------------------------------------------------
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """One seeding at a time: two would set every budget twice. Raises SeedingFailed."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(hashtext(%s))", [_BEGUN])
+        if not cursor.fetchone()[0]:
+            raise SeedingFailed("The demo is being seeded already, by another process.")
+        try:
+            yield
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(hashtext(%s))", [_BEGUN])
 
 
 def _event(organization: Organization, action: str) -> AuditEvent | None:

@@ -6,16 +6,17 @@ appear without notice and mean nothing for the price until a person says so.
 Source: the provider's SDK types and its pages on compaction, advisors and fallbacks.
 """
 
+import re
 from typing import Annotated, NamedTuple
 
 import msgspec
 
-from billing.formats.errors import RecordError
+from billing.formats.counts import Count
+from billing.formats.errors import RecordError, contradiction
 from billing.formats.posted import Name, Place
 from billing.pricing.token_classes import Quantities
 
-# Strictly a whole number: no bool, no 1.0, no "7".
-Count = Annotated[int, msgspec.Meta(ge=0, le=10**12)]
+ACTIVE_SECONDS = "/usage/active_seconds"
 
 
 class CacheCreation(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -67,6 +68,9 @@ class MessageUsage(Counts, frozen=True, kw_only=True):
     inference_geo: Place | None = None
     iterations: Annotated[list[Iteration], msgspec.Meta(max_length=1000)] | None = None
 
+    # Seconds that a managed agent ran, as it was written: see `session`.
+    active_seconds: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
 
 class Writes(NamedTuple):
     """Tokens written to the cache; `complete` says that a split covered all of them."""
@@ -108,6 +112,31 @@ def quantities(counts: Counts, writes: Writes) -> Quantities:
     )
 
 
-def contradiction(pointer: str, detail: str) -> RecordError:
-    """Return the error of a record whose parts cannot all be true."""
-    return RecordError("contradiction", pointer, detail)
+# Read from the text: a binary fraction has no exact milliseconds.
+_SECONDS = re.compile(rb"(?P<whole>0|[1-9]\d{0,8})(?:\.(?P<part>\d{1,3})0*)?", re.ASCII)
+
+
+def session(payload: MessageUsage) -> int:
+    """Return the milliseconds that a managed agent ran; 0 if there was none.
+
+    Raises RecordError unless it is a number of seconds with at most three places.
+    """
+    if payload.active_seconds is msgspec.UNSET:
+        return 0
+    written = bytes(payload.active_seconds)
+    if written == b"null":
+        return 0
+    seconds = _SECONDS.fullmatch(written)
+    if seconds is None:
+        raise _no_seconds(written)
+    return int(seconds["whole"]) * 1000 + int((seconds["part"] or b"").ljust(3, b"0"))
+
+
+def _no_seconds(written: bytes) -> RecordError:
+    if not re.match(rb"-?\d", written):
+        return RecordError("wrong_type", ACTIVE_SECONDS, "Expected `number`.")
+    return RecordError(
+        "out_of_range",
+        ACTIVE_SECONDS,
+        "Expected seconds from 0 to 999999999 with at most 3 decimal places.",
+    )

@@ -18,6 +18,11 @@ class RecordError(Exception):
         return f"{self.code} at {self.pointer or 'the record'}: {self.detail}"
 
 
+def contradiction(pointer: str, detail: str) -> RecordError:
+    """Return the error of a record whose parts cannot all be true."""
+    return RecordError("contradiction", pointer, detail)
+
+
 class BodyError(Exception):
     """A body that cannot be cut into records: nothing of it is taken.
 

@@ -20,6 +20,7 @@ TagKey = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 TagValue = Annotated[str, msgspec.Meta(max_length=200)]
 Tags = Annotated[dict[TagKey, TagValue], msgspec.Meta(max_length=16)]
 BatchResult = Literal["succeeded", "errored", "canceled", "expired"]
+Endpoint = Literal["global", "regional"]
 
 # Years in which a call can have happened. Outside of them time arithmetic (the month
 # after, the local day) leaves the range of a datetime.
@@ -30,8 +31,10 @@ class Record(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     """The members that posted records and quotes have in common.
 
     `processing`, `speed` and `geo` are what the caller says; a format may report them
-    in `usage`, and what was reported is what was billed. `usage` is an object that
-    only its format understands.
+    in `usage`, and what was reported is what was billed. `endpoint` is for names of
+    models that do not say it. `product` is the provider's name for what was called,
+    where that is not a model's own API. `usage` is an object that only its format
+    understands.
     """
 
     occurred_at: datetime
@@ -43,6 +46,8 @@ class Record(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     processing: Processing | None = None
     speed: Speed | None = None
     geo: Place | None = None
+    endpoint: Endpoint | None = None
+    product: Word | None = None
     stop_reason: Word | None = None
     content_empty: bool = False
     batch_result: BatchResult | None = None

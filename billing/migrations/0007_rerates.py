@@ -9,7 +9,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("billing", "0005_token_classes"),
+        ("billing", "0006_rate_card_lifecycle"),
         ("teams", "0002_initial"),
     ]
 

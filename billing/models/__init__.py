@@ -14,6 +14,7 @@ from billing.models.ledger_rows import (
     UnpricedRecordRow,
     UsageRecordRow,
 )
+from billing.models.proposals import Proposal
 from billing.models.rates import Publication, Rate, RateCard
 from billing.models.rerates import Rerate, RerateTotal
 from billing.models.rollups import DailySpend, HourlySpend
@@ -33,6 +34,7 @@ __all__ = [
     "HourlySpend",
     "LanguageModel",
     "Posting",
+    "Proposal",
     "Publication",
     "QuarantinedRecord",
     "QuarantinedRecordRow",

@@ -1,6 +1,7 @@
 from datetime import date
 from decimal import Decimal
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from django.db import models
 
@@ -161,7 +162,9 @@ class Channel(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.target}"
+        # Of a URL the host: its path may be a secret.
+        is_mail = self.kind == Channel.Kind.EMAIL
+        return f"{self.kind} {self.target if is_mail else urlsplit(self.target).hostname}"
 
 
 class Delivery(models.Model):

@@ -99,9 +99,14 @@ class Budget(BudgetTerms):
     @property
     def is_wide(self) -> bool:
         """Whether spend of several teams may count against it."""
+        return len(self.covered_team_ids) != 1
+
+    @property
+    def covered_team_ids(self) -> set[int]:
+        """The teams whose spend may count against it; none is named for an organization."""
         if self.project is not None:
-            return len(self.project.ownerships.all()) > 1
-        return self.team_id is None
+            return {ownership.team_id for ownership in self.project.ownerships.all()}
+        return set() if self.team_id is None else {self.team_id}
 
     @property
     def scope(self) -> str:
@@ -160,10 +165,7 @@ class BudgetTotal(models.Model):
 
 
 class TeamLedger(models.Model):
-    """One row a team, locked to keep counting and re-deriving apart.
-
-    Counting shares it; whoever sets totals from the rollups takes it alone.
-    """
+    """One row a team, locked by whoever counts, or sets totals from the rollups."""
 
     team = models.OneToOneField(
         Team,

@@ -49,6 +49,7 @@ LOCAL = frozenset(
         "billing.EstimateLine",
         "billing.Rerate",
         "billing.RerateTotal",
+        "billing.Proposal",
         "auth.Group",
         "auth.Permission",
         "auth.User",

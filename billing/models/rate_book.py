@@ -22,11 +22,13 @@ class Book(NamedTuple):
 
 
 # Aliases and publications are added, withdrawn and deleted, never changed in place, so
-# these numbers change with every change of the prices.
+# these numbers change with every change of the prices: a publication that is withdrawn
+# stays, so that one withdrawn and another published leave no count as it was.
 _VERSION = f"""
 SELECT concat_ws('.',
     (SELECT max(id) FROM {Publication._meta.db_table} WHERE state = 'published'),
     (SELECT count(*) FROM {Publication._meta.db_table} WHERE state = 'published'),
+    (SELECT count(*) FROM {Publication._meta.db_table} WHERE state = 'withdrawn'),
     (SELECT max(id) FROM {Alias._meta.db_table}),
     (SELECT count(*) FROM {Alias._meta.db_table}))
 """
@@ -41,6 +43,25 @@ def current(organization_id: int) -> Book:
     return _read(organization_id, version())
 
 
+def published() -> list[Rate]:
+    """The rates of every card, in the order in which later ones win."""
+    return list(Rate.objects.published().select_related("publication__card"))
+
+
+def drafted(publication: Publication) -> list[Rate]:
+    """The rates of a draft, which its publication would put behind all others."""
+    rates = Rate.objects.filter(publication=publication).order_by("pk")
+    return list(rates.select_related("publication__card"))
+
+
+def of(organization_id: int | None, rates: Iterable[Rate]) -> Book:
+    """A book of these rates alone; of two with one start the later in order counts.
+
+    Without an organization there are list prices only. The rates' cards are selected.
+    """
+    return _book(organization_id, rates, "")
+
+
 def version() -> str:
     with connection.cursor() as cursor:
         cursor.execute(_VERSION)
@@ -49,10 +70,14 @@ def version() -> str:
 
 @lru_cache(maxsize=64)
 def _read(organization_id: int, version: str) -> Book:
+    return _book(organization_id, published(), version)
+
+
+def _book(organization_id: int | None, rates: Iterable[Rate], version: str) -> Book:
     models = {model.pk: model for model in LanguageModel.objects.all()}
     contracts: list[pricing.Rate] = []
     lists: list[pricing.Rate] = []
-    for rate in Rate.objects.published().select_related("publication__card"):
+    for rate in rates:
         card = rate.publication.card
         if card.kind == RateCard.Kind.LIST:
             lists.append(_as_priced(rate, models[rate.model_id]))

@@ -51,8 +51,9 @@ class RateCard(models.Model):
 class Publication(models.Model):
     """A batch of rates put on a card together, by a named person, for a reason.
 
-    While a draft its rates may change; published ones never do: they are replaced by
-    later rates, and the order of publication decides between equal instants.
+    While a draft its rates may change; published ones never do, in SQL neither: they are
+    replaced by later rates, and the order of publication decides between equal instants.
+    Until its first rate starts a publication can be withdrawn.
     """
 
     class State(models.TextChoices):
@@ -69,9 +70,18 @@ class Publication(models.Model):
     created_at = models.DateTimeField()
     published_by = models.CharField(max_length=200, blank=True)
     published_at = models.DateTimeField(null=True, blank=True)
+    withdrawn_by = models.CharField(max_length=200, blank=True, default="")
+    withdrawn_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = [
+            models.CheckConstraint(
+                condition=models.Q(state="withdrawn", withdrawn_at__isnull=False)
+                & ~models.Q(withdrawn_by="")
+                | ~models.Q(state="withdrawn")
+                & models.Q(withdrawn_at=None, withdrawn_by=""),
+                name="withdrawal_says_who_and_when",
+            ),
             models.CheckConstraint(
                 condition=models.Q(state="draft", published_at=None, published_by="")
                 | (
@@ -80,7 +90,7 @@ class Publication(models.Model):
                     & ~models.Q(published_by="")
                 ),
                 name="publication_says_who_and_when",
-            )
+            ),
         ]
 
     def __str__(self) -> str:
@@ -148,6 +158,11 @@ class Rate(models.Model):
     session = _price("hour")
     source = models.CharField(max_length=300)
     observed_on = models.DateField()
+    confirmation = models.TextField(
+        default="",
+        blank=True,
+        help_text="Why a price far from all others is right. Needed for those.",
+    )
 
     objects = RateQuerySet.as_manager()
 
@@ -182,4 +197,4 @@ class Rate(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.model_id} from {self.effective_from:%Y-%m-%d}"
+        return f"{self.model} from {self.effective_from:%Y-%m-%d}"

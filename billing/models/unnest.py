@@ -1,4 +1,4 @@
-"""Many rows in one statement: an array per column, one parameter each.
+"""Many rows in one statement: an array per column, or one value that all rows have.
 
 One team's rows go in one statement, sorted by key so that writers meet in one order. The
 same text runs on plain PostgreSQL and, with a constant team, on one shard of Citus.
@@ -7,7 +7,7 @@ same text runs on plain PostgreSQL and, with a constant team, on one shard of Ci
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from django.db import connection
+from billing.models import bound
 
 Columns = dict[str, str]
 """Column name → PostgreSQL type of its array elements; `x::y` casts text to y."""
@@ -28,24 +28,45 @@ def insert(
     """
     if not rows:
         return []
-    statement = _statement(table, columns, then, tuple(order_by))
-    arrays = [list(values) for values in zip(*rows, strict=True)]
-    with connection.cursor() as cursor:
-        cursor.execute(statement, [team_id, *arrays])
+    key = tuple(order_by)
+    values = dict(zip(columns, zip(*rows, strict=True), strict=True))
+    # Most conditions of a batch are the same in all of it.
+    shared = {
+        name: column[0]
+        for name, column in values.items()
+        if name not in key and _all_equal(column)
+    }
+    arrays = {name: list(values[name]) for name in columns if name not in shared}
+    statement = _statement(table, columns, tuple(arrays), then, key)
+    with bound.cursor() as cursor:
+        cursor.execute(statement, [team_id, *shared.values(), *arrays.values()])
         return cursor.fetchall() if cursor.description else []
 
 
-def _statement(table: str, columns: Columns, then: str, order_by: tuple[str, ...]) -> str:
-    names = ", ".join(columns)
-    arrays = ", ".join(f"%s::{kind.split('::')[0]}[]" for kind in columns.values())
-    values = ", ".join(_value(name, kind) for name, kind in columns.items())
+def _all_equal(column: Sequence[Any]) -> bool:
+    return column[0] == column[-1] and column.count(column[0]) == len(column)
+
+
+def _statement(
+    table: str, columns: Columns, arrays: Sequence[str], then: str, key: Sequence[str]
+) -> str:
+    values = ", ".join(
+        _cast(f"u.{name}", kind) if name in arrays else _cast(_typed(kind), kind)
+        for name, kind in columns.items()
+    )
+    unnested = ", ".join(f"{_typed(columns[name])}[]" for name in arrays)
     return (
-        f"INSERT INTO {table} AS kept (team_id, {names}) "
-        f"SELECT %s::bigint, {values} FROM unnest({arrays}) AS u({names}) "
-        f"ORDER BY {', '.join(order_by)} {then}"
+        f"INSERT INTO {table} AS kept (team_id, {', '.join(columns)}) "
+        f"SELECT %b::bigint, {values} FROM unnest({unnested}) AS u({', '.join(arrays)}) "
+        f"ORDER BY {', '.join(key)} {then}"
     )
 
 
-def _value(name: str, kind: str) -> str:
+def _typed(kind: str) -> str:
+    """A parameter of the type that its values arrive in."""
+    return f"%b::{kind.partition('::')[0]}"
+
+
+def _cast(value: str, kind: str) -> str:
     _, _, cast = kind.partition("::")
-    return f"u.{name}::{cast}" if cast else f"u.{name}"
+    return f"{value}::{cast}" if cast else value

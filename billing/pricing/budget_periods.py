@@ -1,5 +1,6 @@
 """The stretches of days that a cap is for."""
 
+import re
 from datetime import date, timedelta
 from enum import StrEnum
 from typing import NamedTuple
@@ -14,6 +15,9 @@ class PeriodKind(StrEnum):
     QUARTER = "quarter"
     YEAR = "year"
 
+
+# Of the years that a record may lie in.
+MONTH = re.compile(r"2[01][0-9]{2}-(?:0[1-9]|1[0-2])")
 
 # How many months make one of these, counted from January.
 _MONTHS = {PeriodKind.MONTH: 1, PeriodKind.QUARTER: 3, PeriodKind.YEAR: 12}
@@ -49,6 +53,16 @@ def period(kind: PeriodKind, day: date) -> Period:
     months = day.year * _MONTHS_IN_A_YEAR + day.month - 1
     first = months - months % length
     return Period(_first_of(first), _first_of(first + length))
+
+
+def month(text: str) -> date:
+    """Return the first day of a month written as 2026-11, as far as records may lie.
+
+    Raises ValueError.
+    """
+    if not MONTH.fullmatch(text):
+        raise ValueError(f"{text!r} is not a month from 2000-01 to 2199-12.")
+    return date.fromisoformat(f"{text}-01")
 
 
 def _first_of(months: int) -> date:

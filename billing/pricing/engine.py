@@ -7,7 +7,7 @@ from typing import NamedTuple
 from billing.pricing import money
 from billing.pricing.rates import Rate, RateBook
 from billing.pricing.token_classes import NOTHING, Quantities, TokenClass
-from billing.pricing.usage import Step, Usage
+from billing.pricing.usage import UNSTATED, Step, Usage
 
 
 class Charge(NamedTuple):
@@ -63,15 +63,20 @@ def price(usage: Usage, book: RateBook) -> Charges | Unpriced:
     """
     if usage.unbilled:
         return _unbilled(usage, book)
-    charges = []
+    used: list[tuple[Rate, Quantities]] = []
     for step in usage.steps:
-        charge = _charge(step, usage, book)
+        rate = _rate(step, usage, book)
+        if isinstance(rate, Unpriced):
+            return rate
+        used.append((rate, step.quantities))
+    charges: list[Charge] = []
+    for rate, quantities in used if len(used) == 1 else _merged(used):
+        charge = at_rate(rate, quantities)
         if isinstance(charge, Unpriced):
             return charge
         charges.append(charge)
-    if len(charges) == 1:
-        return Charges((charges[0],), charges[0].cost, "")
-    return Charges(_merged(charges), sum(charge.cost for charge in charges), "")
+    cost = charges[0].cost if len(charges) == 1 else sum(one.cost for one in charges)
+    return Charges(tuple(charges), cost, "")
 
 
 def lines(charges: Charges) -> list[Line]:
@@ -100,49 +105,46 @@ def _unbilled(usage: Usage, book: RateBook) -> Charges | Unpriced:
     return Charges((Charge(model, None, NOTHING, 0),), 0, usage.unbilled)
 
 
-def _charge(step: Step, usage: Usage, book: RateBook) -> Charge | Unpriced:
+def _rate(step: Step, usage: Usage, book: RateBook) -> Rate | Unpriced:
     model = book.model(usage.provider, step.model)
     if model is None:
         return _unknown_model(usage.provider, step.model)
-    quantities = step.quantities
     rate = book.rate(
         model,
         usage.processing,
         usage.speed,
         usage.geo,
         usage.endpoint,
-        quantities.total_input,
+        step.quantities.total_input,
         usage.occurred_at,
     )
-    if rate is None:
-        return _no_rate(model, step, usage)
-    return at_rate(rate, quantities)
+    return _no_rate(model, step, usage) if rate is None else rate
+
+
+def _merged(used: Iterable[tuple[Rate, Quantities]]) -> Iterable[tuple[Rate, Quantities]]:
+    """Add up what was used at one rate, in the order of the steps.
+
+    It is added up before it is priced: time is rounded once, as in the lines of a charge.
+    """
+    merged: dict[Rate, Quantities] = {}
+    for rate, quantities in used:
+        known = merged.get(rate)
+        merged[rate] = quantities if known is None else known.plus(quantities)
+    return merged.items()
 
 
 def at_rate(rate: Rate, quantities: Quantities) -> Charge | Unpriced:
-    """Price one step whose rate is known."""
+    """Price what was used at one rate."""
     cost: int | Fraction = 0
-    for quantity, unit_price in zip(quantities, rate.prices, strict=True):
+    prices = rate.prices
+    for place, quantity in enumerate(quantities):
         if quantity:
+            unit_price = prices[place]
             if unit_price is None:
                 return _no_price(rate, quantities)
             cost += quantity * unit_price
     # At most one class has no whole unit price, so the parts still add up to the whole.
     return Charge(rate.model, rate, quantities, money.nearest(cost))
-
-
-def _merged(charges: Iterable[Charge]) -> tuple[Charge, ...]:
-    """Add up the charges that were priced by one rate, in the order of the steps."""
-    merged: dict[Rate | None, Charge] = {}
-    for charge in charges:
-        known = merged.get(charge.rate)
-        if known is not None:
-            charge = charge._replace(
-                quantities=known.quantities.plus(charge.quantities),
-                cost=known.cost + charge.cost,
-            )
-        merged[charge.rate] = charge
-    return tuple(merged.values())
 
 
 def _unknown_model(provider: str, name: str) -> Unpriced:
@@ -154,11 +156,13 @@ def _unknown_model(provider: str, name: str) -> Unpriced:
 
 
 def _no_rate(model: str, step: Step, usage: Usage) -> Unpriced:
+    unsaid = " The record does not say which endpoint was called."
     return Unpriced(
         "no_rate",
         f"{model} has no rate at {usage.occurred_at.isoformat()} for processing "
         f"{usage.processing}, speed {usage.speed}, geo {usage.geo}, endpoint "
-        f"{usage.endpoint} and {step.quantities.total_input} tokens of input.",
+        f"{usage.endpoint} and {step.quantities.total_input} tokens of input."
+        f"{unsaid if usage.endpoint == UNSTATED else ''}",
         model,
     )
 

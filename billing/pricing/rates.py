@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from billing.pricing.model_names import spellings
-from billing.pricing.money import whole
+from billing.pricing.money import exact, whole
 from billing.pricing.token_classes import UNITS, TokenClass
 from billing.pricing.usage import Processing, Speed
 
@@ -65,6 +65,15 @@ def prices_per_unit(published: Mapping[TokenClass, Decimal]) -> Prices:
         else None
         for token_class in TokenClass
     )
+
+
+def published_prices(prices: Prices) -> dict[TokenClass, Decimal]:
+    """Turn prices of one unit back into published ones, per `UNITS` of each class."""
+    return {
+        token_class: exact(int(price * UNITS[token_class]))
+        for token_class, price in zip(TokenClass, prices, strict=True)
+        if price is not None
+    }
 
 
 def _price_per_unit(token_class: TokenClass, price: Decimal) -> int | Fraction:
@@ -130,6 +139,14 @@ class RateBook:
         found = self._aliases.get((provider, name))
         return found or self._respelled(provider, name)
 
+    def every_key(self) -> Iterable[Key]:
+        """Return what there are rates for, at any time."""
+        return self._schedules.keys()
+
+    def schedule(self, key: Key) -> Schedule | None:
+        """Return when and above which input the rate of a key changes, if it has any."""
+        return self._schedules.get(key)
+
     def _respelled(self, provider: str, name: str) -> str | None:
         for spelling in spellings(name):
             found = self._aliases.get((provider, spelling))
@@ -156,7 +173,7 @@ class RateBook:
         Of the tiers below `total_input` the highest prices the whole call. A start is
         inclusive, an end exclusive. None means that no card has such a rate.
         """
-        schedule = self._schedules.get((model, processing, speed, geo, endpoint))
+        schedule = self.schedule((model, processing, speed, geo, endpoint))
         if schedule is None:
             return None
         starts, bounds, rates = schedule

@@ -9,6 +9,11 @@ from billing.pricing.token_classes import NOTHING, Quantities
 
 GLOBAL = "global"
 
+# Endpoints beside the global one. Where a cloud bills them apart and the record does not
+# say which it was, none is guessed: no list has a rate for an unstated one.
+REGIONAL = "regional"
+UNSTATED = "unstated"
+
 
 class Processing(StrEnum):
     """How the provider queued the call."""
@@ -40,7 +45,8 @@ class Usage:
     `model` is the name as seen; aliases belong to the rate book. `unbilled` is the
     code of the reason why the provider bills nothing, or "". `thinking` is a part of
     the output and is never priced. `processing` and `speed` are words of `Processing`
-    and `Speed`, or a newer one that no rate is stated for. `flags` say what the record
+    and `Speed`, or a newer one that no rate is stated for. `endpoint` is global,
+    regional or unstated, or a place that is billed apart. `flags` say what the record
     left open. Raises ValueError when `occurred_at` has no zone.
     """
 

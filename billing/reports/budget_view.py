@@ -121,7 +121,7 @@ def budget_view(
     whole_team_month = budget.team_id == team.pk and budget.period == PeriodKind.MONTH
     running = today in its
     known_until = today if running else its.last
-    covers = _covers(budget, team)
+    covers = budget.covered_team_ids
     return BudgetView(
         status=status,
         today=known_until,
@@ -132,12 +132,6 @@ def budget_view(
         timeline=_timeline(status),
         partial=not covers <= set(visible_team_ids),
     )
-
-
-def _covers(budget: Budget, team: Team) -> set[int]:
-    if budget.project is None:
-        return {team.pk}
-    return {ownership.team_id for ownership in budget.project.ownerships.all()}
 
 
 def _points(budget: Budget, covers: set[int], first: date, last: date) -> list[DayPoint]:

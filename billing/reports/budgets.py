@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 
 from django.db.models import Q, Sum
@@ -36,19 +36,28 @@ class BudgetStatus:
 
 
 def statuses(budgets: Iterable[Budget], *, now: datetime) -> list[BudgetStatus]:
-    """The status of each budget, in a few queries; select them `with_scope()`."""
+    """The status of each budget in the period that runs; select them `with_scope()`."""
     listed = list(budgets)
-    days = {
-        one.organization_id: ReportingDays(one.organization)
+    today = {
+        one.organization_id: ReportingDays(one.organization).day(now)
         for one in {budget.organization_id: budget for budget in listed}.values()
     }
-    periods = {
-        budget.pk: period(PeriodKind(budget.period), days[budget.organization_id].day(now))
-        for budget in listed
-    }
+    return [
+        status
+        for organization_id, day in today.items()
+        for status in statuses_on(
+            [one for one in listed if one.organization_id == organization_id], day=day
+        )
+    ]
+
+
+def statuses_on(budgets: Iterable[Budget], *, day: date) -> list[BudgetStatus]:
+    """The status of each budget in the period of a day, in a few queries."""
+    listed = list(budgets)
+    periods = {budget.pk: period(PeriodKind(budget.period), day) for budget in listed}
     spent = _spent(periods)
     firing = _firing(periods)
-    exposed = _exposed(listed, periods, days)
+    exposed = _exposed(listed, periods)
     return [
         BudgetStatus(
             budget=budget,
@@ -61,21 +70,20 @@ def statuses(budgets: Iterable[Budget], *, now: datetime) -> list[BudgetStatus]:
     ]
 
 
-def _exposed(
-    budgets: list[Budget], periods: dict[int, Period], days: dict[int, ReportingDays]
-) -> dict[int, Exposure]:
+def _exposed(budgets: list[Budget], periods: dict[int, Period]) -> dict[int, Exposure]:
     """What records without a price may add to each budget in its period."""
-    unpriced = exposure.teams_with_unpriced(days)
+    unpriced = exposure.teams_with_unpriced({one.organization_id for one in budgets})
     known: dict[tuple[int, Period], dict[tuple[int, int], Exposure]] = {}
     found = dict.fromkeys(periods, Exposure())
     for budget in budgets:
         organization_id, its = budget.organization_id, periods[budget.pk]
         team_ids = unpriced.get(organization_id, [])
         if team_ids and (organization_id, its) not in known:
+            days = ReportingDays(budget.organization)
             known[organization_id, its] = exposure.by_place(
                 team_ids=team_ids,
-                since=days[organization_id].start(its.first),
-                until=days[organization_id].start(its.until),
+                since=days.start(its.first),
+                until=days.start(its.until),
             )
         for place, one in known.get((organization_id, its), {}).items():
             if _counts(budget, *place):

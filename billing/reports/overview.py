@@ -16,7 +16,6 @@ from billing.reports.budgets import BudgetStatus
 from billing.reports.completeness import Freshness, Gaps
 from billing.reports.exposure import Exposure
 from billing.reports.spend import DayCost, Extent, Sums
-from billing.reports.team_page import noon
 from teams.models import Organization, Team
 from teams.reporting_days import ReportingDays
 
@@ -57,6 +56,8 @@ class DayOfTeams:
 class Overview:
     """`budgets` are those of the whole organization; a viewer of some teams sees none.
 
+    `caps` is what the teams' caps add up to, each team's lowest one, over the period of
+    the first of `budgets`.
     `not_reconciled` is what no provider's bill has confirmed: as yet, all of it.
     """
 
@@ -69,17 +70,11 @@ class Overview:
     days: list[DayOfTeams]
     families: list[tuple[str, Sums]]
     budgets: list[tuple[BudgetStatus, Standing]]
+    caps: Decimal
     gaps: Gaps
     exposure: Exposure
     not_reconciled: Decimal
     freshness: Freshness
-
-    @property
-    def caps(self) -> Decimal:
-        """The sum of the teams' caps that are shown."""
-        return sum(
-            (row.budget.budget.amount for row in self.teams if row.budget), Decimal()
-        )
 
     @property
     def without_budget(self) -> list[TeamRow]:
@@ -102,12 +97,11 @@ def overview(
     days = ReportingDays(organization)
     today = days.day(now)
     last = min(today, until - _ONE_DAY)
-    moment = now if last == today else noon(last, days, now)
     team_ids = [team.pk for team in teams]
     extent = Extent(team_ids=team_ids, since=since, until=until)
     by_day = spend.by_day(**extent, split="team")
     by_family = spend.spend(**extent, group_by=("team", "family"))
-    mine, shared = _statuses(organization, team_ids, whole, moment)
+    mine, shared = _statuses(organization, team_ids, whole, last)
     return Overview(
         organization=organization,
         since=since,
@@ -118,6 +112,7 @@ def overview(
         days=_days(by_day),
         families=_families(by_family),
         budgets=[(one, standing_of(one, today)) for one in shared],
+        caps=_caps(mine, shared),
         gaps=completeness.gaps(**extent),
         exposure=by_family.exposure,
         not_reconciled=by_family.total.cost,
@@ -128,18 +123,27 @@ def overview(
 
 
 def _statuses(
-    organization: Organization, team_ids: Sequence[int], whole: bool, moment: datetime
+    organization: Organization, team_ids: Sequence[int], whole: bool, day: date
 ) -> tuple[list[BudgetStatus], list[BudgetStatus]]:
     """The status of the teams' own budgets, and of those of the whole organization."""
     wanted = Q(team__in=team_ids)
     if whole:
         wanted |= Q(team=None, project=None)
     found = Budget.objects.active().filter(wanted, organization=organization)
-    listed = budgets.statuses(found.with_scope().order_by("pk"), now=moment)
+    listed = budgets.statuses_on(found.with_scope().order_by("pk"), day=day)
     return (
         [one for one in listed if one.budget.team_id is not None],
         [one for one in listed if one.budget.team_id is None],
     )
+
+
+def _caps(mine: Sequence[BudgetStatus], shared: Sequence[BudgetStatus]) -> Decimal:
+    lowest: dict[int | None, Decimal] = {}
+    for status in mine:
+        its = status.budget
+        if shared and its.period == shared[0].budget.period:
+            lowest[its.team_id] = min(its.amount, lowest.get(its.team_id, its.amount))
+    return sum(lowest.values(), Decimal())
 
 
 def _team_rows(

@@ -10,6 +10,7 @@ from billing.formats.errors import RecordError
 from billing.models.rate_book import Book
 from billing.pricing import engine, money
 from billing.pricing.engine import Line, Unpriced
+from billing.pricing.usage import Usage
 
 
 class Quote(NamedTuple):
@@ -22,6 +23,8 @@ class Quote(NamedTuple):
     lines: tuple[Line, ...] = ()
     reason: str | None = None
     detail: str | None = None
+    usage_format: str | None = None
+    usage: Usage | None = None  # as it was read; None for a rejected record
     expected_usd: str | None = None  # what the caller expected, not part of the answer
 
     @property
@@ -33,6 +36,7 @@ def quote(raw: msgspec.Raw | bytes, book: Book) -> Quote:
     """Raises nothing: what cannot be read is a rejected quote."""
     try:
         record = posted.decode_quote(raw)
+        usage_format = registry.name_of(record)
         usage = registry.read(record)
     except RecordError as error:
         return Quote(
@@ -47,6 +51,8 @@ def quote(raw: msgspec.Raw | bytes, book: Book) -> Quote:
             model=result.model,
             reason=result.reason,
             detail=result.detail,
+            usage_format=usage_format,
+            usage=usage,
         )
     return Quote(
         state="priced",
@@ -56,6 +62,8 @@ def quote(raw: msgspec.Raw | bytes, book: Book) -> Quote:
         model=book.rates.model(usage.provider, usage.model),
         lines=tuple(engine.lines(result)),
         reason=result.reason or None,
+        usage_format=usage_format,
+        usage=usage,
     )
 
 
@@ -83,6 +91,24 @@ def as_json(quote: Quote, currency: str) -> dict[str, Any]:
         ],
         "reason": quote.reason,
         "detail": quote.detail,
+        "read": _read(quote),
+    }
+
+
+def _read(quote: Quote) -> dict[str, Any] | None:
+    """What was understood of the record, so that a wrong format is seen at once."""
+    usage = quote.usage
+    if usage is None:
+        return None
+    return {
+        "usage_format": quote.usage_format,
+        "processing": usage.processing,
+        "speed": usage.speed,
+        "geo": usage.geo,
+        "endpoint": usage.endpoint,
+        "quantities": usage.quantities._asdict(),
+        "thinking": usage.thinking,
+        "flags": list(usage.flags),
     }
 
 

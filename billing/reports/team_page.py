@@ -5,7 +5,7 @@ Money comes from the daily rollups and the budget totals; nothing here reads rec
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 
 from django.db.models import Q
 
@@ -18,7 +18,7 @@ from billing.reports.budgets import BudgetStatus
 from billing.reports.completeness import Freshness
 from billing.reports.estimates import EstimateReport
 from billing.reports.team_spend import Filters, Spent
-from teams.models import Team
+from teams.models import Project, Team
 from teams.reporting_days import ReportingDays
 
 _ONE_DAY = timedelta(days=1)
@@ -53,9 +53,8 @@ def team_page(
     days = ReportingDays(team.organization)
     today = days.day(now)
     last = min(today, until - _ONE_DAY)
-    moment = now if last == today else noon(last, days, now)
     month = estimates.estimate_vs_actual(team=team, month=last)
-    statuses = budgets.statuses(listed, now=moment)
+    statuses = budgets.statuses_on(listed, day=last)
     chosen = next((one for one in statuses if one.budget == budget), None)
     return TeamPage(
         team=team,
@@ -71,19 +70,14 @@ def team_page(
     )
 
 
-def budgets_of(team: Team) -> list[Budget]:
+def budgets_of(team: Team, *, now: datetime) -> list[Budget]:
     """Active budgets of a team and of the projects it owns; its own month comes first."""
-    its = Q(team=team) | Q(project__ownerships__team=team)
+    its = Q(team=team) | Q(project__in=Project.objects.owned_by(team, now))
     found = Budget.objects.active().filter(its, organization=team.organization_id)
     return sorted(
-        found.with_scope().distinct(),
+        found.with_scope(),
         key=lambda one: (one.team_id is None, one.period != PeriodKind.MONTH, one.pk),
     )
-
-
-def noon(day: date, days: ReportingDays, now: datetime) -> datetime:
-    """A moment on that day, for what asks for a moment."""
-    return datetime.combine(day, time(12), days.zone(now)).astimezone(UTC)
 
 
 def period_of(budget: Budget | None, day: date) -> Period:

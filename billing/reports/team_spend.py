@@ -146,11 +146,13 @@ def spent(*, team: Team, since: date, until: date, filters: Filters) -> Spent:
 
 def _model_ids(filters: Filters) -> list[int] | None:
     if filters.model is not None:
-        return [filters.model.pk]
-    if filters.family:
+        # Grouped by name, whichever provider serves it.
+        its = LanguageModel.objects.filter(name=filters.model.name)
+    elif filters.family:
         its = LanguageModel.objects.filter(family=filters.family)
-        return list(its.values_list("pk", flat=True))
-    return None
+    else:
+        return None
+    return list(its.values_list("pk", flat=True))
 
 
 def _projects(team: Team) -> list[tuple[str, str]]:

@@ -149,6 +149,30 @@ _CHECKS = (
         """,
     ),
     (
+        "budget totals = Σ daily rollups",
+        "SELECT count(*) FROM billing_budget_total",
+        """
+        SELECT team_id, budget_id, period_start, kept.spent AS total, summed.spent
+        FROM (
+            SELECT t.team_id, t.budget_id, t.period_start, t.spent
+            FROM billing_budget_total t
+            JOIN billing_budget b ON b.id = t.budget_id AND b.archived_at IS NULL
+        ) kept
+        FULL JOIN (
+            SELECT d.team_id, b.id AS budget_id, sum(d.cost) AS spent,
+                date_trunc(b.period, d.day::timestamp)::date AS period_start
+            FROM billing_daily_spend d
+            JOIN teams_team o ON o.id = d.team_id
+            JOIN billing_budget b ON b.organization_id = o.organization_id
+                AND b.archived_at IS NULL
+                AND coalesce(b.team_id, d.team_id) = d.team_id
+                AND coalesce(b.project_id, d.project_id) = d.project_id
+            GROUP BY d.team_id, b.id, period_start
+        ) summed USING (team_id, budget_id, period_start)
+        WHERE coalesce(kept.spent, 0) <> coalesce(summed.spent, 0)
+        """,
+    ),
+    (
         "charge = Σ quantity × rate",
         _CHARGES,
         f"""

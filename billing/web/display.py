@@ -1,10 +1,7 @@
-"""How figures are written on pages. What is shown rounded keeps its exact value in `title`.
-
-Used in templates as filters and tags, and in Python for sentences and charts.
-"""
+"""Filters and tags of the pages. What is shown rounded keeps its exact value in `title`."""
 
 from datetime import datetime
-from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from zoneinfo import ZoneInfo
 
 from django import template
@@ -12,83 +9,39 @@ from django.template import Context
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from billing.pricing import money
+from billing.pricing import figures, money
+from billing.pricing.figures import NOTHING, THIN, percent, rate
 from billing.pricing.standing import Standing
 from billing.pricing.token_classes import TokenClass
 from billing.web import links
 
 register = template.Library()
 
-_ONE = Decimal(1)
-_CENT = Decimal("0.01")
-_MINUS = "−"
-_NOTHING = "–"  # where there is no such figure: a template passes None, or "" unfound
-_SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£"}
-_THIN = "\N{NARROW NO-BREAK SPACE}"
-
-
-def amount(value: Decimal) -> str:
-    """An amount without its currency.
-
-    From 1 on two decimals and thousands separators, below that up to three significant
-    digits, and less than a cent says so: something is never shown as nothing.
-    """
-    size = abs(value)
-    sign = _MINUS if value < 0 else ""
-    if not size or size >= _ONE - Decimal("0.0005"):
-        return f"{sign}{size.quantize(_CENT, ROUND_HALF_EVEN):,}"
-    if size < _CENT:
-        return f"{sign}<0.01"
-    digits = 2 - size.adjusted()
-    shown = f"{round(size, digits):f}".rstrip("0")
-    return sign + (shown if len(shown) >= len("0.00") else f"{Decimal(shown):.2f}")
-
-
-def symbol(currency: str) -> str:
-    return _SYMBOLS.get(currency, f"{currency}{_THIN}")
-
-
-def with_currency(value: Decimal, currency: str) -> str:
-    """`amount` with the currency's sign in front: $4,210.00, −$0.03, <$0.01."""
-    written = amount(value)
-    sign = ""
-    for prefix in (_MINUS, "<"):
-        if written.startswith(prefix):
-            sign, written = sign + prefix, written[1:]
-    return f"{sign}{symbol(currency)}{written}"
+register.filter("percent", percent)
+register.filter("rate", rate)
 
 
 @register.filter(name="amount")
 def amount_tag(value: Decimal | None) -> str:
     if not isinstance(value, Decimal):
-        return _NOTHING
-    return _exact(value, amount(value))
+        return NOTHING
+    return _exact(value, figures.amount(value))
 
 
 @register.filter(name="money")
 def money_tag(value: Decimal | None, currency: str) -> str:
     if not isinstance(value, Decimal):
-        return _NOTHING
-    return _exact(value, with_currency(value, currency), currency)
+        return NOTHING
+    return _exact(value, figures.with_currency(value, currency), currency)
 
 
 @register.filter
 def difference(value: Decimal | None) -> str:
     """An amount with its sign, for what is over or under."""
     if not isinstance(value, Decimal):
-        return _NOTHING
+        return NOTHING
     sign = "+" if value > 0 else ""
-    return _exact(value, sign + amount(value))
-
-
-@register.filter
-def rate(value: Decimal | None) -> str:
-    """A published price: exact, with two decimals at least."""
-    if not isinstance(value, Decimal):
-        return _NOTHING
-    written = money.plain(value)
-    places = len(written.partition(".")[2])
-    return f"{Decimal(written):,f}" if places >= 2 else f"{value:,.2f}"
+    return _exact(value, sign + figures.amount(value))
 
 
 def _exact(value: Decimal, shown: str, currency: str = "") -> SafeString:
@@ -120,7 +73,7 @@ def count(value: int) -> str:
         '<data value="{}" title="{}">{}</data>',
         value,
         f"{value:,}",
-        f"{shown:.{places}f}{_THIN}{letter}",
+        f"{shown:.{places}f}{THIN}{letter}",
     )
 
 
@@ -128,7 +81,7 @@ def count(value: int) -> str:
 def context_size(tokens: int) -> SafeString:
     """200 k, 1 M: the sizes that providers name are round."""
     size, letter = next(step for step in _STEPS if tokens >= step[0])
-    shown = f"{Decimal(tokens) / size:g}{_THIN}{letter}"
+    shown = f"{Decimal(tokens) / size:g}{THIN}{letter}"
     return format_html(
         '<data value="{}" title="{} tokens">{}</data>', tokens, f"{tokens:,}", shown
     )
@@ -168,22 +121,12 @@ def class_unit(token_class: TokenClass) -> str:
 
 
 @register.filter
-def percent(value: Decimal | None) -> str:
-    """Whole percent, never rounded up to a level that is not reached."""
-    if not isinstance(value, Decimal):
-        return _NOTHING
-    if 0 < abs(value) < 1:
-        return f"<1{_THIN}%"
-    return f"{value.quantize(_ONE, ROUND_DOWN):,}{_THIN}%".replace("-", _MINUS)
-
-
-@register.filter
 def share(value: Decimal) -> str:
     """A part of a whole in whole percent: all of it only when nothing is missing."""
     if 0 < value < 1:
         return percent(value)
-    rounded = value.quantize(_ONE, ROUND_HALF_EVEN)
-    return f">99{_THIN}%" if rounded == 100 > value else f"{rounded}{_THIN}%"
+    rounded = value.quantize(Decimal(1), ROUND_HALF_EVEN)
+    return f">99{THIN}%" if rounded == 100 > value else f"{rounded}{THIN}%"
 
 
 @register.filter
@@ -213,6 +156,7 @@ _STANDINGS = {
     Standing.NO_BUDGET: ("No budget", "idle"),
     Standing.NO_DATA: ("No usage yet", "idle"),
 }
+_WHEN_OVER = {Standing.ON_TRACK: "Under the cap", Standing.NO_DATA: "No usage"}
 
 
 @register.filter
@@ -225,8 +169,8 @@ def kind(standing: Standing) -> str:
 def status(standing: Standing, running: bool = True) -> dict[str, str]:
     """A period that is over is not on its way any more."""
     word, its_kind = _STANDINGS[standing]
-    if not running and standing is Standing.ON_TRACK:
-        word = "Under the cap"
+    if not running:
+        word = _WHEN_OVER.get(standing, word)
     return {"word": word, "kind": its_kind}
 
 

@@ -3,17 +3,18 @@
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 from billing.charts import burn_up, stacked_days
 from billing.charts.burn_up import Mark, Point
 from billing.charts.look import OTHER, PLACES, Spec, colour
 from billing.charts.stacked_days import Part
 from billing.pricing.budget_periods import Period
+from billing.pricing.figures import with_currency
 from billing.reports.budget_view import BudgetView
 from billing.reports.budgets import BudgetStatus
 from billing.reports.overview import Overview
 from billing.reports.team_spend import Spent
-from billing.web.display import with_currency
 
 
 class Bar(NamedTuple):
@@ -69,7 +70,8 @@ def of_families(families: Iterable[str]) -> list[Series]:
     ]
 
 
-def burn_up_of(view: BudgetView, currency: str) -> Spec:
+def burn_up_of(view: BudgetView, currency: str, zone: str) -> Spec:
+    """`zone` cuts the days that alerts are drawn on."""
     status = view.status
     totals = {point.day: point.total for point in view.points}
     marks = []
@@ -77,7 +79,8 @@ def burn_up_of(view: BudgetView, currency: str) -> Spec:
         crossing = alert.crossing
         if crossing is None:
             continue
-        day = min(max(alert.fired_at.date(), status.period.first), view.today)
+        fired_on = alert.fired_at.astimezone(ZoneInfo(zone)).date()
+        day = min(max(fired_on, status.period.first), view.today)
         words = f"{crossing.threshold} % reached"
         marks.append(Mark(day, totals.get(day, crossing.spent), words))
     return burn_up.burn_up(

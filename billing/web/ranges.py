@@ -8,6 +8,8 @@ from django.http import QueryDict
 from billing.pricing.budget_periods import Period
 
 _ONE_DAY = timedelta(days=1)
+# The years that a record may lie in.
+_FIRST, _LAST = date(2000, 1, 1), date(2199, 12, 31)
 LONGEST = timedelta(days=366)
 
 PRESETS = {
@@ -56,6 +58,8 @@ def _custom(query: QueryDict, this: Period) -> Range:
         last = date.fromisoformat(query.get("through", ""))
     except ValueError:
         return Range(DEFAULT, this.first, this.until, "A date could not be read.")
+    if not _FIRST <= min(first, last) <= max(first, last) <= _LAST:
+        return Range(DEFAULT, this.first, this.until, "A range is from 2000 to 2199.")
     if last < first:
         return Range(DEFAULT, this.first, this.until, "The range ends before it begins.")
     if last - first >= LONGEST:

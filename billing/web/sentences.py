@@ -5,13 +5,12 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from billing.pricing import money
+from billing.pricing import figures, money
 from billing.pricing.budget_periods import Period, PeriodKind
 from billing.reports.budget_view import BudgetView
 from billing.reports.budgets import BudgetStatus
 from billing.reports.overview import Overview
 from billing.reports.team_page import TeamPage
-from billing.web import display
 
 _WHOLE_UNITS_FROM = 100
 
@@ -37,25 +36,27 @@ def of_budget(who: str, view: BudgetView, currency: str) -> SafeString:
         "{} {} {}{}",
         who,
         verb,
-        _of_cap(status, currency),
+        _of_cap(status, currency, running=view.running),
         f" with {days(view.days_left)} left."
         if view.running
         else f" in {period_name(status)}.",
     )
 
 
-def _of_cap(status: BudgetStatus, currency: str) -> SafeString:
+def _of_cap(status: BudgetStatus, currency: str, *, running: bool) -> SafeString:
     if not status.budget.amount:
         spent = _amount(status.spent, currency) if status.spent else "nothing"
-        return format_html("{} against a cap of {}", spent, f"{display.symbol(currency)}0")
+        return format_html("{} against a cap of {}", spent, f"{figures.symbol(currency)}0")
     if not status.spent:
-        return format_html("nothing yet of {}", _amount(status.budget.amount, currency))
+        nothing = "nothing yet" if running else "nothing"
+        cap = _amount(status.budget.amount, currency)
+        return format_html("{} of {}", nothing, cap)
     close = _rounded(status.spent) == _rounded(status.budget.amount)
     return format_html(
         "{} of {} ({})",
         _amount(status.spent, currency, exact=close and bool(status.remaining)),
         _amount(status.budget.amount, currency),
-        display.percent(status.percent),
+        figures.percent(status.percent),
     )
 
 
@@ -68,7 +69,7 @@ def of_overview(page: Overview, currency: str) -> SafeString:
             "{} {} {}{}",
             page.organization.name,
             "has used" if running else "used",
-            _of_cap(status, currency),
+            _of_cap(status, currency, running=running),
             f" with {days(left)} left." if running else f" in {period_name(status)}.",
         )
     return format_html(
@@ -121,9 +122,9 @@ def _amount(value: Decimal, currency: str, *, exact: bool = False) -> SafeString
     """In whole units where they say enough; to the cent below the line."""
     large = abs(value) >= _WHOLE_UNITS_FROM or value == value.to_integral_value()
     shown = (
-        f"{display.symbol(currency)}{_rounded(value):,}"
+        f"{figures.symbol(currency)}{_rounded(value):,}"
         if large and not exact
-        else display.with_currency(value, currency)
+        else figures.with_currency(value, currency)
     )
     return format_html(
         '<data value="{}" title="{} {}">{}</data>',

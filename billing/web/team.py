@@ -6,6 +6,7 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.utils import timezone
 
+from billing.charts.look import Spec
 from billing.models import Budget, LanguageModel
 from billing.pricing.budget_periods import Period
 from billing.reports import team_page
@@ -24,7 +25,7 @@ from teams.web.visitors import Visitor, page
 def team_budget(request: HttpRequest, visitor: Visitor, slug: str) -> HttpResponse:
     now = timezone.now()
     team = visitor.team(slug)
-    listed = team_page.budgets_of(team)
+    listed = team_page.budgets_of(team, now=now)
     budget = _chosen(listed, request.GET)
     today = ReportingDays(team.organization).day(now)
     this = team_page.period_of(budget, today)
@@ -80,7 +81,7 @@ def _context(
         "kept": links.kept(query),
         "period_name": sentences.period_name(report.budget.status) if report.budget else "",
         "bar": _bar(report.budget) if report.budget else None,
-        "burn_up": pictures.burn_up_of(report.budget, currency) if report.budget else None,
+        "burn_up": _burn_up(report, currency),
         "days": pictures.days_of_families(
             report.spent, series, Period(shown.since, shown.until), currency
         ),
@@ -91,6 +92,11 @@ def _context(
         ],
         "may_edit_budgets": visitor.may(Permission.EDIT_BUDGETS, report.team),
     }
+
+
+def _burn_up(report: TeamPage, currency: str) -> Spec | None:
+    zone = report.freshness.time_zone
+    return pictures.burn_up_of(report.budget, currency, zone) if report.budget else None
 
 
 def _bar(view: BudgetView) -> pictures.Bar:

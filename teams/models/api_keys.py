@@ -28,6 +28,7 @@ class Scope(models.TextChoices):
     USAGE_READ = "usage:read", "Read its records"
     IMPORT = "import", "Post usage of any age"
     PRICES_READ = "prices:read", "Ask for prices"
+    PRICES_WRITE = "prices:write", "Edit and publish contract prices"
     REPORTS_READ = "reports:read", "Read reports"
     BUDGETS_READ = "budgets:read", "Read budgets, alerts and estimates"
     RERATES_WRITE = "rerates:write", "Re-rate what is counted"

@@ -1,7 +1,20 @@
+from datetime import datetime
+
 from django.db import models
 
 from teams.models.organizations import BEGINNING, Organization
 from teams.models.teams import Team
+
+
+class ProjectQuerySet(models.QuerySet["Project"]):
+    def owned_by(self, team: Team | int, at: datetime) -> "ProjectQuerySet":
+        """Those that this team owns at a moment, not those it once owned."""
+        owners = Ownership.objects.filter(
+            project=models.OuterRef("pk"), effective_from__lte=at
+        ).order_by("-effective_from")
+        return self.alias(owner=models.Subquery(owners.values("team")[:1])).filter(
+            owner=team
+        )
 
 
 class Project(models.Model):
@@ -14,6 +27,8 @@ class Project(models.Model):
     slug = models.SlugField()
     created_at = models.DateTimeField(auto_now_add=True)
     archived_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ProjectQuerySet.as_manager()
 
     class Meta:
         constraints = [

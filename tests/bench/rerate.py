@@ -32,9 +32,9 @@ from django.utils import timezone
 from billing.actions import rate_cards
 from billing.models import Publication, Rate, RateCard
 now = timezone.now()
-card = RateCard.objects.get(kind="list")
+card = RateCard.objects.get(kind="list", provider="anthropic")
 publication = Publication.objects.create(card=card, created_by="bench", created_at=now)
-for rate in Rate.objects.filter(model__name__in={models}, publication__state="published"):
+for rate in Rate.objects.filter(model__name__in={models}, model__provider="anthropic", publication__state="published"):
     rate.pk, rate.publication = None, publication
     rate.output = rate.output * 2 if rate.output is not None else None
     rate.save()
@@ -134,7 +134,7 @@ CREATE TEMPORARY TABLE priced AS
 SELECT row_number() OVER (ORDER BY name) - 1 AS n, r.* FROM (
     SELECT DISTINCT ON (r.model_id) m.name, r.*
     FROM billing_rate r JOIN billing_languagemodel m ON m.id = r.model_id
-    WHERE m.name = ANY(%s) AND r.processing = 'standard' AND r.speed = 'standard'
+    WHERE m.provider = 'anthropic' AND m.name = ANY(%s) AND r.processing = 'standard' AND r.speed = 'standard'
         AND r.geo = 'global' AND r.endpoint = 'global' AND r.context_tier = 0
         AND r.effective_from <= '2026-10-01' AND NOT r.stop
     ORDER BY r.model_id, r.effective_from DESC
@@ -173,7 +173,7 @@ SELECT u.team_id, u.uid, u.month, 0, 0, u.received_at, u.project_id, r.model_id,
     (u.occurred_at AT TIME ZONE z.time_zone)::date,
     {", ".join(f"u.{name}" for name in CLASSES)}, {_COST}, ''
 FROM billing_usage_record u
-JOIN billing_languagemodel l ON l.name = u.model_name
+JOIN billing_languagemodel l ON l.provider = u.provider AND l.name = u.model_name
 JOIN teams_team t ON t.id = u.team_id
 JOIN teams_reportingzone z ON z.organization_id = t.organization_id
 JOIN LATERAL (

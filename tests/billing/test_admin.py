@@ -2,27 +2,43 @@
 
 import re
 from decimal import Decimal
+from uuid import uuid4
 
 import pytest
 from django.contrib.admin.sites import site
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
-from billing.actions import post
+from billing.actions import budgets, channels, post
+from billing.actions.budgets import Terms
 from billing.models import (
+    Alert,
     Budget,
+    BudgetTotal,
+    Channel,
+    Delivery,
     Estimate,
     LanguageModel,
     Publication,
     RateCard,
     UsageRecord,
 )
+from billing.pricing import figures
+from billing.pricing.budget_periods import PeriodKind
+from billing.reports import budgets as reports
+from teams import isolation
+from teams.actions import teams
 from teams.models import ApiKey, AuditEvent, Organization, Project, Team
 from tests.builders import body, record
-from tests.conftest import NOW, Cast, Service, as_owner
+from tests.conftest import NOW, Cast, Service, as_owner, issue
 
 pytestmark = pytest.mark.usefixtures("as_app")
+
+THIN = "\N{NARROW NO-BREAK SPACE}"
 
 READ_ONLY = (
     "billing_usagerecordrow",
@@ -90,7 +106,8 @@ def test_a_record_is_found_by_its_id(admin: Client, alice: Service):
 
 
 def test_the_list_card_shows_rates_with_units(admin: Client):
-    card, publication = RateCard.objects.get(), Publication.objects.get()
+    card = RateCard.objects.get(provider="anthropic")
+    publication = card.publications.get()
 
     assert "Bundled list prices" in page(admin, "billing_ratecard_change", card.pk)
     assert "claude" in page(admin, "billing_publication_change", publication.pk).lower()
@@ -98,7 +115,7 @@ def test_the_list_card_shows_rates_with_units(admin: Client):
 
 
 def test_an_alias_is_added_to_a_model(admin: Client):
-    model = LanguageModel.objects.get(name="claude-opus-5-5")
+    model = LanguageModel.objects.get(provider="anthropic", name="claude-opus-5-5")
     url = reverse("admin:billing_languagemodel_change", args=[model.pk])
 
     response = admin.post(
@@ -226,7 +243,7 @@ INLINE = {"rates-TOTAL_FORMS": 0, "rates-INITIAL_FORMS": 0}
 
 @pytest.fixture
 def draft(admin: Client) -> Publication:
-    card = RateCard.objects.get()
+    card = RateCard.objects.get(provider="anthropic")
     admin.post(
         reverse("admin:billing_publication_add"),
         {"card": card.pk, "note": "dearer", **INLINE},
@@ -235,12 +252,13 @@ def draft(admin: Client) -> Publication:
 
 
 def rate_form(**changes: object) -> dict[str, object]:
-    model = LanguageModel.objects.get(name="claude-opus-5-5")
+    model = LanguageModel.objects.get(provider="anthropic", name="claude-opus-5-5")
     rate = {
         "model": model.pk,
         "processing": "standard",
         "speed": "standard",
         "geo": "global",
+        "endpoint": "global",
         "context_tier": 0,
         "effective_from_0": "2027-01-01",
         "effective_from_1": "00:00:00",
@@ -260,7 +278,11 @@ def test_a_draft_is_edited_and_published_by_a_named_person(
     admin: Client, draft: Publication
 ):
     url = reverse("admin:billing_publication_change", args=[draft.pk])
-    admin.post(url, {"note": "dearer", **rate_form(), "_publish": "1"})
+    review = reverse("admin:billing_publication_review", args=[draft.pk])
+    saved = admin.post(url, {"note": "dearer", **rate_form(), "_review": "1"})
+    assert (saved.status_code, saved["location"]) == (302, review)
+    publish = reverse("admin:billing_publication_publish", args=[draft.pk])
+    admin.post(publish, {"confirmed": "1"})
 
     draft.refresh_from_db()
     assert (draft.state, draft.published_by) == ("published", "root")
@@ -269,11 +291,34 @@ def test_a_draft_is_edited_and_published_by_a_named_person(
 
 
 def test_a_published_rate_is_never_changed(admin: Client):
-    published = Publication.objects.get()
+    published = Publication.objects.get(card__provider="anthropic")
     url = reverse("admin:billing_publication_change", args=[published.pk])
 
     assert admin.post(url, {"note": "", **rate_form()}).status_code == 403
-    assert 'name="_publish"' not in admin.get(url).content.decode()
+    assert 'name="_review"' not in admin.get(url).content.decode()
+
+
+def test_published_rates_are_read_as_they_were_published(admin: Client):
+    publication = Publication.objects.get(card__provider="anthropic")
+    shown = page(admin, "billing_publication_change", publication.pk)
+
+    cells = [cell.strip() for cell in re.findall(r"<td[^>]*>(.*?)</td>", shown, re.DOTALL)]
+    text = [re.sub(r"<[^>]+>", "", cell).strip() for cell in cells]
+    row = text[text.index("Claude Opus 4.5") :]
+    assert row[:3] == ["Claude Opus 4.5", "Batch", "–"]
+    assert row[3:9] == ["2.50", "3.125", "5.00", "0.25", "12.50", "10.00"]
+    # Nothing on this card has a price for sound.
+    assert "Output audio" not in shown
+
+
+def test_a_price_is_typed_without_zeros_that_say_nothing(admin: Client, draft: Publication):
+    url = reverse("admin:billing_publication_change", args=[draft.pk])
+    admin.post(url, {"note": "dearer", **rate_form(input="5.50"), "_continue": "1"})
+
+    shown = admin.get(url).content.decode()
+
+    typed = re.findall(r'name="rates-0-(?:input|output)" value="([^"]*)"', shown)
+    assert typed == ["5.5", "25"]
 
 
 @pytest.mark.parametrize("price", ["-1", "NaN", "Infinity", "much"])
@@ -335,7 +380,7 @@ def test_thresholds_are_percentages(admin: Client, cast: Cast, thresholds: str):
 
 
 def estimate_form(cast: Cast) -> dict[str, object]:
-    model = LanguageModel.objects.get(name="claude-opus-5-5")
+    model = LanguageModel.objects.get(provider="anthropic", name="claude-opus-5-5")
     line = {
         "model": model.pk,
         "scenario": "medium",
@@ -379,11 +424,192 @@ def test_estimate_vs_actual_shows_what_the_api_says(
     post.count(team_id=cast.search.pk, now=NOW)
 
     url = reverse("admin:billing_estimate_compare")
-    shown = admin.get(url, {"team": "search", "month": "2026-11"}).content.decode()
+    query = {"team": cast.search.pk, "month": "2026-11"}
+    shown = admin.get(url, query).content.decode()
 
-    report = alice.get("reports/estimate-vs-actual", team="search", month="2026-11").json()
+    lead = Service(issue(cast.acme, team=cast.search)[1])
+    report = lead.get("reports/estimate-vs-actual", month="2026-11").json()
     assert len(report["rows"]) == 2
     for row in (*report["rows"], report["total"]):
-        exact = Decimal(row["actual"]).quantize(Decimal("1e-15"))
-        assert f'title="{exact}"' in shown
+        assert f'<data value="{row["actual"]}"' in shown
     assert "not planned" in shown
+
+
+def test_the_percent_of_a_budget_is_rounded_down_and_small_amounts_are_not_nothing(
+    admin: Client, cast: Cast
+):
+    nearly = budget_of(cast.search, amount="1")
+    spend(nearly, "0.999")
+    little = budget_of(cast.support, amount="100")
+    spend(little, "0.001")
+
+    shown = page(admin, "billing_budget_changelist")
+
+    assert re.findall(r'<td class="field-percent">(.*?)</td>', shown) == [
+        "&lt;1\N{NARROW NO-BREAK SPACE}%",
+        "99\N{NARROW NO-BREAK SPACE}%",
+    ]
+    assert ">&lt;$0.01</data></td>" in shown
+
+
+def budget_of(team: Team, *, amount: str) -> Budget:
+    return budgets.create(
+        organization=team.organization,
+        team=team,
+        period=PeriodKind.MONTH,
+        terms=Terms(Decimal(amount), False, ()),
+        by="tests",
+        now=timezone.now(),
+    )
+
+
+def spend(budget: Budget, amount: str) -> None:
+    (status,) = reports.statuses([budget], now=timezone.now())
+    team_id = budget.team_id
+    assert team_id is not None
+    with isolation.visible_teams([team_id]):
+        BudgetTotal.objects.update_or_create(
+            team_id=team_id,
+            budget=budget,
+            period_start=status.period.first,
+            defaults={"spent": Decimal(amount)},
+        )
+
+
+def test_where_an_alert_is_sent_is_shown_without_its_secret(admin: Client, cast: Cast):
+    budget = budget_of(cast.search, amount="1")
+    channel, _ = channels.create(
+        organization=cast.acme,
+        kind=Channel.Kind.WEBHOOK,
+        target="https://hooks.example.com/services/T0/hunter2",
+        by="tests",
+        now=NOW,
+    )
+    alert = Alert.objects.create(
+        budget=budget,
+        revision=budget.revision,
+        period_start=NOW.date(),
+        threshold=50,
+        spent=Decimal("0.5"),
+        cap=budget.amount,
+        fired_at=NOW,
+    )
+    delivery = Delivery.objects.create(
+        alert=alert, channel=channel, message_id=uuid4(), due_at=NOW
+    )
+
+    for shown in (
+        page(admin, "billing_delivery_changelist"),
+        page(admin, "billing_delivery_change", delivery.pk),
+        page(admin, "billing_alert_change", alert.pk),
+    ):
+        assert "https://hooks.example.com/…" in shown
+        assert "hunter2" not in shown
+
+
+def test_amounts_are_rounded_as_on_the_pages(admin: Client, alice: Service, cast: Cast):
+    """Half a cent, and a share just below a level: here two ways to round differ."""
+    alice.post("usage", body(record(usage={"input_tokens": 2_531_250, "output_tokens": 0})))
+    post.count(team_id=cast.search.pk, now=NOW)
+    admin.post(reverse("admin:billing_budget_add"), budget_form(cast, amount="10.13"))
+    query = {"team": cast.search.pk, "month": "2026-11"}
+
+    listed = page(admin, "billing_budget_changelist")
+    url = reverse("admin:billing_estimate_compare")
+    compared = admin.get(url, query).content.decode()
+    team = admin.get("/teams/search/?from=2026-11-01&through=2026-11-30").content.decode()
+
+    assert figures.amount(Decimal("10.125")) == "10.12"
+    for shown in (listed, compared, team):
+        assert re.search('value="10.125" title="10.125( USD)?">.?10.12<', shown)
+    assert f"99{THIN}%" in listed
+    assert f"99{THIN}%" in team
+
+
+def test_the_list_of_budgets_asks_no_more_for_more_of_them(admin: Client, cast: Cast):
+    def listed() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            page(admin, "billing_budget_changelist")
+        return len(queries)
+
+    url = reverse("admin:billing_budget_add")
+    admin.post(url, budget_form(cast))
+    one = listed()
+    for _ in range(4):
+        admin.post(url, budget_form(cast))
+
+    assert listed() == one
+
+
+@pytest.mark.parametrize("rights", [[], ["view_estimate", "view_publication"]])
+def test_staff_without_the_right_to_change_changes_no_draft(
+    admin: Client, draft: Publication, cast: Cast, rights: list[str]
+):
+    """Looking is a right of its own, and so is the view that compares."""
+    admin.post(reverse("admin:billing_estimate_add"), estimate_form(cast))
+    estimate = Estimate.objects.get()
+    clerk = Client()
+    user = User.objects.create_user("clerk", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=rights))
+    clerk.force_login(user)
+
+    may_look = 200 if rights else 403
+    for name, pk, form in (
+        ("billing_publication", draft.pk, {"note": "mine", **rate_form(), "_publish": "1"}),
+        ("billing_estimate", estimate.pk, {**estimate_form(cast), "note": "mine"}),
+    ):
+        url = reverse(f"admin:{name}_change", args=[pk])
+        assert clerk.get(url).status_code == may_look
+        assert clerk.post(url, form).status_code == 403
+    approval = {"action": "approve", "_selected_action": [estimate.pk]}
+    clerk.post(reverse("admin:billing_estimate_changelist"), approval)
+    compared = clerk.get(reverse("admin:billing_estimate_compare"))
+
+    draft.refresh_from_db()
+    estimate.refresh_from_db()
+    assert (draft.state, draft.note, draft.rates.count()) == ("draft", "dearer", 0)
+    assert (estimate.state, estimate.note) == ("draft", "")
+    assert compared.status_code == may_look
+
+
+def test_an_estimate_without_a_price_is_refused_with_a_sentence(admin: Client, cast: Cast):
+    unpriced = LanguageModel.objects.create(
+        provider="anthropic", name="claude-tomorrow", display_name="T", family="T"
+    )
+    form = estimate_form(cast) | {"lines-0-model": unpriced.pk}
+
+    response = admin.post(reverse("admin:billing_estimate_add"), form)
+
+    assert "claude-tomorrow has no rate" in response.content.decode()
+    assert not Estimate.objects.exists()
+
+
+def test_a_month_out_of_the_calendar_is_this_month(admin: Client, cast: Cast):
+    url = reverse("admin:billing_estimate_compare")
+
+    for month in ("9999-12", "0000-01", "much"):
+        assert admin.get(url, {"team": cast.search.pk, "month": month}).status_code == 200
+
+
+def test_teams_of_the_same_name_are_told_apart(admin: Client, cast: Cast):
+    """A slug is unique in its organization alone."""
+    made = {"by": "tests", "now": NOW}
+    twin = teams.create(organization=cast.outsiders, name="Search", slug="search", **made)
+    url = reverse("admin:billing_estimate_compare")
+
+    for team in (cast.search, twin):
+        shown = admin.get(url, {"team": team.pk}).content.decode()
+        assert f'<option value="{team.pk}" selected>' in shown
+
+
+def test_team_budget_and_estimate_lead_to_the_comparison(admin: Client, cast: Cast):
+    admin.post(reverse("admin:billing_budget_add"), budget_form(cast))
+    admin.post(reverse("admin:billing_estimate_add"), estimate_form(cast))
+    compare = f"{reverse('admin:billing_estimate_compare')}?team={cast.search.pk}"
+
+    for name, pk in (
+        ("teams_team", cast.search.pk),
+        ("billing_budget", Budget.objects.get().pk),
+    ):
+        assert compare in page(admin, f"{name}_change", pk)
+    assert f"{compare}&amp;month=2026-11" in page(admin, "billing_estimate_changelist")

@@ -4,6 +4,8 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.core.exceptions import ValidationError
+from django.db import connection
 
 from billing.actions import alerts, budget_totals, budgets, post, receive
 from billing.actions.budgets import Terms
@@ -243,6 +245,65 @@ def test_an_archived_budget_raises_nothing(cast: Cast, spend):
     spend(1)
 
     assert not Alert.objects.exists()
+
+
+def test_an_archived_budget_does_not_change(cast: Cast, spend):
+    budget = make(cast, "1")
+    spend(1)
+    budgets.archive(budget=budget, by="tests", now=NOW)
+
+    with pytest.raises(ValidationError, match="archived"):
+        budgets.change(budget=budget, terms=Terms(Decimal("0.001")), by="x", now=NOW)
+
+    assert not Alert.objects.exists()
+
+
+def test_who_archives_second_changes_nothing(cast: Cast):
+    budget, seen_before = make(cast, "1"), Budget.objects.get()
+    budgets.archive(budget=budget, by="first", now=NOW)
+
+    budgets.archive(budget=seen_before, by="second", now=NOW + timedelta(hours=1))
+
+    assert Budget.objects.get().archived_at == NOW
+    assert AuditEvent.objects.get(action="budget.archive").actor == "first"
+
+
+def test_a_level_that_is_reached_while_it_is_evaluated_is_not_resolved(cast: Cast, spend):
+    """Counting commits its total and its alert between two looks of the sweep."""
+    budget = make(cast, "0.0042", thresholds=())
+
+    waiting = [1]
+
+    def count_before_alerts_are_read(execute, sql, params, many, context):
+        if 'FROM "billing_alert"' in sql and waiting:
+            spend(waiting.pop())
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(count_before_alerts_are_read):
+        alerts.evaluate(budget, now=NOW)
+
+    assert fired(budget) == [100]
+
+
+def test_alerts_of_a_project_go_to_the_team_that_owns_it_now(cast: Cast, spend):
+    of_search, of_support = (
+        Channel.objects.create(
+            organization=cast.acme, team=team, kind="email", target="a@x", created_at=NOW
+        )
+        for team in (cast.search, cast.support)
+    )
+    make(cast, "0.0042", project=cast.answers, thresholds=())
+    projects.move(
+        project=cast.answers,
+        team=cast.support,
+        effective_from=NOW + timedelta(days=7),
+        by="tests",
+        now=NOW,
+    )
+
+    spend(1)
+
+    assert Delivery.objects.get().channel == of_search != of_support
 
 
 def test_a_project_that_moved_counts_against_its_budget_from_both_teams(cast: Cast, spend):

@@ -13,7 +13,9 @@ from teams.models import Membership, Organization
 from tests.builders import record
 from tests.conftest import NOW
 
-RECORDED = Path(__file__).parent.parent / "data" / "recorded_usage.jsonl"
+DATA = Path(__file__).parent.parent / "data"
+RECORDED = DATA / "recorded_usage.jsonl"
+EXAMPLES = DATA / "price_examples.json"
 
 
 def run(*arguments: str) -> tuple[list[dict], str]:
@@ -35,6 +37,26 @@ def test_recorded_usage_is_priced_to_the_last_digit():
         parts = [Decimal(part["cost"]) for part in quote["lines"]]
         assert sum(parts) == Decimal(quote["cost"])
     assert "124 of 124" in report
+
+
+@pytest.mark.django_db
+def test_every_example_is_priced_to_the_last_digit(tmp_path: Path):
+    """All providers, formats and conditions; one example has a rate card of its own."""
+    examples = [
+        example
+        for example in json.loads(EXAMPLES.read_text())
+        if "rate_card_per_token" not in example
+    ]
+    file = tmp_path / "examples.jsonl"
+    file.write_text("\n".join(map(json.dumps, examples)))
+
+    quotes, report = run("price_usage", str(file))
+
+    assert len(quotes) == 335
+    for quote, example in zip(quotes, examples, strict=True):
+        assert (quote["id"], quote["state"]) == (example["id"], "priced")
+        assert Decimal(quote["cost"]) == Decimal(example["expected_usd"])
+    assert "335 of 335" in report
 
 
 @pytest.mark.django_db

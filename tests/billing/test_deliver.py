@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from django.core import mail
@@ -440,6 +440,27 @@ def test_the_longest_due_are_sent_first(cast: Cast, budget: Budget, by_mail: Del
 
     assert state_of(later)[0] == "sent"
     assert state_of(by_mail)[0] == "waiting"
+
+
+def test_a_channel_with_many_lets_the_others_in(cast: Cast, budget: Budget, settings):
+    """Else one that hangs would hold up all for each ten of its own."""
+    settings.OUTGOING_ALLOW = frozenset({"127.0.0.1:9"})
+    many, one = hook(cast, "http://127.0.0.1:9/many"), hook(cast, "http://127.0.0.1:9/one")
+    for level in range(1, 13):
+        earlier = NOW - timedelta(minutes=level)
+        address(raise_alert(budget, level), many, uuid4(), due_at=earlier)
+    late = address(raise_alert(budget, 99), one, uuid4())
+
+    assert send(limit=10) == 10
+
+    assert state_of(late)[1] == 1
+
+
+def test_the_admin_names_a_webhook_by_its_host(cast: Cast):
+    """The path of a URL may be a secret."""
+    assert str(hook(cast, "https://hooks.example.com/T0/secret")) == (
+        "webhook hooks.example.com"
+    )
 
 
 def test_one_that_breaks_does_not_keep_the_others(

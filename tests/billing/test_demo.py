@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import psycopg
 import pytest
 from django.core.management import CommandError, call_command
 from django.core.management.base import OutputWrapper
@@ -481,6 +482,18 @@ def test_somebody_elses_organization_is_left_alone(cast, tmp_path: Path):
 
 
 @pytest.mark.django_db
+def test_two_seedings_at_once_are_one(tmp_path: Path):
+    with psycopg.connect(**connection.get_connection_params()) as other:
+        lock = "SELECT pg_try_advisory_lock(hashtext('demo.begin'))"
+        assert other.execute(lock).fetchone() == (True,)
+        with pytest.raises(CommandError, match="is being seeded already"):
+            seed(tmp_path / "credentials.json")
+
+    assert not UsageRecord.objects.exists()
+    assert "100 %" in seed(tmp_path / "credentials.json", records=200, days=30)
+
+
+@pytest.mark.django_db
 def test_a_file_that_knows_less_people_gets_the_others(tmp_path: Path):
     file = tmp_path / "credentials.json"
     seed(file, records=0)
@@ -536,9 +549,11 @@ def test_progress_says_how_far_how_fast_and_how_long(stream: StringIO):
 
     progress.skip(200)
     progress.advance(300)
+    progress.advance(500)
     progress.end()
 
     assert " 50 %  500 of 1,000 records, 30/s, 17 s left" in stream.getvalue()
+    assert "100 %  1,000 records, 800 of them now, in 25 s" in stream.getvalue()
     assert ("\r" in stream.getvalue()) == stream.isatty()
 
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 from django.db import ProgrammingError, connection, transaction
 
-from billing.actions import parked, post, rate_cards, receive
+from billing.actions import budgets, parked, post, rate_cards, receive
 from billing.formats.body import split
 from billing.models import (
     Alias,
@@ -20,7 +20,11 @@ from billing.models import (
     RateCard,
     UnpricedRecord,
     UsageRecord,
+    recorded,
 )
+from billing.pricing.budget_periods import PeriodKind
+from billing.pricing.token_classes import Quantities
+from billing.pricing.usage import Step
 from billing.reports import verification
 from teams import isolation
 from tests.builders import COST, body, record
@@ -121,6 +125,35 @@ def test_iterations_are_charged_at_their_own_models_and_are_one_request(cast: Ca
     }
 
 
+def test_session_beside_iterations_is_read_back_as_it_came(cast: Cast, send):
+    usage = {
+        "input_tokens": 1000,
+        "output_tokens": 10,
+        "active_seconds": 2.5,
+        "iterations": [
+            {"type": "message", "input_tokens": 1000, "output_tokens": 10},
+            {"type": "compaction", "input_tokens": 2000, "output_tokens": 20},
+        ],
+    }
+    send(record(usage=usage, product="managed_agents_api"))
+
+    kept = UsageRecord.objects.get()
+    (stored,) = recorded.read(cast.search.pk, [kept.uid], [kept.month])
+
+    assert recorded.usage_of(stored).steps == (
+        Step("claude-opus-5-5", Quantities(1000, output=10)),
+        Step("claude-opus-5-5", Quantities(2000, output=20, session=2500)),
+    )
+
+
+def test_a_message_that_a_tool_made_up_costs_nothing(cast: Cast, send):
+    send(record(model="<synthetic>", usage={"input_tokens": 0, "output_tokens": 0}))
+    count(cast)
+
+    charge = Charge.objects.get()
+    assert (charge.cost, charge.reason) == (0, "synthetic")
+
+
 def test_what_the_provider_does_not_bill_is_a_request_of_no_cost(cast: Cast, send):
     send(record(batch_result="expired", processing="batch"))
     count(cast)
@@ -145,7 +178,7 @@ def publish_opus_99() -> None:
     )
     Alias.objects.create(model=model, provider="anthropic", name="claude-opus-99")
     publication = Publication.objects.create(
-        card=RateCard.objects.get(), created_by="tests", created_at=NOW
+        card=RateCard.objects.get(provider="anthropic"), created_by="tests", created_at=NOW
     )
     Rate.objects.create(
         publication=publication,
@@ -179,11 +212,11 @@ def test_a_publication_alone_changes_no_past_total(cast: Cast, send):
 
     publish_opus_99()
     dearer = Publication.objects.create(
-        card=RateCard.objects.get(), created_by="tests", created_at=NOW
+        card=RateCard.objects.get(provider="anthropic"), created_by="tests", created_at=NOW
     )
     Rate.objects.create(
         publication=dearer,
-        model=LanguageModel.objects.get(name="claude-opus-5-5"),
+        model=LanguageModel.objects.get(provider="anthropic", name="claude-opus-5-5"),
         effective_from=NOW.replace(year=2025),
         input=100,
         output=100,
@@ -285,6 +318,11 @@ def test_the_ledger_verifies_after_all_of_this(cast: Cast, send):
             "UPDATE billing_daily_spend SET input_cost = 0",
             "cost of a day = Σ of its token classes",
         ),
+        (
+            "UPDATE billing_budget_total SET spent = spent + 0.000000000000001",
+            "budget totals = Σ daily rollups",
+        ),
+        ("DELETE FROM billing_budget_total", "budget totals = Σ daily rollups"),
         ("UPDATE billing_charge SET cost = cost * 2", "charge = Σ quantity × rate"),
         (
             "UPDATE billing_usage_record SET output = 11",
@@ -298,8 +336,18 @@ def test_the_ledger_verifies_after_all_of_this(cast: Cast, send):
     ],
 )
 def test_the_verifier_finds_damage(cast: Cast, send, damage: str, found_by: str):
+    for period in PeriodKind:
+        budgets.create(
+            organization=cast.acme,
+            project=cast.answers,
+            period=period,
+            terms=budgets.Terms(Decimal(1)),
+            by="tests",
+            now=NOW,
+        )
     send(record())
     count(cast)
+    assert all(check.ok for check in verification.checks())
     with connection.cursor() as cursor:
         cursor.execute(damage + " /*fanout*/")
 

@@ -142,7 +142,7 @@ def test_models_without_a_price_are_listed_with_what_they_cost_at_most(admin, co
 
 
 def test_a_name_is_mapped_to_a_model_and_its_records_are_priced(admin, cast, counted):
-    model = LanguageModel.objects.get(name="claude-opus-5-5")
+    model = LanguageModel.objects.get(provider="anthropic", name="claude-opus-5-5")
 
     admin.post(
         reverse("admin:billing_unpriced_map"),
@@ -157,7 +157,7 @@ def test_a_name_is_mapped_to_a_model_and_its_records_are_priced(admin, cast, cou
 
 
 def test_a_name_of_another_provider_is_mapped_as_its_own(admin, cast, counted):
-    model = LanguageModel.objects.get(name="claude-opus-5-5")
+    model = LanguageModel.objects.get(provider="anthropic", name="claude-opus-5-5")
 
     admin.post(
         reverse("admin:billing_unpriced_map"),
@@ -188,7 +188,7 @@ def test_a_name_is_added_as_a_model_and_its_rate_drafted(admin, cast, counted):
 
 
 def test_a_name_that_is_known_is_not_added_twice(admin: Client, cast: Cast, counted):
-    model = LanguageModel.objects.get(name="claude-opus-5-5")
+    model = LanguageModel.objects.get(provider="anthropic", name="claude-opus-5-5")
     posted = {"provider": "anthropic", "name": UNKNOWN, "model": model.pk}
     admin.post(reverse("admin:billing_unpriced_map"), posted)
 

@@ -85,11 +85,13 @@ def count_all() -> None:
 def publish(model: str = OPUS, since: str = "2025-01-01", **prices: str) -> None:
     """Prices of a model on the list card, from a day on; later ones win."""
     publication = Publication.objects.create(
-        card=RateCard.objects.get(kind="list"), created_by="tests", created_at=NOW
+        card=RateCard.objects.get(kind="list", provider="anthropic"),
+        created_by="tests",
+        created_at=NOW,
     )
     Rate.objects.create(
         publication=publication,
-        model=LanguageModel.objects.get(name=model),
+        model=LanguageModel.objects.get(provider="anthropic", name=model),
         effective_from=f"{since}T00:00:00Z",
         **({"input": "8", "output": "20"} | prices),
         source="test",
@@ -236,9 +238,9 @@ def test_a_record_on_two_models_is_re_rated_leg_by_leg(cast: Cast, spend):
 def test_legs_may_become_fewer(cast: Cast, spend):
     """The advisor's name comes to mean the model that asked it: one rate, one charge."""
     spend(record(usage=TWO_MODELS))
-    sonnet = LanguageModel.objects.get(name="claude-sonnet-5")
+    sonnet = LanguageModel.objects.get(provider="anthropic", name="claude-sonnet-5")
     sonnet.aliases.filter(name="claude-sonnet-5").update(
-        model=LanguageModel.objects.get(name=OPUS)
+        model=LanguageModel.objects.get(provider="anthropic", name=OPUS)
     )
     publish(input="4", output="20")
 
@@ -252,11 +254,13 @@ def test_legs_may_become_fewer(cast: Cast, spend):
 def test_a_context_tier_moves_the_request_to_its_row(cast: Cast, spend):
     spend(record())
     publication = Publication.objects.create(
-        card=RateCard.objects.get(), created_by="tests", created_at=NOW
+        card=RateCard.objects.get(kind="list", provider="anthropic"),
+        created_by="tests",
+        created_at=NOW,
     )
     Rate.objects.create(
         publication=publication,
-        model=LanguageModel.objects.get(name=OPUS),
+        model=LanguageModel.objects.get(provider="anthropic", name=OPUS),
         context_tier=500,
         effective_from="2025-01-01T00:00:00Z",
         input="8",
@@ -307,7 +311,7 @@ def test_what_the_provider_does_not_bill_stays_free(cast: Cast, spend):
 
 def test_a_record_without_a_price_now_keeps_its_charges(cast: Cast, spend):
     spend(record())
-    LanguageModel.objects.get(name=OPUS).aliases.all().delete()
+    LanguageModel.objects.get(provider="anthropic", name=OPUS).aliases.all().delete()
 
     rerate = carry_out(plan(cast))
 
@@ -330,7 +334,7 @@ def test_its_scope_is_what_it_says(cast: Cast, spend):
     rerate = plan(
         cast,
         teams=[cast.search],
-        models=[LanguageModel.objects.get(name=OPUS)],
+        models=[LanguageModel.objects.get(provider="anthropic", name=OPUS)],
         since=date(2026, 11, 10),
         until=date(2026, 11, 20),
     )
@@ -380,7 +384,7 @@ def test_all_organizations_at_their_own_prices(cast: Cast, spend):
     )
     Rate.objects.create(
         publication=publication,
-        model=LanguageModel.objects.get(name=OPUS),
+        model=LanguageModel.objects.get(provider="anthropic", name=OPUS),
         effective_from="2025-01-01T00:00:00Z",
         input="1",
         output="1",

@@ -69,7 +69,7 @@ def test_it_is_not_less_than_what_the_record_costs_in_the_end(cast: Cast, send):
     [model] = exposure.unpriced_models(team_ids=[cast.search.pk])
 
     catalog.add_alias(
-        model=LanguageModel.objects.get(name="claude-opus-5-5"),
+        model=LanguageModel.objects.get(provider="anthropic", name="claude-opus-5-5"),
         name=UNKNOWN,
         by="tests",
         now=NOW,
@@ -203,7 +203,7 @@ def test_it_is_resolved_when_none_is_left(cast: Cast, send):
     send(record(model=UNKNOWN))
     sweep.sweep_unpriced(now=NOW)
     catalog.add_alias(
-        model=LanguageModel.objects.get(name="claude-opus-5-5"),
+        model=LanguageModel.objects.get(provider="anthropic", name="claude-opus-5-5"),
         name=UNKNOWN,
         by="tests",
         now=NOW,

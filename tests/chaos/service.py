@@ -98,6 +98,9 @@ class Client:
     def get(self, path: str) -> Reply:
         return self._ask("GET", path, None, {})
 
+    def patch(self, path: str, body: Any) -> Reply:
+        return self._ask("PATCH", path, json.dumps(body).encode(), {})
+
     def _ask(
         self, method: str, path: str, data: bytes | None, headers: dict[str, str]
     ) -> Reply:
@@ -198,7 +201,8 @@ class Service:
     clients need (`port`, `key`, `database`) does not change.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, outgoing_allow: str = "") -> None:
+        self._outgoing_allow = outgoing_allow  # where webhooks may go besides the Internet
         self.home = Home(Path(tempfile.mkdtemp(prefix="purser-chaos-")))
         self.home.path.chmod(0o711)  # the server may be another user and passes through
         self._reserved = _reserve_port()
@@ -386,6 +390,11 @@ class Service:
             parts.append("\n".join([f"--- {log.name}", *lines]))
         return "\n".join(parts) + "\n"
 
+    def logs_of(self, name: str) -> str:
+        """All that the processes whose names begin so have said."""
+        logs = sorted(self.home.log.glob(f"{name}*.log"))
+        return "".join(log.read_text(errors="replace") for log in logs)
+
     def _sessions(self) -> str:
         try:
             return "\n".join(map(str, self.query(_SITUATION)))
@@ -400,6 +409,8 @@ class Service:
         # All of them are given, so that no `.env` of the checkout fills in another.
         urls = ("DATABASE_URL", "APP_DATABASE_URL", "WORKER_DATABASE_URL")
         given = kept | dict.fromkeys(urls, database or self.database)
+        if self._outgoing_allow:
+            given["OUTGOING_ALLOW"] = self._outgoing_allow
         return variables.for_processes(
             given | {"CELERY_BROKER_URL": "pgmq://", "LOG_LEVEL": "WARNING"}, self.home
         )

@@ -1,4 +1,4 @@
-"""The list prices, against the published table as a person typed it off.
+"""Anthropic's list prices, against the published table as a person typed it off.
 
 Nothing here is computed by the code under test. Prices are dollars per million tokens,
 in the order input, 5-minute write, 1-hour write, cache read, output.
@@ -12,6 +12,7 @@ import pytest
 
 from billing.connectors import list_prices
 from billing.connectors.package_prices import SINCE_EVER
+from billing.connectors.proposals import ProposedRate
 from billing.pricing import money
 from billing.pricing.token_classes import UNITS, Quantities, TokenClass
 from billing.pricing.usage import Processing, Speed
@@ -183,7 +184,7 @@ def test_us_only_costs_a_tenth_more(listed, name, standard, batch, fast) -> None
 
 
 def test_table_has_every_model_but_the_two_oldest() -> None:
-    proposed = {model.name for model in list_prices.list_models()}
+    proposed = {model.name for model in list_prices.list_models("anthropic")}
     named = {name.removesuffix("-20240307") for name, *_ in ROWS}
 
     assert proposed - named == {"claude-2", "claude-v1"}
@@ -373,13 +374,73 @@ def test_search_has_a_price_in_every_tier(list_book, name) -> None:
     assert list_book.rate(model, *standard, 10**6, TODAY).prices[5] == 10**13
 
 
+# --- Sessions of managed agents
+
+
+@pytest.fixture
+def session_price(list_book):
+    """The published price of an hour, or None without one."""
+
+    def run(name: str, processing: str = "standard", speed: str = "standard", geo="global"):
+        model = list_book.model("anthropic", name)
+        rate = list_book.rate(
+            model, Processing(processing), Speed(speed), geo, "global", 1, TODAY
+        )
+        price = rate.prices[list(TokenClass).index(TokenClass.SESSION)]
+        return None if price is None else money.exact(price * UNITS[TokenClass.SESSION])
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("speed", "geo"),
+    [("standard", "global"), ("standard", "us"), ("fast", "global"), ("fast", "us")],
+)
+def test_hour_of_a_session_costs_the_same_everywhere(session_price, speed, geo) -> None:
+    assert session_price("claude-opus-5", "standard", speed, geo) == Decimal("0.08")
+
+
+def test_there_are_no_sessions_in_a_batch(session_price) -> None:
+    assert session_price("claude-opus-5", "batch") is None
+    assert session_price("claude-opus-5", "batch", geo="us") is None
+
+
+def test_every_model_since_claude_3_runs_in_sessions(session_price) -> None:
+    assert {session_price(name) for name, *_ in ROWS} == {Decimal("0.08")}
+
+
 # --- Form
 
 
-def test_every_rate_can_be_published() -> None:
-    for rate in list_prices.list_rates():
-        assert rate.provider == "anthropic"
-        assert rate.endpoint == "global"
+PROVIDERS = ("anthropic", "openai", "google", "aws")
+
+
+def series(rate: ProposedRate) -> tuple[object, ...]:
+    return (
+        rate.model,
+        rate.processing,
+        rate.speed,
+        rate.geo,
+        rate.endpoint,
+        rate.above,
+    )
+
+
+def test_no_provider_is_left_out() -> None:
+    assert tuple(list_prices.PROVIDERS) == PROVIDERS
+    assert {rate.provider for rate in list_prices.list_rates()} == set(PROVIDERS)
+    assert {model.provider for model in list_prices.list_models()} == set(PROVIDERS)
+
+
+def test_prices_of_another_provider_are_refused() -> None:
+    with pytest.raises(KeyError):
+        list_prices.list_rates("azure")
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_every_rate_can_be_published(provider) -> None:
+    for rate in list_prices.list_rates(provider):
+        assert rate.provider == provider
         assert rate.effective_from.tzinfo is UTC
         assert rate.effective_from >= SINCE_EVER
         assert rate.stop is not bool(rate.prices)
@@ -391,28 +452,48 @@ def test_every_rate_can_be_published() -> None:
             assert price == price.quantize(Decimal("1E-9"))
 
 
-def test_no_two_rates_start_together() -> None:
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_every_model_can_be_added(provider) -> None:
+    for model in list_prices.list_models(provider):
+        assert model.provider == provider
+        assert 0 < len(model.family) <= 40
+        assert 0 < len(model.display_name) <= 200
+
+
+def test_endpoints_are_of_hosted_models_alone() -> None:
+    endpoints = {(rate.provider, rate.endpoint) for rate in list_prices.list_rates()}
+
+    assert endpoints == {
+        ("anthropic", "global"),
+        ("openai", "global"),
+        ("google", "global"),
+        ("google", "regional"),
+        ("aws", "global"),
+        ("aws", "regional"),
+    }
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_no_two_rates_start_together(provider) -> None:
     starts = Counter(
-        (rate.model, rate.processing, rate.speed, rate.geo, rate.above, rate.effective_from)
-        for rate in list_prices.list_rates()
+        (*series(rate), rate.effective_from) for rate in list_prices.list_rates(provider)
     )
 
     assert starts.most_common(1)[0][1] == 1
 
 
-def test_every_rate_says_something_new() -> None:
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_every_rate_says_something_new(provider) -> None:
     said: dict[tuple[object, ...], object] = {}
-    for rate in list_prices.list_rates():
-        series = (rate.model, rate.processing, rate.speed, rate.geo, rate.above)
-
-        assert said.get(series) != rate.prices, rate
-        said[series] = rate.prices
+    for rate in list_prices.list_rates(provider):
+        assert said.get(series(rate)) != rate.prices, rate
+        said[series(rate)] = rate.prices
 
 
 def test_derived_rate_names_both_sources() -> None:
     batch = next(
         rate
-        for rate in list_prices.list_rates()
+        for rate in list_prices.list_rates("anthropic")
         if (rate.model, rate.processing) == ("claude-opus-5", "batch")
     )
 
@@ -420,10 +501,11 @@ def test_derived_rate_names_both_sources() -> None:
     assert "batch-processing" in batch.source
 
 
-def test_every_model_with_rates_is_proposed() -> None:
-    models = [model.name for model in list_prices.list_models()]
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_every_model_with_rates_is_proposed(provider) -> None:
+    models = [model.name for model in list_prices.list_models(provider)]
 
-    assert models == sorted({rate.model for rate in list_prices.list_rates()})
+    assert models == sorted({rate.model for rate in list_prices.list_rates(provider)})
 
 
 def test_quantities_and_prices_are_in_one_order() -> None:

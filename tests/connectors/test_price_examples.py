@@ -1,12 +1,13 @@
 """Recorded and worked-out records with their price, from posted JSON to dollars.
 
 `recorded_usage.jsonl` are responses as the API gave them; `price_examples.json` are
-these and others worked out by hand from published prices. Two of the latter are about
-another product, and other providers' formats are not read yet.
+these and others, of all providers and formats, worked out from published prices. One of
+the latter brings a rate card of its own and says no day.
 """
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ import pytest
 from billing.formats import posted, registry
 from billing.pricing import money
 from billing.pricing.engine import Charges, lines, price
+from billing.pricing.rates import Rate, RateBook, prices_per_unit
+from billing.pricing.token_classes import TokenClass
+from billing.pricing.usage import Processing, Speed
 
 DATA = Path(__file__).parent.parent / "data"
 
@@ -25,20 +29,30 @@ def recorded() -> Iterator[dict[str, Any]]:
         yield json.loads(line)
 
 
+def examples() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(
+        (DATA / "price_examples.json").read_text(encoding="utf-8")
+    )
+    return found
+
+
 def worked_out() -> Iterator[dict[str, Any]]:
-    for example in json.loads((DATA / "price_examples.json").read_text(encoding="utf-8")):
-        if example["provider"] == "anthropic" and "product" not in example:
-            yield example
+    return (example for example in examples() if "rate_card_per_token" not in example)
 
 
-def cases(examples: Iterator[dict[str, Any]]) -> list[Any]:
+def with_own_card() -> dict[str, Any]:
+    (example,) = (one for one in examples() if "rate_card_per_token" in one)
+    return example
+
+
+def cases(given: Iterator[dict[str, Any]]) -> list[Any]:
     return [
         pytest.param(
             {name: value for name, value in example.items() if name != "expected_usd"},
             example["expected_usd"],
             id=example["id"],
         )
-        for example in examples
+        for example in given
     ]
 
 
@@ -51,7 +65,8 @@ def priced(record: dict[str, Any], book) -> Charges:
 
 def test_all_examples_are_there() -> None:
     assert len(cases(recorded())) == 124
-    assert len(cases(worked_out())) == 197
+    assert len(examples()) == 336
+    assert len(cases(worked_out())) == 335
 
 
 @pytest.mark.parametrize(("record", "expected_usd"), cases(recorded()))
@@ -65,6 +80,33 @@ def test_worked_out_price(list_book, record, expected_usd) -> None:
 
     assert money.text(charges.cost) == expected_usd
     assert sum(line.cost for line in lines(charges)) == charges.cost
+
+
+def test_price_by_a_card_of_its_own() -> None:
+    """Prices in it are of one token."""
+    example = with_own_card()
+    million = {
+        TokenClass(name): Decimal(price) * 10**6
+        for name, price in example.pop("rate_card_per_token").items()
+    }
+    expected_usd = example.pop("expected_usd")
+    day = datetime(2026, 11, 22, tzinfo=UTC)
+    rate = Rate(
+        id=1,
+        model="custom/test-model",
+        processing=Processing.STANDARD,
+        speed=Speed.STANDARD,
+        geo="global",
+        endpoint="global",
+        above=0,
+        effective_from=day,
+        prices=prices_per_unit(million),
+    )
+    book = RateBook([[rate]], {("custom", "test-model"): "custom/test-model"})
+
+    charges = priced({**example, "occurred_at": day.isoformat()}, book)
+
+    assert money.text(charges.cost) == expected_usd == "12.5"
 
 
 def test_quote_of_an_example_is_the_same(list_book) -> None:

@@ -58,3 +58,36 @@ def refused(read: Callable[..., Usage]) -> Callable[..., RecordError]:
         return caught.value
 
     return run
+
+
+Reader = Callable[..., Usage]
+
+
+@pytest.fixture
+def reader() -> Callable[..., Reader]:
+    """Makes what reads whole `usage` objects of one provider's record."""
+
+    def make(**members: Any) -> Reader:
+        def run(usage: dict[str, Any] | bytes, **changes: Any) -> Usage:
+            made = {**RECORD, **members, **changes}
+            written = usage if isinstance(usage, bytes) else msgspec.json.encode(usage)
+            made["usage"] = msgspec.Raw(written)
+            return registry.read(posted.decode(msgspec.json.encode(made)))
+
+        return run
+
+    return make
+
+
+@pytest.fixture
+def why() -> Callable[..., tuple[str, str]]:
+    """Code and pointer of the error with which such a reader refuses."""
+
+    def run(
+        reads: Reader, usage: dict[str, Any] | bytes, **changes: Any
+    ) -> tuple[str, str]:
+        with pytest.raises(RecordError) as caught:
+            reads(usage, **changes)
+        return caught.value.code, caught.value.pointer
+
+    return run

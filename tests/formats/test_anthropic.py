@@ -1,7 +1,7 @@
 import msgspec
 import pytest
 
-from billing.formats import posted, registry
+from billing.formats import anthropic, posted, registry
 from billing.formats.errors import RecordError
 from billing.pricing.token_classes import NOTHING, Quantities
 from billing.pricing.usage import Processing, Speed, Step
@@ -378,3 +378,98 @@ def test_kept_usage_reads_as_before_without_what_is_unknown(record) -> None:
     again = msgspec.structs.replace(found, usage=msgspec.Raw(kept.encode()))
     assert registry.read(again) == usage
     assert not usage.reproducible
+
+
+# --- Managed agents
+
+
+def session(written: bytes) -> bytes:
+    return b'{"input_tokens":1,"output_tokens":2,"active_seconds":' + written + b"}"
+
+
+@pytest.fixture
+def agent(reader):
+    return reader(product="managed_agents_api")
+
+
+@pytest.mark.parametrize(
+    ("written", "milliseconds"),
+    [
+        (b"3600", 3_600_000),
+        (b"0.5", 500),
+        (b"12.345", 12_345),
+        (b"12.345000", 12_345),
+        (b"0.001", 1),
+        (b"1.10", 1_100),
+        (b"999999999.999", 999_999_999_999),
+        (b"0", 0),
+        (b"0.000", 0),
+        (b"null", 0),
+    ],
+)
+def test_session_is_kept_to_the_millisecond(agent, written, milliseconds) -> None:
+    usage = agent(session(written))
+
+    assert usage.quantities == Quantities(1, output=2, session=milliseconds)
+    assert usage.reproducible
+
+
+@pytest.mark.parametrize(
+    ("written", "code"),
+    [
+        (b"0.0001", "out_of_range"),
+        (b"1.2345", "out_of_range"),
+        (b"1.0000000000000000000000000000000001", "out_of_range"),
+        (b"-1", "out_of_range"),
+        (b"-0", "out_of_range"),
+        (b"3.6e3", "out_of_range"),
+        (b"1e999999999", "out_of_range"),
+        (b"1000000000", "out_of_range"),
+        (b"9" * 5000, "out_of_range"),
+        (b'"3600"', "wrong_type"),
+        (b"true", "wrong_type"),
+        (b"[3600]", "wrong_type"),
+        (b"{}", "wrong_type"),
+    ],
+)
+def test_session_is_strictly_seconds(agent, why, written, code) -> None:
+    assert why(agent, session(written)) == (code, "/usage/active_seconds")
+
+
+@pytest.mark.parametrize("product", [None, "messages_api", "claude_code"])
+def test_session_of_another_product_is_refused(reader, why, product) -> None:
+    assert why(reader(product=product), session(b"0.001")) == (
+        "contradiction",
+        "/usage/active_seconds",
+    )
+    assert reader(product=product)(session(b"0")).quantities == Quantities(1, output=2)
+
+
+def test_session_is_not_batched(agent, why) -> None:
+    reported = {"input_tokens": 1, "output_tokens": 2, "service_tier": "batch"}
+
+    assert why(agent, reported) == ("contradiction", "/product")
+    assert why(agent, session(b"1"), processing="batch") == ("contradiction", "/product")
+
+
+def test_session_belongs_to_the_own_model(agent) -> None:
+    other = {"type": "advisor_message", "model": "claude-fable-5"}
+    counts = {"input_tokens": 3, "output_tokens": 4}
+    usage = agent({**counts, "active_seconds": 2, "iterations": [{**other, **counts}]})
+
+    assert usage.steps == (
+        Step("claude-fable-5", Quantities(3, output=4)),
+        Step("claude-opus-5", Quantities(session=2_000)),
+    )
+
+
+def test_session_is_billed_whatever_its_last_answer(agent) -> None:
+    assert agent(session(b"5"), stop_reason="refusal", content_empty=True).unbilled == ""
+
+
+def test_session_is_kept_with_the_object(record) -> None:
+    found = posted.decode(
+        record(usage="X", product="managed_agents_api").replace(b'"X"', session(b"1.50"))
+    )
+
+    assert b'"active_seconds":1.50' in anthropic.known_members(found)

@@ -15,8 +15,8 @@ _TOKEN = re.compile(
     | (?P<literal> '(?:[^']|'')*' | \$(?P<tag>\w*)\$.*?\$(?P=tag)\$ | \d+(?:\.\d+)? )
     | "(?P<quoted>(?:[^"]|"")*)"
     | (?P<word> [^\W\d][\w$]* )
-    | %\((?P<named>\w+)\)s
-    | (?P<counted>%s)
+    | %\((?P<named>\w+)\)[sbt]
+    | (?P<counted>%[sbt])
     | (?P<mark> :: | <= | >= | <> | != | => | -> | %% | \S )
     """,
     re.VERBOSE | re.DOTALL,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from config import databases
-from launch.variables import DEFAULT_PORT
+from launch.variables import DEFAULT_PORT, DEMO_RECORDS
 from tests.guards import environment
 from tests.guards.environment import complaints, read_by_launcher, read_by_settings
 
@@ -15,7 +15,10 @@ SERVICES = [role for role in databases.ROLES if role != "owner"]
 
 
 def really_read() -> dict[str, str | None]:
-    read: dict[str, str | None] = {"PORT": str(DEFAULT_PORT)}
+    read: dict[str, str | None] = {
+        "PORT": str(DEFAULT_PORT),
+        "DEMO_RECORDS": str(DEMO_RECORDS),
+    }
     for path in (ROOT / "launch").glob("*.py"):
         read = dict.fromkeys(read_by_launcher(path.read_text())) | read
     for path in (ROOT / "config").glob("*.py"):

@@ -106,7 +106,7 @@ def test_import_against_the_way_is_caught(
 
 
 def test_task_in_an_action_is_caught(broken_by: Callable[..., set[str]]):
-    broken = broken_by("billing/actions/recorded.py", "import billing.tasks")
+    broken = broken_by("billing/actions/batch.py", "import billing.tasks")
 
     # Through the task the action knows the queue as well.
     assert broken == {BILLING, ENTRY_POINTS}

@@ -16,8 +16,10 @@ HASH = f"--hash=sha256:{'0a' * 32}"
 # --- The real ones ------------------------------------------------------------------
 
 
-def test_there_are_three_locks():
-    assert [lock.name for lock in LOCKS] == ["base.txt", "dev.txt", "local.txt"]
+def test_there_are_four_locks():
+    names = [lock.name for lock in LOCKS]
+
+    assert names == ["base.txt", "bench.txt", "dev.txt", "local.txt"]
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)

@@ -22,6 +22,7 @@ DEPLOYED = {
     "DATABASE_URL": "postgresql://owner:secret@db.example.com/purser",
     "DATABASE_ROLE": "app",
     "ALLOWED_HOSTS": "purser.example.com",
+    "EMAIL_URL": "smtp+tls://mail.example.com:587",
 }
 
 
@@ -90,6 +91,7 @@ def test_deployment_as_documented_is_safe(checkout: Path):
         ({"HTTPS_ONLY": "false"}, "security.W008"),
         ({"ALLOWED_HOSTS": ""}, "security.W020"),
         ({"SECRET_KEY": "short"}, "security.W009"),
+        ({"EMAIL_URL": ""}, "billing.W001"),
     ],
 )
 def test_unsafe_deployment_fails_its_check(

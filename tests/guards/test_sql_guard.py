@@ -146,6 +146,7 @@ def test_statement_that_names_no_team_is_refused(
         ("INSERT INTO ledger (team_id, a) VALUES (%s, %s)", (1, 2)),
         ("INSERT INTO ledger (a, team_id) VALUES (%s, %s), (%s, %s)", (2, 1, 3, 1)),
         ("INSERT INTO ledger (a, team_id) VALUES (now(), 1)", None),
+        ("INSERT INTO ledger (a, team_id) VALUES (%t, %b)", (2, 1)),
         ("INSERT INTO ledger (team_id) SELECT %s::bigint FROM unnest(%s)", (1, [2])),
         (
             "INSERT INTO ledger (a, team_id) SELECT * FROM UNNEST((%s)::int[], %s)",
@@ -171,6 +172,7 @@ def test_write_for_the_team_of_the_transaction_passes(
         ("INSERT INTO ledger (a, team_id) VALUES (1, 1), (1, %s)", (2,), "INSERT"),
         ("INSERT INTO ledger (team_id, a) SELECT %s::bigint, 1", (2,), "INSERT"),
         ("INSERT INTO ledger (team_id) SELECT * FROM UNNEST(%s)", ([1, 2],), "INSERT"),
+        ("INSERT INTO ledger (a, team_id) VALUES (%t, %b)", (1, 2), "INSERT"),
         (
             "DELETE FROM ledger WHERE a = %(a)s AND team_id = %(t)s",
             {"a": 1, "t": 2},

@@ -12,7 +12,7 @@ import pytest
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery, Sum
 
-from billing.actions import budgets, parked, post, receive, recorded
+from billing.actions import budgets, parked, post, receive
 from billing.actions.budgets import Terms
 from billing.formats.body import split
 from billing.models import (
@@ -22,6 +22,7 @@ from billing.models import (
     Posting,
     UnpricedRecord,
     UsageRecord,
+    recorded,
 )
 from billing.pricing.budget_periods import PeriodKind
 from billing.reports import verification

@@ -6,11 +6,19 @@ from typing import Any
 import pytest
 
 from tests.chaos.service import Client, Service
+from tests.receivers import Receiver, answers, receiving
 
 
 @pytest.fixture(scope="session")
-def running() -> Iterator[Service]:
-    with Service() as service:
+def hook() -> Iterator[Receiver]:
+    """Takes every webhook."""
+    with receiving(answers(204)) as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="session")
+def running(hook: Receiver) -> Iterator[Service]:
+    with Service(outgoing_allow=hook.place) as service:
         yield service
 
 

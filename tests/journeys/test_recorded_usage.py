@@ -4,6 +4,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -13,6 +14,7 @@ from tests.chaos.service import CHECKOUT, Client, Service, await_that
 pytestmark = pytest.mark.xdist_group("journeys")
 
 RECORDED = CHECKOUT / "tests" / "data" / "recorded_usage.jsonl"
+EXAMPLES = CHECKOUT / "tests" / "data" / "price_examples.json"
 AUGUST = "reports/spend?group_by=model&from=2026-08-01&to=2026-09-01"
 SECONDS = 20
 
@@ -132,3 +134,22 @@ def test_the_command_prices_the_file_as_the_service_does(service: Service) -> No
     quotes = [json.loads(line) for line in said.stdout.splitlines()]
     assert {quote["id"]: Decimal(quote["cost"]) for quote in quotes} == COSTS
     assert "124 of 124 prices equal their expected_usd." in said.stderr
+
+
+def test_the_command_prices_every_example(service: Service, tmp_path: Path) -> None:
+    """Of every provider and format; one of them brings a rate card of its own."""
+    examples = [
+        example
+        for example in json.loads(EXAMPLES.read_text())
+        if "rate_card_per_token" not in example
+    ]
+    file = tmp_path / "examples.jsonl"
+    file.write_text("\n".join(map(json.dumps, examples)))
+
+    said = service.manage("price_usage", str(file))
+
+    quotes = [json.loads(line) for line in said.stdout.splitlines()]
+    assert [(quote["id"], Decimal(quote["cost"])) for quote in quotes] == [
+        (example["id"], Decimal(example["expected_usd"])) for example in examples
+    ]
+    assert "335 of 335 prices equal their expected_usd." in said.stderr

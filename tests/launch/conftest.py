@@ -28,9 +28,12 @@ REPOSITORY = Path(__file__).resolve().parent.parent.parent
 PACKAGES = Path(sysconfig.get_path("purelib"))
 
 MANAGE = """
-import json, os, sys
+import json, os, runpy, sys
 import psycopg
 
+if sys.argv[1] == "seed_demo":
+    runpy.run_path("seed.py")
+    sys.exit()
 assert sys.argv[1:3] == ["prepare", "--credentials"], sys.argv
 assert os.environ["DATABASE_ROLE"] == "owner"
 print("Applying migrations")
@@ -55,6 +58,19 @@ def application(environ, start_response):
         os._exit(3)
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [str(os.getppid()).encode()]
+"""
+# Tells that it began, how far it is, and ends when a file says so.
+SEED = """
+import os, sys, time
+
+assert os.environ["DATABASE_ROLE"] == "owner"
+with open("seedings", "a") as seedings:
+    print(*sys.argv[2:], file=seedings)
+print("Demo usage  40 %  200 of 500 records", flush=True)
+while not os.path.exists("enough"):
+    time.sleep(0.02)
+print("Demo usage 100 %  500 records, in 1 s")
+print("Demo organization acme: secrets in a file.")
 """
 # Celery itself takes five seconds to stop; this shadows it.
 CELERY = """
@@ -106,6 +122,7 @@ class Checkout:
         for name in ("base", "local", "dev"):
             self.write(f"requirements/{name}.txt", "# nothing to install\n")
         self.write("manage.py", MANAGE)
+        self.write("seed.py", SEED)
         self.write("celery/__main__.py", CELERY)
         self.write("config/wsgi.py", WSGI)
 
@@ -124,7 +141,7 @@ class Checkout:
         run = subprocess.Popen(
             [sys.executable, "-m", "launch", *arguments],
             cwd=self.path,
-            env=passed | {"PORT": str(self.port)} | variables,
+            env=passed | {"PORT": str(self.port), "DEMO_RECORDS": "0"} | variables,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -137,6 +154,12 @@ class Checkout:
         with suppress(FileNotFoundError):
             return dict(json.loads((self.home / "demo.json").read_text()))
         return {}
+
+    def seedings(self) -> list[str]:
+        """The options of each seeding that has begun."""
+        with suppress(FileNotFoundError):
+            return (self.path / "seedings").read_text().splitlines()
+        return []
 
     def answering_since(self) -> int:
         """When demo.json was written, in nanoseconds; 0 without one."""

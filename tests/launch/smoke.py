@@ -1,5 +1,6 @@
 """`make up` for real: in a directory of its own, on a free port, until Ctrl-C.
 
+The first start is stopped when its small demo is seeded; the later one finds it there.
 Run by `make smoke`. Prints the seconds of the first and of a later start and exits 1,
 with what was said, when a step fails.
 """
@@ -14,11 +15,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 STARTED_SECONDS = 120
 STOPPED_SECONDS = 60
+DEMO_RECORDS = "200"
 
 
 def free_port() -> int:
@@ -35,16 +39,18 @@ def cycle(home: Path) -> float:
     up = subprocess.Popen(
         ["make", "--no-print-directory", "up"],
         cwd=CHECKOUT,
-        env=passed | {"PURSER_HOME": str(home), "PORT": port},
+        env=passed | {"PURSER_HOME": str(home), "PORT": port, "DEMO_RECORDS": DEMO_RECORDS},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
     )
     try:
-        await_demo(up, home / "demo.json", started + STARTED_SECONDS)
+        deadline = started + STARTED_SECONDS
+        await_that((home / "demo.json").exists, up, deadline, "it does not answer")
         seconds = time.monotonic() - started
         check(home / "demo.json", port)
+        await_that(partial(is_seeded, home), up, deadline, "the demo is not seeded")
     finally:
         # As the terminal does: to make and to the launcher, which outlives it.
         with contextlib.suppress(ProcessLookupError):
@@ -56,11 +62,18 @@ def cycle(home: Path) -> float:
     return seconds
 
 
-def await_demo(up: subprocess.Popen[str], demo: Path, deadline: float) -> None:
-    while not demo.exists():
+def await_that(
+    condition: Callable[[], bool], up: subprocess.Popen[str], deadline: float, why: str
+) -> None:
+    while not condition():
         assert up.poll() is None, f"make up ended with {up.returncode}"
-        assert time.monotonic() < deadline, "it does not answer"
+        assert time.monotonic() < deadline, why
         time.sleep(0.02)
+
+
+def is_seeded(home: Path) -> bool:
+    log = home / "log" / "demo.log"
+    return log.exists() and "Demo usage 100 %" in log.read_text()
 
 
 def check(demo: Path, port: str) -> None:

@@ -103,6 +103,19 @@ def test_environment_is_made_once_and_follows_the_lock(project: Project) -> None
         project.ensure("dev")
 
 
+def test_lock_can_have_an_environment_of_its_own(project: Project) -> None:
+    project.lock("bench", "3.0")
+    own = VirtualEnvironment(project.path, project.path / "install.log", "var/bench")
+
+    own.ensure("bench", Progress(io.StringIO()))
+
+    tell = [str(own.python), "-c", "import tiny; print(tiny.VERSION)"]
+    said = subprocess.run(tell, capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "3.0"
+    assert own.path == project.path / "var" / "bench"
+    assert not project.environment.path.exists()
+
+
 def test_python_without_venv_is_told(bare_checkout: Checkout) -> None:
     stub = bare_checkout.write("stub/ensurepip.py", "raise ModuleNotFoundError\n").parent
 

@@ -78,6 +78,30 @@ def workplace(tmp_path: Path) -> Iterator[Workplace]:
     workplace.close()
 
 
+# Is at work until a file says that it is enough; ends with the code it is given.
+AT_WORK = """
+import os, time
+while not os.path.exists("enough"):
+    time.sleep(0.01)
+raise SystemExit(%d)
+"""
+
+
+class Errand:
+    """Counts how often it is looked at, and keeps how it ended."""
+
+    def __init__(self, child: ChildService) -> None:
+        self.child = child
+        self.looks = 0
+        self.codes: list[int | None] = []
+
+    def look(self) -> None:
+        self.looks += 1
+
+    def ended(self, code: int | None) -> None:
+        self.codes.append(code)
+
+
 def identity(child: ChildService) -> Identity:
     found = Identity.of(child.pid or 0)
     assert found
@@ -99,6 +123,44 @@ def test_dead_child_is_started_again(workplace: Workplace) -> None:
     eventually(replaced)
     assert child.alive()
     assert "sleeper ended; starting it again in 0.2 s" in workplace.said[0]
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_errand_is_run_once_however_it_ends(workplace: Workplace, code: int) -> None:
+    errand = Errand(workplace.child("errand", AT_WORK % code))
+    child = workplace.child("sleeper", SLEEP)
+    supervisor = workplace.supervisor(child)
+    supervisor.tend()
+
+    supervisor.run_once(errand)
+
+    eventually(lambda: supervisor.tend() or errand.looks)
+    (workplace.path / "enough").touch()
+    eventually(lambda: supervisor.tend() or errand.codes)
+    first = identity(child)
+    os.kill(first.pid, signal.SIGKILL)
+    # As long as it takes to start a service again, the errand is not.
+    eventually(lambda: supervisor.tend() or child.pid not in (None, first.pid))
+    assert errand.codes == [code]
+    assert errand.child.pid is None
+    assert [entry["pid"] for entry in read_json(workplace.state)["children"]] == [child.pid]
+    assert len(workplace.said) == 1  # of the sleeper
+
+
+def test_stop_ends_an_errand_first(workplace: Workplace) -> None:
+    children = [workplace.child(name, NOTED) for name in ("a", "b")]
+    supervisor = workplace.supervisor(children[0])
+    supervisor.tend()
+    errand = Errand(children[1])
+    supervisor.run_once(errand)
+    supervisor.tend()
+    for name in ("a", "b"):
+        eventually((workplace.path / name).exists)
+
+    supervisor.stop()
+
+    assert (workplace.path / "ends").read_text() == "ba"
+    assert errand.codes == []
 
 
 def test_what_a_dead_child_left_goes_with_it(workplace: Workplace) -> None:

@@ -43,6 +43,15 @@ def test_what_is_no_port_is_told(text: str) -> None:
         variables.port({"PORT": text})
 
 
+def test_somebodys_own_server_gets_no_records_unasked() -> None:
+    url = {"DATABASE_URL": "postgresql://somewhere/else"}
+
+    assert variables.demo_records({}) == 300_000
+    assert variables.demo_records(url) == 0
+    assert variables.demo_records(url | {"DEMO_RECORDS": "5"}) == 5
+    assert variables.demo_records({"DEMO_RECORDS": "0"}) == 0
+
+
 def test_given_values_win_and_the_key_stays(tmp_path: Path) -> None:
     home = Home(tmp_path)
 
@@ -54,6 +63,18 @@ def test_given_values_win_and_the_key_stays(tmp_path: Path) -> None:
     assert first["PURSER_HOME"] == str(tmp_path)
     assert first["SECRET_KEY"] == second["SECRET_KEY"] != ""
     assert (tmp_path / "secret-key").stat().st_mode & 0o777 == 0o600
+
+
+def test_links_lead_to_the_port_unless_an_address_is_given(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    public = {"PUBLIC_URL": "https://purser.example.com"}
+
+    assert variables.for_processes({}, home)["PUBLIC_URL"] == "http://127.0.0.1:8000"
+    at_9000 = variables.for_processes({"PORT": "9000"}, home)
+    assert at_9000["PUBLIC_URL"] == "http://127.0.0.1:9000"
+    assert (
+        variables.for_processes({"PORT": "9000", **public}, home).items() >= public.items()
+    )
 
 
 def test_libpq_variables_do_not_reach_an_embedded_server() -> None:

@@ -165,6 +165,18 @@ def test_missing_rate_is_unpriced(make_rate, make_book, make_usage) -> None:
         assert said in priced.detail
 
 
+def test_endpoint_that_is_not_stated_is_said(make_rate, make_book, make_usage) -> None:
+    book = make_book([make_rate()])
+
+    unstated = price(make_usage(NOTHING, endpoint="unstated"), book)
+    regional = price(make_usage(NOTHING, endpoint="regional"), book)
+
+    said = "The record does not say which endpoint was called."
+    assert (unstated.reason, regional.reason) == ("no_rate", "no_rate")
+    assert unstated.detail.endswith(said)
+    assert said not in regional.detail
+
+
 def test_record_before_the_first_rate_is_unpriced(make_rate, make_book, make_usage) -> None:
     usage = make_usage(NOTHING)
     book = make_book([make_rate(effective_from=usage.occurred_at + timedelta(seconds=1))])

@@ -1,6 +1,7 @@
 """What holds for every book and every usage, against a plain model of the rules."""
 
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from itertools import count
 
 from hypothesis import given
@@ -12,6 +13,7 @@ from billing.pricing.token_classes import NOTHING, Quantities, TokenClass
 from billing.pricing.usage import Processing, Speed, Step, Usage
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
+SOME = Quantities(3, output=5, session=7)
 ALIASES = {("acme", name): f"acme/{name}" for name in ("one", "two")}
 
 DAYS = st.integers(0, 4)
@@ -47,7 +49,7 @@ def rates(draw: st.DrawFn) -> Rate:
 CARDS = st.lists(st.lists(rates(), max_size=8), max_size=3)
 
 
-def full_card() -> list[Rate]:
+def full_card(session: int | Fraction = 37) -> list[Rate]:
     """Prices for everything, so that whatever is used can be priced."""
     ids = count(1)
     return [
@@ -60,7 +62,7 @@ def full_card() -> list[Rate]:
             endpoint="global",
             above=above,
             effective_from=START,
-            prices=(3 + above, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37),
+            prices=(3 + above, 5, 7, 11, 13, 17, 19, 23, 29, 31, session),
         )
         for model in ALIASES.values()
         for above in (0, 10, 20)
@@ -132,6 +134,37 @@ def test_parts_sum_to_the_whole(steps) -> None:
     for charge in priced.charges:
         counted = counted.plus(charge.quantities)
     assert counted == usage_of(steps).quantities
+
+
+@given(STEPS, st.randoms(use_true_random=False))
+def test_time_is_rounded_once_and_the_parts_still_sum_up(steps, random) -> None:
+    """The price of a millisecond need not be whole; every other one is."""
+    book = RateBook([full_card(session=Fraction(200, 9))], ALIASES)
+    priced = price(usage_of(steps), book)
+    shuffled = price(usage_of(random.sample(steps, len(steps))), book)
+
+    assert isinstance(priced, Charges)
+    assert sum(charge.cost for charge in priced.charges) == priced.cost
+    assert sum(line.cost for line in lines(priced)) == priced.cost
+    assert shuffled.cost == priced.cost
+
+
+@given(st.lists(STEPS, max_size=6), st.integers(0, 6), st.randoms(use_true_random=False))
+def test_batches_and_their_order_do_not_change_the_total(batch, cut, random) -> None:
+    """Neither does what a book has looked up before."""
+    records = [usage_of([*steps, Step("one-20260101", SOME)]) for steps in batch]
+    book = RateBook([full_card(session=Fraction(200, 9))], ALIASES)
+    fresh = RateBook([full_card(session=Fraction(200, 9))], ALIASES)
+    shuffled = random.sample(records, len(records))
+
+    whole = sum(price(one, book).cost for one in records)
+
+    assert sum(price(one, fresh).cost for one in shuffled) == whole
+    assert (
+        sum(price(one, fresh).cost for one in shuffled[:cut])
+        + sum(price(one, book).cost for one in shuffled[cut:])
+        == whole
+    )
 
 
 @given(STEPS, st.integers(0, 5))

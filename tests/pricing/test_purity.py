@@ -21,6 +21,14 @@ def modules() -> list[Path]:
     ]
 
 
+def price_modules() -> list[Path]:
+    """What proposes prices reads files, but makes no number inexact."""
+    directory = Path(*import_module("billing.connectors").__path__)
+    names = ("corrections", "proposals")
+    named = {directory / f"{name}.py" for name in names}
+    return sorted(named | set(directory.glob("*_prices.py")))
+
+
 def inexact(node: ast.AST) -> str | None:
     match node:
         case ast.Constant(value=float() | complex()):
@@ -61,6 +69,13 @@ def test_modules_are_found() -> None:
 )
 def test_module_is_exact_and_pure(path: Path) -> None:
     assert list(impurities(path.read_text(encoding="utf-8"))) == []
+
+
+@pytest.mark.parametrize("path", price_modules(), ids=lambda path: path.name)
+def test_proposed_prices_are_exact(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+
+    assert [found for node in ast.walk(tree) if (found := inexact(node))] == []
 
 
 @pytest.mark.parametrize(

@@ -165,6 +165,14 @@ def test_a_range_that_cannot_be_is_named(
         assert said in read(finance, path, **query).text
 
 
+@pytest.mark.parametrize("day", ["0001-01-01", "1970-01-01", "1999-12-31", "9999-12-31"])
+@pytest.mark.parametrize("path", ["/", TEAM])
+def test_days_at_the_ends_of_the_calendar_open(
+    finance: Client, budget: Budget, path: str, day: str
+):
+    assert read(finance, path, **{"from": day, "through": day})
+
+
 @pytest.mark.parametrize("preset", ["period", "last", "7d", "30d", "90d", "none"])
 def test_each_preset_opens(finance: Client, spent: Service, preset: str):
     for path in ("/", TEAM):
@@ -191,6 +199,14 @@ def test_prices_stand_by_family_with_context_and_source(viewer: Client):
     assert "genai-prices" in page.text
     titles = {attrs.get("title") for _, attrs in page.elements}
     assert {"1,000,000 tokens", "200,000 tokens"} <= titles
+
+
+def test_prices_say_whose_they_are(viewer: Client):
+    text = read(viewer, "/prices").text
+
+    for words in ("anthropic/claude-opus-5", "google/claude-opus-5", "openai/gpt-4o"):
+        assert words in text
+    assert "Regional endpoint" in text
 
 
 def test_the_newest_model_of_a_family_comes_first(viewer: Client):

@@ -1,5 +1,7 @@
 """The reports behind the pages."""
 
+import json
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -7,13 +9,13 @@ import pytest
 
 from billing.actions import budgets, post
 from billing.actions.budgets import Terms
-from billing.models import Budget
+from billing.models import Alert, Budget, LanguageModel
 from billing.pricing.budget_periods import PeriodKind
 from billing.pricing.standing import Standing
 from billing.reports import caching, overview, team_page
 from billing.reports.team_page import TeamPage
 from billing.reports.team_spend import Filters
-from billing.web import sentences
+from billing.web import display, pictures, sentences
 from teams import isolation
 from tests.builders import body, record
 from tests.conftest import NOW, Cast, Service
@@ -27,7 +29,7 @@ NOVEMBER = {
 
 
 def page(cast: Cast, **changes: Any) -> TeamPage:
-    listed = team_page.budgets_of(cast.search)
+    listed = team_page.budgets_of(cast.search, now=NOW)
     with isolation.visible_teams([cast.search.pk]):
         return team_page.team_page(
             **{
@@ -100,7 +102,9 @@ def test_a_period_that_is_over_has_no_days_left(cast: Cast, spent: Service):
     assert report.budget is not None
     assert (report.budget.days_left, report.budget.running) == (0, False)
     assert report.budget.safe_daily is None
-    assert "in October 2026." in sentences.of_team(report, "USD")
+    said = plain(sentences.of_team(report, "USD"))
+    assert said == "Search used nothing of $500 in October 2026."
+    assert display.status(Standing.NO_DATA, running=False)["word"] == "No usage"
 
 
 # --- The budget ---------------------------------------------------------------------
@@ -132,6 +136,34 @@ def test_what_happened_to_a_budget_is_told_latest_first(cast: Cast, spent: Servi
     assert [event.revision.revision for event in revisions if event.revision] == [2, 1]
     assert revisions[0].before is not None
     assert revisions[0].before.amount == Decimal("0.015")
+
+
+def test_team_caps_add_up_over_one_period(cast: Cast, spent: Service):
+    """Of each team its lowest cap of that period, whichever budget stands worst."""
+    for amount, period in (("90", "month"), ("60", "month"), ("0.001", "day")):
+        cap(cast, amount, PeriodKind(period))
+    budgets.create(
+        organization=cast.acme,
+        period=PeriodKind.MONTH,
+        terms=Terms(Decimal(50)),
+        by="frank",
+        now=NOW,
+    )
+
+    assert overview_of(cast).caps == 60
+
+
+def test_an_alert_is_drawn_on_its_day_of_the_reporting_zone(cast: Cast, spent: Service):
+    """At 23:30 UTC it is the next day in Berlin."""
+    budget = cap(cast, "0.0189")
+    late = NOW.replace(day=20, hour=23, minute=30)
+    Alert.objects.filter(budget=budget).update(fired_at=late)
+
+    view = page(cast).budget
+    drawn = json.dumps(pictures.burn_up_of(view, "USD", "Europe/Berlin"))
+
+    assert view.alerts
+    assert re.findall(r'"day": "([0-9-]+)", [^}]*reached', drawn) == ["2026-11-21"]
 
 
 def test_the_team_s_month_comes_first(cast: Cast):
@@ -169,6 +201,19 @@ def cached(cast: Cast, service: Service, **usage: Any) -> caching.CacheSaving:
 
 
 MILLION = 1_000_000
+
+
+def test_model_is_the_same_whoever_serves_it(cast: Cast, alice: Service):
+    hosted = record(provider="google", geo="global", usage_format="anthropic")
+    alice.post("usage", body(record(), hosted, record(model="claude-opus-5")))
+    post.count(team_id=cast.search.pk, now=NOW)
+
+    for provider in ("anthropic", "google"):
+        model = LanguageModel.objects.get(provider=provider, name="claude-opus-5-5")
+        spent = page(cast, filters=Filters(model=model)).spent
+        assert [(group.key, group.sums.requests) for group in spent.models] == [
+            ("claude-opus-5-5", 2)
+        ]
 
 
 def test_reads_save_and_writes_cost(cast: Cast, alice: Service):

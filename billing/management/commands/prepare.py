@@ -29,6 +29,7 @@ class Command(BaseCommand):
     def handle(self, *, credentials: str | None, **options: Any) -> None:
         with self._step("Tables"):
             call_command("migrate", verbosity=0, interactive=False)
+            call_command("createcachetable", verbosity=0)
         with self._step("Partitions"):
             partitions.keep(now=timezone.now())
         with self._step("Queue"):

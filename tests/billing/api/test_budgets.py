@@ -1,12 +1,14 @@
 """/budgets, /alerts, /estimates: what a key covers, and the figures of the reports."""
 
 import json
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 from django.utils import timezone
 
 from billing.actions import post
+from teams.actions import projects
 from teams.models.api_keys import Scope
 from tests.builders import COST, body, record
 from tests.conftest import Cast, Service, issue
@@ -81,6 +83,49 @@ def test_an_archived_budget_is_no_longer_listed(alice: Service):
     assert alice.get("budgets").json()["data"] == []
 
 
+def test_an_archived_budget_does_not_change(alice: Service):
+    budget = make(alice).json()
+    alice.delete(f"budgets/{budget['id']}")
+
+    changed = alice.patch(f"budgets/{budget['id']}", {"amount": "1"})
+
+    assert (changed.status_code, changed.json()["code"]) == (400, "invalid")
+
+
+@pytest.mark.parametrize("budget", ["1" * 5000, "1" * 30, "²", "-1"])
+def test_what_is_no_id_of_a_budget_finds_none(alice: Service, budget: str):
+    response = alice.get("alerts", budget=budget)
+
+    assert response.status_code in {200, 400}
+    assert response.json().get("data", []) == []
+
+
+def test_a_project_that_moved_is_its_new_owners(cast: Cast, lead: Service, bob: Service):
+    """Its budgets and channels too, and nobody else's any more."""
+    budget = make(lead, project="answers", period="year").json()
+    channel = subscribe(lead, project="answers").json()
+    an_hour_ago = timezone.now() - timedelta(hours=1)
+    lead.post("usage", body(record(occurred_at=an_hour_ago.isoformat())))
+    post.count(team_id=cast.search.pk, now=timezone.now())
+    projects.move(
+        project=cast.answers,
+        team=cast.support,
+        effective_from=timezone.now() - timedelta(minutes=1),
+        by="tests",
+        now=an_hour_ago,
+    )
+
+    paths = (f"budgets/{budget['id']}", f"channels/{channel['id']}")
+    assert lead.get(paths[0]).status_code == 404
+    assert make(lead, project="answers").status_code == 404
+    assert [lead.delete(path).status_code for path in paths] == [404, 404]
+    owners = bob.get(paths[0]).json()
+    assert (owners["partial"], owners["spent"]) == (True, "0")
+    whole = Service(issue(cast.acme)[1]).get(paths[0]).json()
+    assert (whole["partial"], whole["spent"]) == (False, COST)
+    assert [bob.delete(path).status_code for path in paths] == [204, 204]
+
+
 def test_another_teams_budget_is_404(alice: Service, bob: Service, charlie: Service):
     budget = make(alice).json()
 
@@ -127,13 +172,19 @@ PLAN = {
 
 
 @pytest.fixture
-def plan(alice: Service) -> dict:
+def lead(cast: Cast) -> Service:
+    """Bound to the team `search`."""
+    return Service(issue(cast.acme, team=cast.search)[1])
+
+
+@pytest.fixture
+def plan(lead: Service) -> dict:
     lines = [
         {**PLAN, "scenario": scenario, "requests": size * 1000}
         for size, scenario in enumerate(("light", "medium", "heavy"), 1)
     ]
     month = timezone.now().strftime("%Y-%m")
-    response = alice.post("estimates", json.dumps({"month": month, "lines": lines}))
+    response = lead.post("estimates", json.dumps({"month": month, "lines": lines}))
     assert response.status_code == 201
     return response.json()
 
@@ -143,13 +194,15 @@ def test_an_estimate_is_priced_by_the_same_rates(plan: dict):
     assert plan["totals"]["medium"] == "4.2"  # 1,000 records of 0.0042
 
 
-def test_estimate_and_actual_stand_side_by_side(alice: Service, plan: dict, cast: Cast):
-    alice.post(f"estimates/{plan['id']}/approve", b"")
+def test_estimate_and_actual_stand_side_by_side(
+    alice: Service, lead: Service, plan: dict, cast: Cast
+):
+    lead.post(f"estimates/{plan['id']}/approve", b"")
     spend(alice, cast, 3)
     alice.post("usage", body(now_record(model="claude-sonnet-5")))
     post.count(team_id=cast.search.pk, now=timezone.now())
 
-    report = alice.get("reports/estimate-vs-actual", team="search").json()
+    report = lead.get("reports/estimate-vs-actual", team="search").json()
 
     planned, unplanned = report["rows"]
     assert report["estimate"]["state"] == "approved"
@@ -161,11 +214,47 @@ def test_estimate_and_actual_stand_side_by_side(alice: Service, plan: dict, cast
     assert Decimal(report["total"]["actual"]) == total
 
 
-def test_a_month_without_an_estimate_has_no_variance(alice: Service):
-    report = alice.get("reports/estimate-vs-actual", month="2026-01").json()
+def test_a_month_without_an_estimate_has_no_variance(lead: Service):
+    report = lead.get("reports/estimate-vs-actual", month="2026-01").json()
 
     assert (report["estimate"], report["rows"]) == (None, [])
     assert report["total"]["variance"] is None
+
+
+@pytest.mark.parametrize("month", ["0000-01", "9999-12", "2026-13", "٢٠٢٦-11"])
+def test_a_month_that_cannot_be_is_refused(bob: Service, month: str):
+    lines = [{**PLAN, "scenario": "light"}]
+
+    report = bob.get("reports/estimate-vs-actual", month=month)
+    saved = bob.post("estimates", json.dumps({"month": month, "lines": lines}))
+
+    assert (report.status_code, saved.status_code) == (400, 400)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [PLAN | {"scenario": "light"}] * 2,
+        [PLAN | {"scenario": "light", "quantities": {"web_search": 10**15}}],
+        [PLAN | {"scenario": "light", "model": "claude-unheard-of"}],
+    ],
+    ids=["twice", "too dear", "unknown"],
+)
+def test_lines_that_cannot_be_kept_are_refused(bob: Service, lines: list[dict]):
+    saved = bob.post("estimates", json.dumps({"month": "2026-11", "lines": lines}))
+
+    assert saved.status_code == 400
+
+
+def test_a_projects_key_sees_no_estimate_of_its_team(alice: Service, plan: dict):
+    lines = [{**PLAN, "scenario": "light"}]
+    plans = json.dumps({"month": "2026-11", "lines": lines})
+
+    assert alice.get("reports/estimate-vs-actual").status_code == 404
+    assert alice.get("reports/estimate-vs-actual", team="search").status_code == 404
+    assert alice.post("estimates", plans).status_code == 404
+    assert alice.post(f"estimates/{plan['id']}/approve", b"").status_code == 404
+    assert alice.get("estimates").json()["data"] == []
 
 
 def test_another_teams_report_is_404(bob: Service):

@@ -44,6 +44,28 @@ def test_a_quote_has_state_cost_and_lines(alice: Service):
                 ],
                 "reason": None,
                 "detail": None,
+                "read": {
+                    "usage_format": "anthropic",
+                    "processing": "standard",
+                    "speed": "standard",
+                    "geo": "global",
+                    "endpoint": "global",
+                    "quantities": {
+                        "input": 1000,
+                        "cache_write_5m": 0,
+                        "cache_write_1h": 0,
+                        "cache_read": 0,
+                        "output": 10,
+                        "web_search": 0,
+                        "input_audio": 0,
+                        "cache_read_audio": 0,
+                        "output_audio": 0,
+                        "output_image": 0,
+                        "session": 0,
+                    },
+                    "thinking": 0,
+                    "flags": [],
+                },
             }
         ]
     }
@@ -66,6 +88,28 @@ def test_a_quote_needs_neither_id_nor_project(alice: Service):
     response = alice.post("prices/quote", json.dumps(record(id=None, project=None)))
 
     assert response.json()["results"][0]["state"] == "priced"
+
+
+def test_a_quote_states_what_was_read_also_without_a_price(alice: Service):
+    usage = {
+        "promptTokenCount": 120,
+        "cachedContentTokenCount": 20,
+        "candidatesTokenCount": 5,
+        "thoughtsTokenCount": 7,
+    }
+    unheard_of = record(provider="google", model="gemini-unheard-of", usage=usage)
+
+    (unpriced, rejected) = alice.post(
+        "prices/quote", body(unheard_of, record(provider="google", usage={"tokens": 1}))
+    ).json()["results"]
+
+    assert (unpriced["state"], unpriced["read"]["usage_format"]) == ("unpriced", "gemini")
+    assert unpriced["read"]["quantities"]["input"] == 100
+    assert unpriced["read"]["quantities"]["cache_read"] == 20
+    assert unpriced["read"]["quantities"]["output"] == 12
+    assert unpriced["read"]["thinking"] == 7
+    assert (rejected["reason"], rejected["read"]) == ("unknown_usage_format", None)
+    assert "tokens" in rejected["detail"]
 
 
 def test_quotes_need_their_scope(cast: Cast):

@@ -50,6 +50,33 @@ def test_a_counted_record_shows_its_charges_and_their_rate(alice: Service, cast:
     assert charge["rate"]["source"]
 
 
+def test_a_record_says_what_its_usage_was_recognised_as(alice: Service):
+    usage = {
+        "inputTokens": 37,
+        "outputTokens": 211,
+        "totalTokens": 24_248,
+        "cacheReadInputTokens": 20_000,
+        "cacheWriteInputTokens": 4_000,
+        "cacheDetails": [{"ttl": "1h", "inputTokens": 3_000}],
+    }
+    model = "eu.anthropic.claude-opus-5-v1:0"
+    alice.post("usage", body(record(id="r1", provider="aws", model=model, usage=usage)))
+
+    reply = alice.get("usage/r1").json()
+
+    assert (reply["usage_format"], reply["model"]) == ("bedrock_converse", model)
+    assert (reply["geo"], reply["endpoint"]) == ("global", "regional")
+    quantities = {name: count for name, count in reply["quantities"].items() if count}
+    assert quantities == {
+        "input": 37,
+        "cache_write_5m": 1_000,
+        "cache_write_1h": 3_000,
+        "cache_read": 20_000,
+        "output": 211,
+    }
+    assert reply["flags"] == ["cache_split_incomplete"]
+
+
 def test_an_unpriced_record_says_why(alice: Service, cast: Cast):
     alice.post("usage", body(record(id="msg_1", model="claude-unheard-of")))
     post.count(team_id=cast.search.pk, now=NOW)

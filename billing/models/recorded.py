@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
-from django.db import connection
 
 from billing.formats import registry
+from billing.formats.conditions import MANAGED_AGENTS
 from billing.formats.posted import PostedRecord
-from billing.models import UsageRecord
-from billing.pricing.token_classes import Quantities
+from billing.models import bound
+from billing.models.ledger import UsageRecord
+from billing.pricing.token_classes import Quantities, TokenClass
 from billing.pricing.usage import Step, Usage
 
 
@@ -46,25 +47,19 @@ class Recorded(NamedTuple):
     session: int
 
 
-def columns(alias: str) -> str:
-    """The fields of `Recorded`, in their order, as columns of this alias."""
-    return ", ".join(
-        f"{alias}.{name}::text" if name == "verbatim" else f"{alias}.{name}"
-        for name in Recorded._fields
-    )
-
-
 _SELECT = f"""
-SELECT {columns("u")}
-FROM {UsageRecord._meta.db_table} u
-WHERE u.team_id = %s AND u.month = ANY(%s) AND u.uid = ANY(%s)
+SELECT uid, project_id, record_id, month, occurred_at, provider, model_name,
+    usage_format, processing, speed, geo, endpoint, unbilled, verbatim::text,
+    {", ".join(TokenClass)}
+FROM {UsageRecord._meta.db_table}
+WHERE team_id = %b::bigint AND month = ANY(%b::date[]) AND uid = ANY(%b::uuid[])
 """
 
 
 def read(team_id: int, uids: Sequence[UUID], months: Sequence[date]) -> list[Recorded]:
-    with connection.cursor() as cursor:
+    with bound.cursor() as cursor:
         cursor.execute(_SELECT, [team_id, list(months), list(uids)])
-        return [Recorded(*row) for row in cursor.fetchall()]
+        return list(map(Recorded._make, cursor.fetchall()))
 
 
 def usage_of(record: Recorded) -> Usage:
@@ -111,6 +106,8 @@ def _read_again(record: Recorded, verbatim: str) -> Usage:
         model=record.model_name,
         usage=msgspec.Raw(verbatim.encode()),
         usage_format=record.usage_format,
+        # Not kept, and the usage would be refused without: only it has sessions.
+        product=MANAGED_AGENTS if record.session else None,
     )
     usage = registry.read(posted)
     return dataclasses.replace(usage, unbilled=record.unbilled, **_conditions(record))

@@ -1,0 +1,61 @@
+"""How figures are written for people: on pages, in the admin, in sentences and charts."""
+
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
+
+from billing.pricing import money
+
+_ONE = Decimal(1)
+_CENT = Decimal("0.01")
+_MINUS = "−"
+NOTHING = "–"  # where there is no such figure: a template passes None, or "" unfound
+_SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£"}
+THIN = "\N{NARROW NO-BREAK SPACE}"
+
+
+def amount(value: Decimal) -> str:
+    """An amount without its currency.
+
+    From 1 on two decimals and thousands separators, below that up to three significant
+    digits, and less than a cent says so: something is never shown as nothing.
+    """
+    size = abs(value)
+    sign = _MINUS if value < 0 else ""
+    if not size or size >= _ONE - Decimal("0.0005"):
+        return f"{sign}{size.quantize(_CENT, ROUND_HALF_EVEN):,}"
+    if size < _CENT:
+        return f"{sign}<0.01"
+    digits = 2 - size.adjusted()
+    shown = f"{round(size, digits):f}".rstrip("0")
+    return sign + (shown if len(shown) >= len("0.00") else f"{Decimal(shown):.2f}")
+
+
+def symbol(currency: str) -> str:
+    return _SYMBOLS.get(currency, f"{currency}{THIN}")
+
+
+def with_currency(value: Decimal, currency: str) -> str:
+    """`amount` with the currency's sign in front: $4,210.00, −$0.03, <$0.01."""
+    written = amount(value)
+    sign = ""
+    for prefix in (_MINUS, "<"):
+        if written.startswith(prefix):
+            sign, written = sign + prefix, written[1:]
+    return f"{sign}{symbol(currency)}{written}"
+
+
+def percent(value: Decimal | None) -> str:
+    """Whole percent, never rounded up to a level that is not reached."""
+    if not isinstance(value, Decimal):
+        return NOTHING
+    if 0 < abs(value) < 1:
+        return f"<1{THIN}%"
+    return f"{value.quantize(_ONE, ROUND_DOWN):,}{THIN}%".replace("-", _MINUS)
+
+
+def rate(value: Decimal | None) -> str:
+    """A published price: exact, with two decimals at least."""
+    if not isinstance(value, Decimal):
+        return NOTHING
+    written = money.plain(value)
+    places = len(written.partition(".")[2])
+    return f"{Decimal(written):,f}" if places >= 2 else f"{value:,.2f}"
