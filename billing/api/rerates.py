@@ -213,6 +213,7 @@ def as_json(rerate: Rerate) -> dict[str, Any]:
             LanguageModel.objects.filter(pk__in=rerate.model_ids)
             .order_by("name")
             .values_list("name", flat=True)
+            .distinct()
         ),
         "reason": rerate.reason,
         "reverses": None if rerate.reverses_id is None else str(rerate.reverses_id),

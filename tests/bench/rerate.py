@@ -34,7 +34,8 @@ from billing.models import Publication, Rate, RateCard
 now = timezone.now()
 card = RateCard.objects.get(kind="list", provider="anthropic")
 publication = Publication.objects.create(card=card, created_by="bench", created_at=now)
-for rate in Rate.objects.filter(model__name__in={models}, model__provider="anthropic", publication__state="published"):
+published = Rate.objects.filter(publication__card=card, publication__state="published")
+for rate in published.filter(model__name__in={models}):
     rate.pk, rate.publication = None, publication
     rate.output = rate.output * 2 if rate.output is not None else None
     rate.save()
@@ -134,8 +135,8 @@ CREATE TEMPORARY TABLE priced AS
 SELECT row_number() OVER (ORDER BY name) - 1 AS n, r.* FROM (
     SELECT DISTINCT ON (r.model_id) m.name, r.*
     FROM billing_rate r JOIN billing_languagemodel m ON m.id = r.model_id
-    WHERE m.provider = 'anthropic' AND m.name = ANY(%s) AND r.processing = 'standard' AND r.speed = 'standard'
-        AND r.geo = 'global' AND r.endpoint = 'global' AND r.context_tier = 0
+    WHERE m.provider = 'anthropic' AND m.name = ANY(%s)
+        AND r.processing = 'standard' AND r.speed = 'standard' AND r.geo = 'global' AND r.endpoint = 'global' AND r.context_tier = 0
         AND r.effective_from <= '2026-10-01' AND NOT r.stop
     ORDER BY r.model_id, r.effective_from DESC
 ) r
