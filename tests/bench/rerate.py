@@ -136,7 +136,8 @@ SELECT row_number() OVER (ORDER BY name) - 1 AS n, r.* FROM (
     SELECT DISTINCT ON (r.model_id) m.name, r.*
     FROM billing_rate r JOIN billing_languagemodel m ON m.id = r.model_id
     WHERE m.provider = 'anthropic' AND m.name = ANY(%s)
-        AND r.processing = 'standard' AND r.speed = 'standard' AND r.geo = 'global' AND r.endpoint = 'global' AND r.context_tier = 0
+        AND r.processing = 'standard' AND r.speed = 'standard'
+        AND r.geo = 'global' AND r.endpoint = 'global' AND r.context_tier = 0
         AND r.effective_from <= '2026-10-01' AND NOT r.stop
     ORDER BY r.model_id, r.effective_from DESC
 ) r
