@@ -9,11 +9,22 @@ from celery import shared_task
 from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
-from billing.actions import deliver, parked, partitions, post, proposals, sweep
+from billing.actions import (
+    deliver,
+    parked,
+    partitions,
+    post,
+    proposals,
+    rerates,
+    sweep,
+)
+from billing.models import Rerate
 
 logger = logging.getLogger(__name__)
 
 _SECONDS_OF_COUNTING = 20
+# Little, so that what waits behind it, counting above all, waits little.
+_SECONDS_OF_RERATING = 2
 
 
 @shared_task
@@ -50,6 +61,29 @@ def deliver_alerts(**kwargs: Any) -> None:
 def evaluate_budgets(**kwargs: Any) -> None:
     """Raise what counting did not see: over several teams, or in a new period."""
     sweep.sweep(now=timezone.now())
+
+
+@shared_task
+def say_unpriced(**kwargs: Any) -> None:
+    """Raise alerts of models without a price, resolve those that have one."""
+    sweep.sweep_unpriced(now=timezone.now())
+
+
+@shared_task
+def go_on_rerating(**kwargs: Any) -> None:
+    """Some chunks of the re-rate that has waited longest and that nobody is at."""
+    enough = time.monotonic() + _SECONDS_OF_RERATING
+    for rerate in rerates.under_way():
+        left = enough - time.monotonic()
+        if left > 0:
+            _rerate(rerate, left)
+
+
+def _rerate(rerate: Rerate, seconds: float) -> None:
+    try:
+        rerates.advance(rerate=rerate, clock=timezone.now, seconds=seconds)
+    except (DatabaseError, InterfaceError):
+        logger.exception("%s is put off", rerate)
 
 
 @shared_task

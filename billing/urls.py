@@ -22,6 +22,13 @@ from billing.api.rate_cards import (
 )
 from billing.api.rates import RatesView, TimelineView
 from billing.api.reports import EstimateVsActualView, SpendView
+from billing.api.rerates import (
+    RerateReversalView,
+    RerateStartView,
+    ReratesView,
+    RerateView,
+    UnpricedView,
+)
 from billing.api.usage import UsageRecordView, UsageView
 
 
@@ -44,6 +51,15 @@ urlpatterns = [
         "reports/estimate-vs-actual",
         EstimateVsActualView.as_view(),
         name="estimate-vs-actual",
+    ),
+    path("reports/unpriced", UnpricedView.as_view(), name="unpriced"),
+    path("rerates", ReratesView.as_view(), name="rerates"),
+    path("rerates/<int:rerate_id>", RerateView.as_view(), name="rerate"),
+    path("rerates/<int:rerate_id>/start", RerateStartView.as_view(), name="start-rerate"),
+    path(
+        "rerates/<int:rerate_id>/reverse",
+        RerateReversalView.as_view(),
+        name="reverse-rerate",
     ),
     path("budgets", BudgetsView.as_view(), name="budgets"),
     path("budgets/<int:budget_id>", BudgetView.as_view(), name="budget"),

@@ -1,4 +1,4 @@
-"""Beat's scheduler: the schedule stands in code, and counting ticks do not pile up."""
+"""Beat's scheduler: the schedule stands in code, and ticks do not pile up."""
 
 import logging
 from typing import Any
@@ -11,18 +11,22 @@ logger = logging.getLogger(__name__)
 
 
 class OneTickScheduler(Scheduler):
-    """Sends a counting tick only when none is waiting.
+    """Sends no more ticks to a queue than there are kinds of them.
 
     While every worker is down or busy, one tick in the queue says all that a thousand
-    would say. The state of the schedule is not stored: each entry is idempotent and may
-    run once more after a restart.
+    would say. A queue does not tell its ticks apart: of a queue for several kinds, one
+    that is not sent now is sent when it is due again.
+
+    The state of the schedule is not stored: each entry is idempotent and may run once
+    more after a restart.
     """
 
     def apply_async(self, entry: ScheduleEntry, *args: Any, **kwargs: Any) -> Any:
-        queue = self.app.conf.task_routes.get(entry.task, {}).get("queue")
+        queue = self._queue(entry.task)
+        kinds = sum(self._queue(one.task) == queue for one in self.schedule.values())
         try:
-            if queue and self._waiting(queue):
-                logger.debug("a tick is already waiting in %s", queue)
+            if self._waiting(queue) >= kinds:
+                logger.debug("enough ticks are already waiting in %s", queue)
                 return None
             return super().apply_async(entry, *args, **kwargs)
         except Exception:
@@ -36,15 +40,19 @@ class OneTickScheduler(Scheduler):
         if connection is not None:
             connection.release()
 
-    def _waiting(self, queue: str) -> bool:
+    def _queue(self, task: str | None) -> str:
+        route = self.app.conf.task_routes.get(task, {})
+        return str(route.get("queue", self.app.conf.task_default_queue))
+
+    def _waiting(self, queue: str) -> int:
         channel: Any = self.producer.channel
         try:
             declared = channel.queue_declare(queue, passive=True)
         except ChannelError:  # the queue is made by its first message
-            return False
+            return 0
         if isinstance(channel, pgmq.Channel):
             # Its count includes what a worker has fetched. One that was killed since
             # would hold up every tick until the message becomes visible again.
             metrics = channel.pgmq.metrics(channel.canonical_queue_name(queue))
-            return bool(metrics.queue_visible_length)
-        return bool(declared.message_count)
+            return int(metrics.queue_visible_length)
+        return int(declared.message_count)

@@ -75,6 +75,8 @@ app.conf.update(
         "count postings": {"task": "billing.tasks.count_postings", "schedule": 1.0},
         "deliver alerts": {"task": "billing.tasks.deliver_alerts", "schedule": 1.0},
         "evaluate budgets": {"task": "billing.tasks.evaluate_budgets", "schedule": 60.0},
+        "say unpriced": {"task": "billing.tasks.say_unpriced", "schedule": 60.0},
+        "go on rerating": {"task": "billing.tasks.go_on_rerating", "schedule": 3.0},
         "retry unpriced": {"task": "billing.tasks.retry_unpriced", "schedule": 60.0},
         "keep partitions": {
             "task": "billing.tasks.keep_partitions",

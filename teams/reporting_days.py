@@ -1,7 +1,7 @@
 """The day a moment belongs to, in an organization's reporting zone."""
 
 from bisect import bisect_right
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from teams.models import Organization
@@ -24,6 +24,12 @@ class ReportingDays:
 
     def day(self, at: datetime) -> date:
         return at.astimezone(self.zone(at)).date()
+
+    def start(self, day: date) -> datetime:
+        """The first moment of a day, in the zone that it began in."""
+        noon = datetime.combine(day, time(12), UTC)
+        midnight = datetime.combine(day, time(), self.zone(noon))
+        return midnight.astimezone(UTC)
 
     def month(self, at: datetime) -> tuple[date, date]:
         """First day of the month of this moment, and of the next: a half-open period."""

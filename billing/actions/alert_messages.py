@@ -18,9 +18,11 @@ from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 from django.urls import reverse
 
-from billing.models import Alert, Budget
+from billing.models import Alert, Budget, Rerate
+from billing.models.alerts import Crossing
 from billing.pricing import caps, money
 from billing.pricing.budget_periods import PeriodKind, period
+from teams.models import Organization
 
 _EVERY = {
     PeriodKind.DAY: "daily",
@@ -42,35 +44,59 @@ _UNPRINTABLE = re.compile(
 
 def payload(alert: Alert) -> bytes:
     """The body of a webhook. Amounts are decimal strings, ids are strings."""
-    budget = alert.budget
+    crossing, organization = alert.crossing, _organization(alert)
     content = {
         "type": "alert.fired",
         "timestamp": _moment(alert.fired_at),
         "data": {
             "id": str(alert.pk),
             "kind": alert.kind,
-            "threshold": alert.threshold,
-            "budget": {
-                "id": str(budget.pk),
-                "scope": budget.scope,
-                "period": budget.period,
-                "period_start": alert.period_start.isoformat(),
-                "cap": money.plain(alert.cap),
-                "hard": _is_hard(alert),
-                "revision": alert.revision,
-            },
-            "spent": money.plain(alert.spent),
-            "currency": budget.organization.currency,
-            "organization": budget.organization.slug,
-            "url": _page(budget),
+            **(_of_budget(alert, crossing) if crossing else _of_model(alert)),
+            "organization": organization.slug,
+            "url": _page(crossing.budget if crossing else None),
         },
     }
     return json.dumps(content, separators=(",", ":")).encode()
 
 
-def _page(budget: Budget) -> str:
+def _of_budget(alert: Alert, crossing: Crossing) -> dict[str, Any]:
+    budget = crossing.budget
+    return {
+        "threshold": crossing.threshold,
+        "budget": {
+            "id": str(budget.pk),
+            "scope": budget.scope,
+            "period": budget.period,
+            "period_start": crossing.period_start.isoformat(),
+            "cap": money.plain(crossing.cap),
+            "hard": _is_hard(crossing),
+            "revision": crossing.revision,
+        },
+        "spent": money.plain(crossing.spent),
+        "currency": budget.organization.currency,
+        **({"cause": _cause(alert.rerate)} if alert.rerate else {}),
+    }
+
+
+def _cause(rerate: Rerate) -> dict[str, str]:
+    return {"kind": "rerate", "id": str(rerate.pk), "reason": rerate.reason}
+
+
+def _of_model(alert: Alert) -> dict[str, Any]:
+    return {"model": {"provider": alert.provider, "name": alert.model_name}}
+
+
+def _organization(alert: Alert) -> Organization:
+    organization = alert.budget.organization if alert.budget else alert.organization
+    if organization is None:  # the table shuts this out
+        raise ValueError(f"alert {alert.pk} is of no organization")
+    return organization
+
+
+def _page(budget: Budget | None) -> str:
     """Where a person sees more of it."""
-    path = reverse("team", args=[budget.team.slug]) if budget.team else reverse("home")
+    team = budget.team if budget else None
+    path = reverse("team", args=[team.slug]) if team else reverse("home")
     return str(urljoin(settings.PUBLIC_URL, path))
 
 
@@ -78,11 +104,10 @@ def _moment(at: datetime) -> str:
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def _is_hard(alert: Alert) -> bool:
+def _is_hard(crossing: Crossing) -> bool:
     """As the budget was when the alert was raised."""
-    return alert.budget.revisions.values_list("hard", flat=True).get(
-        revision=alert.revision
-    )
+    revisions = crossing.budget.revisions.values_list("hard", flat=True)
+    return revisions.get(revision=crossing.revision)
 
 
 # --- To a person --------------------------------------------------------------------
@@ -108,39 +133,58 @@ def mail(alert: Alert, *, to: str, uid: UUID) -> EmailMultiAlternatives:
 
 def sentence(alert: Alert) -> str:
     """What has happened, in one plain sentence."""
-    budget = alert.budget
+    crossing = alert.crossing
+    return _crossed(crossing) if crossing else _unpriced(alert)
+
+
+def _crossed(crossing: Crossing) -> str:
+    budget = crossing.budget
     every, currency = _EVERY[PeriodKind(budget.period)], budget.organization.currency
-    percent = caps.percent(alert.spent, alert.cap)
+    percent = caps.percent(crossing.spent, crossing.cap)
     if percent is None:
-        spent = money.plain(alert.spent)
+        spent = money.plain(crossing.spent)
         return f"{_name(budget)} has spent {spent} {currency}; its {every} budget is 0."
     # Rounded down: 99.99 % is not yet the whole.
     whole = percent.to_integral_value(ROUND_FLOOR)
-    places = _places(alert.cap)
-    spent, cap = _amount(alert.spent, places), _amount(alert.cap, places)
+    places = _places(crossing.cap)
+    spent, cap = _amount(crossing.spent, places), _amount(crossing.cap, places)
     return (
         f"{_name(budget)} has spent {spent} of {cap} {currency} ({whole:f} %) "
         f"of its {every} budget."
     )
 
 
+def _unpriced(alert: Alert) -> str:
+    return (
+        f"{_printable(alert.provider)} {_printable(alert.model_name)} has no price: its "
+        "records are kept, and in no total until there is one."
+    )
+
+
 def _subject(alert: Alert) -> str:
-    budget = alert.budget
-    level = "" if alert.kind == "cap_reached" else f"{alert.threshold} % of "
-    every = _EVERY[PeriodKind(budget.period)]
-    return f"{_name(budget)} has reached {level}its {every} budget"
+    crossing = alert.crossing
+    if crossing is None:
+        return f"No price for {_printable(alert.model_name)}"
+    level = "" if alert.kind == "cap_reached" else f"{crossing.threshold} % of "
+    every = _EVERY[PeriodKind(crossing.budget.period)]
+    return f"{_name(crossing.budget)} has reached {level}its {every} budget"
 
 
 def _said(alert: Alert) -> dict[str, Any]:
-    budget = alert.budget
-    return {
+    crossing = alert.crossing
+    said = {
         "sentence": sentence(alert),
-        "refuses": alert.kind == "cap_reached" and _is_hard(alert),
-        "organization": _printable(budget.organization.name),
-        "period": period(PeriodKind(budget.period), alert.period_start),
+        "organization": _printable(_organization(alert).name),
         "alert": alert,
-        "url": _page(budget),
+        "url": _page(crossing.budget if crossing else None),
     }
+    if crossing is not None:
+        kind = PeriodKind(crossing.budget.period)
+        said["refuses"] = alert.kind == "cap_reached" and _is_hard(crossing)
+        said["period"] = period(kind, crossing.period_start)
+    if alert.rerate is not None:
+        said["cause"] = f"{alert.rerate} ({_printable(alert.rerate.reason)})"
+    return said
 
 
 def _name(budget: Budget) -> str:

@@ -1,23 +1,41 @@
-"""Alerts: what a budget's total has reached, said once, and sent to every channel."""
+"""Alerts: what a budget's total has reached, and which models have no price. Each is said
+once, and sent to every channel."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 from django.db import connection, transaction
 from django.db.models import Q
 from uuid_utils.compat import uuid7
 
 from billing.actions import budget_totals
-from billing.models import Alert, Budget, Channel, Delivery
+from billing.models import (
+    Alert,
+    Budget,
+    Channel,
+    Delivery,
+    Rerate,
+    RerateTotal,
+)
 from billing.pricing import caps
 from billing.pricing.budget_periods import PeriodKind, period
+from teams.models import Organization, Team
 from teams.reporting_days import ReportingDays
+
+
+class UnpricedModel(NamedTuple):
+    """A model as records name it."""
+
+    provider: str
+    name: str
+
 
 _RAISE = f"""
 INSERT INTO {Alert._meta.db_table}
-    (budget_id, revision, period_start, threshold, state, spent, cap, fired_at)
-SELECT %s, %s, %s, threshold, 'firing', %s, %s, %s
+    (budget_id, revision, period_start, threshold, state, spent, cap, rerate_id, fired_at)
+SELECT %s, %s, %s, threshold, 'firing', %s, %s, %s, %s
 FROM unnest(%s::smallint[]) AS levels(threshold) ORDER BY threshold
 ON CONFLICT (budget_id, revision, period_start, threshold) DO NOTHING
 RETURNING threshold, id
@@ -58,9 +76,25 @@ def _raise(
     with connection.cursor() as cursor:
         cursor.execute(
             _RAISE,
-            [budget.pk, budget.revision, first, spent, budget.amount, now, levels],
+            [
+                *(budget.pk, budget.revision, first, spent, budget.amount),
+                *(_rerate_under_way(budget), now, levels),
+            ],
         )
         return dict(cursor.fetchall())
+
+
+def _rerate_under_way(budget: Budget) -> int | None:
+    """The re-rate that is raising what counts against the budget just now, if one is."""
+    teams = Team.objects.filter(organization=budget.organization_id)
+    if budget.team_id is not None:
+        teams = teams.filter(pk=budget.team_id)
+    elif budget.project is not None:
+        teams = teams.filter(ownerships__project=budget.project)
+    totals = RerateTotal.objects.filter(
+        team__in=teams, executed=True, difference__gt=0, rerate__state=Rerate.State.RUNNING
+    )
+    return totals.order_by("-rerate").values_list("rerate_id", flat=True).first()
 
 
 def _follow(
@@ -68,16 +102,22 @@ def _follow(
 ) -> None:
     """Resolve what no longer holds, re-open what holds again."""
     for alert in known:
-        holds = alert.revision == budget.revision and alert.threshold in reached
-        if holds != (alert.state == Alert.State.FIRING):
-            alert.state = Alert.State.FIRING if holds else Alert.State.RESOLVED
-            alert.resolved_at = None if holds else now
-            alert.save(update_fields=["state", "resolved_at"])
+        _hold(alert, alert.revision == budget.revision and alert.threshold in reached, now)
+
+
+def _hold(alert: Alert, holds: bool, now: datetime) -> None:
+    if holds != (alert.state == Alert.State.FIRING):
+        alert.state = Alert.State.FIRING if holds else Alert.State.RESOLVED
+        alert.resolved_at = None if holds else now
+        alert.save(update_fields=["state", "resolved_at"])
 
 
 def _address(budget: Budget, news: list[int], now: datetime) -> None:
     """One delivery per new alert and channel, in the transaction that raises it."""
-    channels = _channels(budget, now) if news else []
+    _deliver(news, _channels(budget, now) if news else [], now)
+
+
+def _deliver(news: Iterable[int], channels: Sequence[Channel], now: datetime) -> None:
     Delivery.objects.bulk_create(
         Delivery(alert_id=alert_id, channel=channel, message_id=uuid7(), due_at=now)
         for alert_id in news
@@ -96,3 +136,39 @@ def _channels(budget: Budget, now: datetime) -> list[Channel]:
         listens |= Q(team=owner.team_id if owner else None, project=None)
     channels = Channel.objects.filter(listens, organization=budget.organization_id)
     return list(channels.filter(disabled_at=None).order_by("pk"))
+
+
+# --- Models without a price ---------------------------------------------------------
+
+
+@transaction.atomic
+def say_unpriced(
+    *, organization: Organization, unpriced: Mapping[UnpricedModel, set[int]], now: datetime
+) -> list[int]:
+    """Raise one alert for each model that records name and that has no price; its ids.
+
+    `unpriced` says which teams have such records. It goes to the channels of the
+    organization and to theirs. Where none is left, it is resolved; when there are some
+    again it re-opens and sends nothing.
+    """
+    known = {
+        UnpricedModel(alert.provider, alert.model_name): alert
+        for alert in Alert.objects.filter(organization=organization)
+    }
+    for model, alert in known.items():
+        _hold(alert, model in unpriced, now)
+    raised = []
+    for model in sorted(unpriced.keys() - known.keys()):
+        alert, is_new = Alert.objects.get_or_create(
+            organization=organization,
+            provider=model.provider,
+            model_name=model.name,
+            defaults={"fired_at": now},
+        )
+        if is_new:
+            listens = Q(team=None) | Q(team__in=unpriced[model])
+            channels = Channel.objects.filter(listens, project=None)
+            channels = channels.filter(organization=organization, disabled_at=None)
+            _deliver([alert.pk], list(channels.order_by("pk")), now)
+            raised.append(alert.pk)
+    return raised

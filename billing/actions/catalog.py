@@ -9,9 +9,41 @@ from teams.actions import audit
 
 
 @transaction.atomic
-def add_alias(*, model: LanguageModel, name: str, by: str, now: datetime) -> Alias:
-    """Price records that name this model so; unpriced ones are tried again."""
-    alias = Alias(model=model, provider=model.provider, name=name)
+def add_model(
+    *,
+    provider: str,
+    name: str,
+    display_name: str,
+    family: str,
+    by: str,
+    now: datetime,
+) -> LanguageModel:
+    """A new model under its own name; it has no price before a rate is published."""
+    model = LanguageModel(
+        provider=provider, name=name, display_name=display_name, family=family
+    )
+    model.full_clean()
+    model.save()
+    said = {"display_name": display_name, "family": family}
+    _audit(model, "model.add", by, now, after={**said})
+    add_alias(model=model, name=name, by=by, now=now)
+    return model
+
+
+@transaction.atomic
+def add_alias(
+    *,
+    model: LanguageModel,
+    name: str,
+    by: str,
+    now: datetime,
+    provider: str | None = None,
+) -> Alias:
+    """Price records that name this model so; unpriced ones are tried again.
+
+    `provider` is whose records do, where it is another than the model's own.
+    """
+    alias = Alias(model=model, provider=provider or model.provider, name=name)
     alias.full_clean()
     alias.save()
     _audit(model, "alias.add", by, now, after={"alias": name})

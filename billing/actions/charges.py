@@ -197,16 +197,32 @@ def _add(
             period_of(row),
         )
         sums[key].add(int(row.leg == 0), _counted(row), prices)
+    add_to_sums(
+        team_id,
+        model,
+        period,
+        period_type,
+        [(*key, *total.values()) for key, total in sums.items()],
+    )
+
+
+def add_to_sums(
+    team_id: int,
+    model: type[DailySpend] | type[HourlySpend],
+    period: str,
+    period_type: str,
+    rows: Sequence[tuple[Any, ...]],
+) -> None:
+    """Add to a rollup: its key (without the team), requests, quantities and costs."""
     key_columns = (*SPEND_KEY[1:], period)
-    table = model._meta.db_table
     unnest.insert(
-        table=table,
+        table=model._meta.db_table,
         columns={
             **dict(zip(key_columns, (*_KEY_TYPES, period_type), strict=True)),
             **dict.fromkeys(("requests", *TokenClass), "bigint"),
             **dict.fromkeys((*_COST_COLUMNS, "cost"), "numeric"),
         },
-        rows=[(*key, *total.values()) for key, total in sums.items()],
+        rows=rows,
         team_id=team_id,
         order_by=key_columns,
         then=(

@@ -143,6 +143,8 @@ def _lease(*, now: datetime, limit: int) -> list[Delivery]:
         "alert__budget__organization",
         "alert__budget__team",
         "alert__budget__project",
+        "alert__organization",
+        "alert__rerate",
     )
     return list(deliveries.order_by("pk"))
 

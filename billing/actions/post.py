@@ -98,13 +98,15 @@ def count(*, team_id: int, now: datetime, only: UUID | None = None) -> int:
 
 
 def _batch(team_id: int, now: datetime) -> Batch:
-    """What counting goes by. The budgets are those at the moment the ledger is ours."""
+    """What counting goes by. The prices and budgets are those at the moment the ledger is
+    ours: a re-rate that has it afterwards finds nothing counted at prices from before.
+    """
     organization = Organization.objects.get(teams=team_id)
-    book, days = rate_book.current(organization.pk), ReportingDays(organization)
+    days = ReportingDays(organization)
     budget_totals.take_ledger(team_id)
     return Batch(
         team_id=team_id,
-        book=book,
+        book=rate_book.current(organization.pk),
         days=days,
         budgets=list(Budget.objects.active().over_team(team_id).with_scope()),
         now=now,

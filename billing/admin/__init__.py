@@ -1,5 +1,23 @@
 """How much: models, rate cards, budgets, estimates and, read-only, the ledger."""
 
-from billing.admin import budgets, catalog, estimates, ledger, proposals, rate_cards
+from billing.admin import (
+    budgets,
+    catalog,
+    estimates,
+    ledger,
+    proposals,
+    rate_cards,
+    rerates,
+    unpriced,
+)
 
-__all__ = ["budgets", "catalog", "estimates", "ledger", "proposals", "rate_cards"]
+__all__ = [
+    "budgets",
+    "catalog",
+    "estimates",
+    "ledger",
+    "proposals",
+    "rate_cards",
+    "rerates",
+    "unpriced",
+]

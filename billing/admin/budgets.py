@@ -88,15 +88,15 @@ class _ShowsAmounts:
 
     @admin.display(description="level", ordering="threshold")
     def level(self, alert: Alert) -> str:
-        return f"{alert.threshold}{figures.THIN}%"
+        return "–" if alert.threshold is None else f"{alert.threshold}{figures.THIN}%"
 
     @admin.display(description="spent then", ordering="spent")
     def spent_shown(self, alert: Alert) -> str:
-        return figures.amount(alert.spent)
+        return "–" if alert.spent is None else figures.amount(alert.spent)
 
     @admin.display(description="cap", ordering="cap")
     def cap_shown(self, alert: Alert) -> str:
-        return figures.amount(alert.cap)
+        return "–" if alert.cap is None else figures.amount(alert.cap)
 
 
 class AlertInline(_ShowsAmounts, ReadOnlyInline):
@@ -205,11 +205,12 @@ class DeliveryInline(_ShowsChannel, ReadOnlyInline):
 class AlertAdmin(_ShowsAmounts, ReadOnly):
     list_display = (
         "fired_at",
-        "budget_scope",
+        "of",
         "level",
         "state",
         "spent_shown",
         "cap_shown",
+        "rerate",
     )
     list_filter = ("state", "threshold")
     ordering = ("-pk",)
@@ -217,11 +218,14 @@ class AlertAdmin(_ShowsAmounts, ReadOnly):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Alert]:
         return Alert.objects.select_related(
-            "budget__organization", "budget__team", "budget__project"
+            *("budget__organization", "budget__team", "budget__project"),
+            *("organization", "rerate"),
         )
 
-    @admin.display(description="budget")
-    def budget_scope(self, alert: Alert) -> str:
+    @admin.display(description="of")
+    def of(self, alert: Alert) -> str:
+        if alert.budget is None:
+            return f"{alert.provider} {alert.model_name} in {alert.organization}"
         return f"{alert.budget.period} budget of {alert.budget.scope}"
 
 

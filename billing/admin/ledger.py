@@ -1,10 +1,10 @@
-"""Read-only: usage records with their charges, and what is not counted."""
+"""Read-only: usage records with their charges, and those that broke their pricing."""
 
 from django.contrib import admin
 from django.utils.html import format_html_join
 
 from billing.admin.access import ReadOnly
-from billing.models import QuarantinedRecordRow, UnpricedRecordRow, UsageRecordRow
+from billing.models import QuarantinedRecordRow, UsageRecordRow
 from billing.pricing import money
 from billing.reports import records
 
@@ -45,9 +45,10 @@ class UsageRecordAdmin(LedgerAdmin):
         return (
             format_html_join(
                 "",
-                "<p><b>{} {}</b> {}</p>",
+                "<p>{} <b>{} {}</b> {}</p>",
                 (
                     (
+                        _of_revision(charge),
                         money.plain(charge.cost),
                         charge.model,
                         "; ".join(
@@ -63,12 +64,11 @@ class UsageRecordAdmin(LedgerAdmin):
         )
 
 
-@admin.register(UnpricedRecordRow)
-class UnpricedRecordAdmin(LedgerAdmin):
-    list_display = ("record_id", "team", "project", "provider", "model_name", "detail")
-    list_filter = ("reason", "provider", "team")
-    search_fields = ("=record_id", "=model_name")
-    ordering = ("-record_uid",)
+def _of_revision(charge: records.RatedCharge) -> str:
+    if not charge.revision:
+        return ""
+    what = "taken back" if charge.leg < 0 else "charged anew"
+    return f"{what} in revision {charge.revision}:"
 
 
 @admin.register(QuarantinedRecordRow)

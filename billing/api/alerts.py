@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from django.db.models import Q
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -24,7 +25,11 @@ class AlertsView(APIView):
 
     @schemas.list_alerts
     def get(self, request: Request) -> Response:
-        alerts = Alert.objects.filter(budget__in=scopes.budgets_of(key_of(request)))
+        key = key_of(request)
+        of_its = Q(budget__in=scopes.budgets_of(key))
+        if key.team_id is None and key.project_id is None:
+            of_its |= Q(organization=key.organization_id)
+        alerts = Alert.objects.filter(of_its)
         budget = request.query_params.get("budget")
         if budget is not None:
             if not _ID.fullmatch(budget):
@@ -41,13 +46,16 @@ def as_json(alert: Alert) -> dict[str, Any]:
     return {
         "id": str(alert.pk),
         "kind": alert.kind,
-        "budget": str(alert.budget_id),
+        "budget": _id(alert.budget_id),
         "revision": alert.revision,
         "period_start": alert.period_start,
         "threshold": alert.threshold,
         "state": alert.state,
-        "spent": money.plain(alert.spent),
-        "cap": money.plain(alert.cap),
+        "spent": None if alert.spent is None else money.plain(alert.spent),
+        "cap": None if alert.cap is None else money.plain(alert.cap),
+        "rerate": _id(alert.rerate_id),
+        "provider": alert.provider or None,
+        "model": alert.model_name or None,
         "fired_at": alert.fired_at,
         "resolved_at": alert.resolved_at,
         "deliveries": [
@@ -62,3 +70,7 @@ def as_json(alert: Alert) -> dict[str, Any]:
             for delivery in alert.deliveries.all()
         ],
     }
+
+
+def _id(number: int | None) -> str | None:
+    return None if number is None else str(number)

@@ -6,6 +6,7 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_sche
 from billing.api.json_schemas import (
     COUNT,
     DATE,
+    EXPOSURE,
     MONEY,
     MONEY_OR_NULL,
     PROBLEM,
@@ -47,6 +48,7 @@ _BUDGET = object_of(
         "part is not in these figures, and counts for the alerts.",
     },
     firing={**_PERCENTS, "description": "Levels that are reached now."},
+    unpriced={**EXPOSURE, "description": "Of this period; not in what is spent."},
     currency=STRING,
     archived_at={**TIME, "type": ["string", "null"]},
 )
@@ -99,14 +101,17 @@ archive_budget = extend_schema(
 
 _ALERT = object_of(
     id=STRING,
-    kind={"type": "string", "enum": ["threshold", "cap_reached"]},
-    budget=STRING,
-    revision=COUNT,
-    period_start=DATE,
-    threshold=COUNT,
+    kind={"type": "string", "enum": ["threshold", "cap_reached", "unpriced_model"]},
+    budget=nullable("string", "Null of a model without a price, like the next four."),
+    revision=nullable("integer"),
+    period_start={**DATE, "type": ["string", "null"]},
+    threshold=nullable("integer"),
     state={"type": "string", "enum": ["firing", "resolved"]},
-    spent={**MONEY, "description": "When it was raised."},
-    cap=MONEY,
+    spent={**MONEY_OR_NULL, "description": "When it was raised."},
+    cap=MONEY_OR_NULL,
+    rerate=nullable("string", "The re-rate that raised the spend meanwhile."),
+    provider=nullable("string"),
+    model=nullable("string", "The name that has no price."),
     fired_at=TIME,
     resolved_at={**TIME, "type": ["string", "null"]},
     deliveries=array_of(

@@ -19,6 +19,7 @@ from billing.models import Budget
 from billing.pricing import caps, money
 from billing.pricing.budget_periods import PeriodKind
 from billing.reports import budgets as reports
+from billing.reports import exposure
 from billing.reports.budgets import BudgetStatus
 from teams import isolation
 from teams.api.authentication import key_of
@@ -157,6 +158,7 @@ def as_json(status: BudgetStatus, *, partial: bool) -> dict[str, Any]:
         else money.plain(percent.quantize(Decimal("0.01"), ROUND_DOWN)),
         "partial": partial,
         "firing": status.firing,
+        "unpriced": exposure.as_json(status.exposure),
         "currency": budget.organization.currency,
         "archived_at": budget.archived_at,
     }

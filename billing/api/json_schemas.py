@@ -63,6 +63,15 @@ DATE: Schema = {"type": "string", "format": "date"}
 ONE_OF_CLASSES: Schema = {"type": "string", "enum": [*PRICE_FIELDS]}
 QUANTITIES = object_of(**dict.fromkeys(PRICE_FIELDS, COUNT))
 
+EXPOSURE = object_of(
+    records=COUNT,
+    at_most={
+        **MONEY_OR_NULL,
+        "description": "What these records without a price cost at most; null where a "
+        "class that was used has no price on any card.",
+    },
+)
+
 PROBLEM = OpenApiResponse(
     {
         **object_of(type=STRING, title=STRING, status=COUNT, code=STRING, detail=STRING),

@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 from billing.api import budget_schemas, schemas, scopes
 from billing.api.estimates import MonthField
 from billing.pricing import money
-from billing.reports import estimates, spend
+from billing.reports import estimates, exposure, spend
 from billing.reports.estimates import EstimateReport, ModelRow
 from billing.reports.spend import DIMENSIONS, SpendReport, Sums
 from teams import isolation
@@ -140,6 +140,7 @@ def _as_json(report: SpendReport) -> dict[str, Any]:
         "rows": [{**row.keys, **_sums(row.sums)} for row in report.rows],
         "total": _sums(report.total),
         "unpriced_records": report.unpriced_records,
+        "unpriced": exposure.as_json(report.exposure),
     }
 
 

@@ -8,6 +8,7 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_sche
 from billing.api.json_schemas import (
     COUNT,
     DATE,
+    EXPOSURE,
     LINE,
     MONEY,
     MONEY_OR_NULL,
@@ -248,6 +249,7 @@ get_spend = extend_schema(
                 rows=array_of(_SPEND_ROW),
                 total=object_of(**_SUMS),
                 unpriced_records=COUNT,
+                unpriced=EXPOSURE,
                 currency=STRING,
                 time_zone=STRING,
                 as_of=TIME,

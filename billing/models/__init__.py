@@ -16,6 +16,7 @@ from billing.models.ledger_rows import (
 )
 from billing.models.proposals import Proposal
 from billing.models.rates import Publication, Rate, RateCard
+from billing.models.rerates import Rerate, RerateTotal
 from billing.models.rollups import DailySpend, HourlySpend
 
 __all__ = [
@@ -39,6 +40,8 @@ __all__ = [
     "QuarantinedRecordRow",
     "Rate",
     "RateCard",
+    "Rerate",
+    "RerateTotal",
     "TeamLedger",
     "UnpricedRecord",
     "UnpricedRecordRow",

@@ -1,28 +1,64 @@
+from datetime import date
+from decimal import Decimal
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from django.db import models
 
 from billing.models.budgets import Budget
+from billing.models.rerates import Rerate
 from billing.pricing.caps import CAP_REACHED
 from teams.models import Organization, Project, Team
 
+_OF_A_BUDGET = ("budget", "revision", "period_start", "threshold", "spent", "cap")
+
+
+class Crossing(NamedTuple):
+    """A level of a budget that was reached, as things stood then."""
+
+    budget: Budget
+    revision: int
+    period_start: date
+    threshold: int
+    spent: Decimal
+    cap: Decimal
+
 
 class Alert(models.Model):
-    """One thing that happened once: a level of a budget was reached in a period."""
+    """One thing that happened once: a level of a budget was reached in a period, or
+    records of an organization name a model that has no price.
+    """
 
     class State(models.TextChoices):
         FIRING = "firing", "Firing"
         RESOLVED = "resolved", "Resolved"
 
-    budget = models.ForeignKey(Budget, on_delete=models.PROTECT, related_name="alerts")
-    revision = models.PositiveIntegerField()
-    period_start = models.DateField()
-    threshold = models.PositiveSmallIntegerField(help_text="Percent of the cap.")
-    state = models.CharField(max_length=10, choices=State.choices, default=State.FIRING)
-    spent = models.DecimalField(
-        max_digits=30, decimal_places=15, help_text="When it was raised."
+    # Of a budget.
+    budget = models.ForeignKey(
+        Budget, on_delete=models.PROTECT, related_name="alerts", null=True
     )
-    cap = models.DecimalField(max_digits=21, decimal_places=9)
+    revision = models.PositiveIntegerField(null=True)
+    period_start = models.DateField(null=True)
+    threshold = models.PositiveSmallIntegerField(null=True, help_text="Percent of the cap.")
+    spent = models.DecimalField(
+        max_digits=30, decimal_places=15, null=True, help_text="When it was raised."
+    )
+    cap = models.DecimalField(max_digits=21, decimal_places=9, null=True)
+    rerate = models.ForeignKey(
+        Rerate,
+        on_delete=models.PROTECT,
+        related_name="alerts",
+        null=True,
+        help_text="The re-rate that raised the spend meanwhile.",
+    )
+    # Of a model without a price.
+    organization = models.ForeignKey(
+        Organization, on_delete=models.PROTECT, related_name="alerts", null=True
+    )
+    provider = models.CharField(max_length=40, blank=True, default="", db_default="")
+    model_name = models.CharField(max_length=200, blank=True, default="", db_default="")
+
+    state = models.CharField(max_length=10, choices=State.choices, default=State.FIRING)
     fired_at = models.DateTimeField()
     resolved_at = models.DateTimeField(null=True, blank=True)
 
@@ -31,14 +67,52 @@ class Alert(models.Model):
             models.UniqueConstraint(
                 fields=["budget", "revision", "period_start", "threshold"],
                 name="one_alert_per_crossing",
-            )
+            ),
+            models.UniqueConstraint(
+                fields=["organization", "provider", "model_name"],
+                name="one_alert_per_unpriced_model",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(
+                    **{f"{name}__isnull": False for name in _OF_A_BUDGET},
+                    organization=None,
+                    model_name="",
+                )
+                | models.Q(**dict.fromkeys(_OF_A_BUDGET), organization__isnull=False),
+                name="alert_is_of_one_kind",
+            ),
         ]
 
     def __str__(self) -> str:
+        if self.budget_id is None:
+            return f"no price for {self.model_name}"
         return f"{self.threshold} % of budget #{self.budget_id}"
 
     @property
+    def crossing(self) -> Crossing | None:
+        """The level that was reached; None where it is about something else."""
+        if (
+            self.budget is None
+            or self.revision is None
+            or self.period_start is None
+            or self.threshold is None
+            or self.spent is None
+            or self.cap is None
+        ):
+            return None
+        return Crossing(
+            self.budget,
+            self.revision,
+            self.period_start,
+            self.threshold,
+            self.spent,
+            self.cap,
+        )
+
+    @property
     def kind(self) -> str:
+        if self.budget_id is None:
+            return "unpriced_model"
         return "cap_reached" if self.threshold == CAP_REACHED else "threshold"
 
 

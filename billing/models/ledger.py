@@ -11,6 +11,7 @@ from django.db import models
 
 from billing.models.catalog import LanguageModel
 from billing.models.rates import Rate
+from billing.models.rerates import Rerate
 from teams.models import Project, Team
 
 
@@ -116,7 +117,10 @@ class Charge(Conditions, Counts):
     """What a record cost, at one rate. Append-only: a correction is another charge.
 
     `leg` numbers the charges of one pricing of a record, whose steps may run on several
-    models; leg 0 stands for the request. `revision` numbers the pricings.
+    models; leg 0 stands for the request. `revision` numbers the pricings. Each pricing
+    after the first begins by taking back the one before: leg -1 - n is the opposite of
+    its leg n. So all charges of a record together are its usage at its last price, and
+    the legs of its last pricing that are not negative are in force.
     """
 
     pk = models.CompositePrimaryKey("team_id", "record_uid", "month", "revision", "leg")
@@ -144,9 +148,21 @@ class Charge(Conditions, Counts):
     )
     context_tier = models.PositiveIntegerField()
     occurred_at = models.DateTimeField()
-    day = models.DateField(help_text="In the zone in force when it was priced.")
+    day = models.DateField(
+        help_text="Of the record, in the reporting zone. Of a re-rate after its month was "
+        "closed: of the re-rate, as an adjustment."
+    )
     cost = models.DecimalField(max_digits=27, decimal_places=15)
     reason = models.CharField(max_length=40, help_text="Why it costs nothing, if so.")
+    rerate = models.ForeignKey(
+        Rerate,
+        models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+        null=True,
+        help_text="Which re-rate added it, if one did.",
+    )
 
     class Meta:
         db_table = "billing_charge"

@@ -47,6 +47,8 @@ LOCAL = frozenset(
         "billing.Delivery",
         "billing.Estimate",
         "billing.EstimateLine",
+        "billing.Rerate",
+        "billing.RerateTotal",
         "billing.Proposal",
         "auth.Group",
         "auth.Permission",

@@ -94,12 +94,22 @@ def _book(organization_id: int | None, rates: Iterable[Rate], version: str) -> B
     )
 
 
-def _as_priced(rate: Rate, model: LanguageModel) -> pricing.Rate:
+def unit_prices(rate_ids: Iterable[int]) -> dict[int, pricing.Prices]:
+    """Prices of one unit (10⁻¹⁵ of the currency) of these rates, in force or not."""
+    found = Rate.objects.in_bulk(list(rate_ids))
+    return {rate_id: _unit_prices(rate) for rate_id, rate in found.items()}
+
+
+def _unit_prices(rate: Rate) -> pricing.Prices:
     published = {
         TokenClass(field): getattr(rate, field)
         for field in PRICE_FIELDS
         if getattr(rate, field) is not None
     }
+    return pricing.prices_per_unit(published)
+
+
+def _as_priced(rate: Rate, model: LanguageModel) -> pricing.Rate:
     return pricing.Rate(
         id=rate.pk,
         model=model.key,
@@ -109,6 +119,6 @@ def _as_priced(rate: Rate, model: LanguageModel) -> pricing.Rate:
         endpoint=rate.endpoint,
         above=rate.context_tier,
         effective_from=rate.effective_from,
-        prices=pricing.prices_per_unit(published),
+        prices=_unit_prices(rate),
         stop=rate.stop,
     )

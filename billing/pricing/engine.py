@@ -71,7 +71,7 @@ def price(usage: Usage, book: RateBook) -> Charges | Unpriced:
         used.append((rate, step.quantities))
     charges: list[Charge] = []
     for rate, quantities in used if len(used) == 1 else _merged(used):
-        charge = _charge(rate, quantities)
+        charge = at_rate(rate, quantities)
         if isinstance(charge, Unpriced):
             return charge
         charges.append(charge)
@@ -133,7 +133,8 @@ def _merged(used: Iterable[tuple[Rate, Quantities]]) -> Iterable[tuple[Rate, Qua
     return merged.items()
 
 
-def _charge(rate: Rate, quantities: Quantities) -> Charge | Unpriced:
+def at_rate(rate: Rate, quantities: Quantities) -> Charge | Unpriced:
+    """Price what was used at one rate."""
     cost: int | Fraction = 0
     prices = rate.prices
     for place, quantity in enumerate(quantities):

@@ -2,7 +2,7 @@
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -182,6 +182,32 @@ class RateBook:
             return None
         # How many bounds are strictly smaller: a call of exactly a bound stays below.
         return rates[started - 1][bisect_left(bounds, total_input)]
+
+    def highest(self, provider: str | None, since: datetime, until: datetime) -> Prices:
+        """Return per class the highest price in force at some moment of [since, until).
+
+        Of all models of a provider (None: of every provider) under any conditions. None
+        stands for a class that has no price then.
+        """
+        found = list(NO_PRICES)
+        for (model, *_), schedule in self._schedules.items():
+            if provider is not None and model.partition("/")[0] != provider:
+                continue
+            for prices in _in_force_within(schedule, since, until):
+                for position, price in enumerate(prices):
+                    known = found[position]
+                    if price is not None and (known is None or price > known):
+                        found[position] = price
+        return tuple(found)
+
+
+def _in_force_within(
+    schedule: Schedule, since: datetime, until: datetime
+) -> Iterator[Prices]:
+    first = max(bisect_right(schedule.starts, since) - 1, 0)
+    last = bisect_left(schedule.starts, until)
+    for rates in schedule.rates[first:last]:
+        yield from (rate.prices for rate in rates if rate is not None)
 
 
 def _tiers_by_key(cards: Sequence[Iterable[Rate]]) -> dict[Key, list[Tiers]]:

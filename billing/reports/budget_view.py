@@ -155,9 +155,11 @@ def _points(budget: Budget, covers: set[int], first: date, last: date) -> list[D
 def _timeline(status: BudgetStatus) -> list[Event]:
     """Alerts of the period, and all changes of the terms, latest first."""
     deliveries = Prefetch("deliveries", Delivery.objects.order_by("pk"))
-    alerts = Alert.objects.filter(
-        budget=status.budget, period_start=status.period.first
-    ).prefetch_related(deliveries)
+    alerts = (
+        Alert.objects.filter(budget=status.budget, period_start=status.period.first)
+        .select_related("budget")
+        .prefetch_related(deliveries)
+    )
     revisions = list(status.budget.revisions.order_by("revision"))
     events = [Event(at=alert.fired_at, alert=alert) for alert in alerts]
     for position, revision in enumerate(revisions):
@@ -168,6 +170,7 @@ def _timeline(status: BudgetStatus) -> list[Event]:
 
 def _order(event: Event) -> tuple[datetime, int, int]:
     """At one moment: new terms first, then the levels they make reached, upwards."""
-    if event.alert is not None:
-        return event.at, event.alert.revision, event.alert.threshold
+    crossing = event.alert.crossing if event.alert else None
+    if crossing is not None:
+        return event.at, crossing.revision, crossing.threshold
     return event.at, event.revision.revision if event.revision else 0, 0

@@ -10,6 +10,8 @@ from django.db.models import Q, Sum
 from billing.models import Alert, Budget, BudgetTotal
 from billing.pricing import caps
 from billing.pricing.budget_periods import Period, PeriodKind, period
+from billing.reports import exposure
+from billing.reports.exposure import Exposure
 from teams.reporting_days import ReportingDays
 
 
@@ -21,6 +23,7 @@ class BudgetStatus:
     period: Period
     spent: Decimal
     firing: tuple[int, ...]  # levels, in percent
+    exposure: Exposure  # not in what is spent
 
     @property
     def remaining(self) -> Decimal:
@@ -49,20 +52,48 @@ def statuses(budgets: Iterable[Budget], *, now: datetime) -> list[BudgetStatus]:
 
 
 def statuses_on(budgets: Iterable[Budget], *, day: date) -> list[BudgetStatus]:
-    """The status of each budget in the period of a day, in two queries."""
+    """The status of each budget in the period of a day, in a few queries."""
     listed = list(budgets)
     periods = {budget.pk: period(PeriodKind(budget.period), day) for budget in listed}
     spent = _spent(periods)
     firing = _firing(periods)
+    exposed = _exposed(listed, periods)
     return [
         BudgetStatus(
             budget=budget,
             period=periods[budget.pk],
             spent=spent.get(budget.pk, Decimal()),
             firing=tuple(sorted(firing.get(budget.pk, ()))),
+            exposure=exposed[budget.pk],
         )
         for budget in listed
     ]
+
+
+def _exposed(budgets: list[Budget], periods: dict[int, Period]) -> dict[int, Exposure]:
+    """What records without a price may add to each budget in its period."""
+    unpriced = exposure.teams_with_unpriced({one.organization_id for one in budgets})
+    known: dict[tuple[int, Period], dict[tuple[int, int], Exposure]] = {}
+    found = dict.fromkeys(periods, Exposure())
+    for budget in budgets:
+        organization_id, its = budget.organization_id, periods[budget.pk]
+        team_ids = unpriced.get(organization_id, [])
+        if team_ids and (organization_id, its) not in known:
+            days = ReportingDays(budget.organization)
+            known[organization_id, its] = exposure.by_place(
+                team_ids=team_ids,
+                since=days.start(its.first),
+                until=days.start(its.until),
+            )
+        for place, one in known.get((organization_id, its), {}).items():
+            if _counts(budget, *place):
+                found[budget.pk] = found[budget.pk].plus(one)
+    return found
+
+
+def _counts(budget: Budget, team_id: int, project_id: int) -> bool:
+    """Whether what is used there counts against the budget."""
+    return budget.team_id in (None, team_id) and budget.project_id in (None, project_id)
 
 
 def _in(periods: dict[int, Period]) -> Q:
@@ -80,6 +111,7 @@ def _spent(periods: dict[int, Period]) -> dict[int, Decimal]:
 def _firing(periods: dict[int, Period]) -> dict[int, list[int]]:
     levels: dict[int, list[int]] = {}
     alerts = Alert.objects.filter(_in(periods), state=Alert.State.FIRING)
-    for budget_id, threshold in alerts.values_list("budget_id", "threshold"):
-        levels.setdefault(budget_id, []).append(threshold)
+    for alert in alerts.select_related("budget"):
+        if alert.crossing is not None:
+            levels.setdefault(alert.crossing.budget.pk, []).append(alert.crossing.threshold)
     return levels

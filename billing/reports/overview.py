@@ -14,6 +14,7 @@ from billing.reports import budgets, completeness, spend
 from billing.reports.budget_view import standing_of
 from billing.reports.budgets import BudgetStatus
 from billing.reports.completeness import Freshness, Gaps
+from billing.reports.exposure import Exposure
 from billing.reports.spend import DayCost, Extent, Sums
 from teams.models import Organization, Team
 from teams.reporting_days import ReportingDays
@@ -71,6 +72,7 @@ class Overview:
     budgets: list[tuple[BudgetStatus, Standing]]
     caps: Decimal
     gaps: Gaps
+    exposure: Exposure
     not_reconciled: Decimal
     freshness: Freshness
 
@@ -112,6 +114,7 @@ def overview(
         budgets=[(one, standing_of(one, today)) for one in shared],
         caps=_caps(mine, shared),
         gaps=completeness.gaps(**extent),
+        exposure=by_family.exposure,
         not_reconciled=by_family.total.cost,
         freshness=completeness.freshness(
             team_ids=team_ids, now=now, time_zone=days.zone(now).key

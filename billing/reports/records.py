@@ -33,8 +33,10 @@ class RatedLine:
 
 @dataclass(frozen=True, slots=True)
 class RatedCharge:
-    """One charge with the lines it is made of."""
+    """One charge with the lines it is made of; one of a leg below 0 takes another back."""
 
+    revision: int
+    leg: int
     model: str
     cost: Decimal
     posted_at: datetime
@@ -92,7 +94,9 @@ def latest(*, team_ids: list[int], project: Project, record_id: str) -> RecordRe
 
 
 def _report(record: UsageRecord, project: Project) -> RecordReport:
-    charges = charges_of(team_id=record.team_id, month=record.month, record_uid=record.uid)
+    charges = _in_force(
+        charges_of(team_id=record.team_id, month=record.month, record_uid=record.uid)
+    )
     its = {"team_id": record.team_id, "month": record.month, "record_uid": record.uid}
     unpriced = UnpricedRecord.objects.filter(**its).first()
     quarantined = QuarantinedRecord.objects.filter(**its).first()
@@ -115,8 +119,14 @@ def _report(record: UsageRecord, project: Project) -> RecordReport:
     )
 
 
+def _in_force(charges: Sequence[RatedCharge]) -> list[RatedCharge]:
+    """The charges of the last pricing: what a re-rate took back is not among them."""
+    last = max((charge.revision for charge in charges), default=0)
+    return [one for one in charges if one.revision == last and one.leg >= 0]
+
+
 def charges_of(*, team_id: int, month: date, record_uid: UUID) -> list[RatedCharge]:
-    """The charges of one record, in the order they were made."""
+    """All charges there ever were of one record, in the order they were made."""
     charges = (
         Charge.objects.filter(team_id=team_id, month=month, record_uid=record_uid)
         .select_related("model", "rate__publication__card")
@@ -128,6 +138,8 @@ def charges_of(*, team_id: int, month: date, record_uid: UUID) -> list[RatedChar
 def _rated(charge: Charge) -> RatedCharge:
     rate = charge.rate
     return RatedCharge(
+        revision=charge.revision,
+        leg=charge.leg,
         model=charge.model.name,
         cost=charge.cost,
         posted_at=charge.posted_at,

@@ -3,14 +3,16 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, NotRequired, TypedDict
 
 from django.db.models import QuerySet, Sum
 
-from billing.models import DailySpend, LanguageModel, UnpricedRecord
+from billing.models import DailySpend, LanguageModel
+from billing.pricing.budget_periods import PeriodKind, period
 from billing.pricing.token_classes import TOOLS, TokenClass
+from billing.reports.exposure import Exposure, exposure
 from teams.models import Project, Team
 
 DIMENSIONS = ("team", "project", "model", "family", "day")
@@ -89,6 +91,8 @@ class SpendReport:
     rows: list[SpendRow]
     total: Sums
     unpriced_records: int
+    # Of those records; what they would cost at most is in no sum.
+    exposure: Exposure
 
 
 def spend(
@@ -121,6 +125,7 @@ def spend(
         key = tuple(names[dimension](row) for dimension in group_by)
         groups[key].add(measured)
         total.add(measured)
+    unpriced = _unpriced(team_ids, since, until, project_ids)
     return SpendReport(
         since=since,
         until=until,
@@ -130,7 +135,8 @@ def spend(
             for key in sorted(groups)
         ],
         total=total,
-        unpriced_records=_unpriced(team_ids, since, until, project_ids),
+        unpriced_records=unpriced.records,
+        exposure=unpriced,
     )
 
 
@@ -217,11 +223,12 @@ def _unpriced(
     since: date,
     until: date,
     project_ids: Sequence[int] | None,
-) -> int:
+) -> Exposure:
     # By UTC month: an unpriced record has no reporting day yet.
-    records = UnpricedRecord.objects.filter(
-        team_id__in=team_ids, month__gte=since.replace(day=1), month__lt=until
+    last = period(PeriodKind.MONTH, until - timedelta(days=1))
+    return exposure(
+        team_ids=team_ids,
+        since=datetime.combine(since.replace(day=1), time(), UTC),
+        until=datetime.combine(last.until, time(), UTC),
+        project_ids=project_ids,
     )
-    if project_ids is not None:
-        records = records.filter(project_id__in=project_ids)
-    return records.count()

@@ -11,6 +11,7 @@ from billing.pricing.token_classes import UNITS, TokenClass
 from billing.reports import caching, completeness, spend
 from billing.reports.caching import CacheSaving
 from billing.reports.completeness import Gaps
+from billing.reports.exposure import Exposure
 from billing.reports.spend import DayCost, Extent, Sums
 from teams.models import Project, Team
 
@@ -101,6 +102,7 @@ class Spent:
     days: list[DayOfFamilies]
     cache: CacheSaving
     gaps: Gaps
+    exposure: Exposure
 
     @property
     def cost_per_request(self) -> Decimal | None:
@@ -138,6 +140,7 @@ def spent(*, team: Team, since: date, until: date, filters: Filters) -> Spent:
             organization_id=team.organization_id, **extent, model_ids=model_ids
         ),
         gaps=completeness.gaps(**extent),
+        exposure=report.exposure,
     )
 
 

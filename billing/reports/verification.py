@@ -73,7 +73,8 @@ def _rollup_against_charges(table: str, period: str, of_charge: str) -> str:
         FROM (SELECT {key}, requests, {", ".join(PRICE_FIELDS)}, cost FROM {table}) kept
         FULL JOIN (
             SELECT {", ".join(SPEND_KEY)}, {of_charge} AS {period},
-                count(*) FILTER (WHERE leg = 0 AND revision = 0) AS requests,
+                count(*) FILTER (WHERE leg = 0) - count(*) FILTER (WHERE leg = -1)
+                    AS requests,
                 {_QUANTITIES}, sum(cost) AS cost
             FROM billing_charge GROUP BY {", ".join(SPEND_KEY)}, {of_charge}
         ) summed USING ({key})
@@ -102,12 +103,30 @@ _DAILY = "SELECT count(*) FROM billing_daily_spend"
 _CHARGES = "SELECT count(*) FROM billing_charge"
 _RECORDS = "SELECT count(*) FROM billing_usage_record"
 
-# What each record was used for, against what it was charged for (revision 0: a re-rate
-# changes money, not quantities). An unbilled record is charged for nothing.
+# What each record was used for, against what it was charged for: over all revisions, as
+# each takes back the one before. An unbilled record is charged for nothing.
 _RECORDED_QUANTITIES = ", ".join(
     f"CASE WHEN r.unbilled = '' THEN r.{name} ELSE 0 END AS {name}" for name in PRICE_FIELDS
 )
 _SAME_QUANTITIES = " AND ".join(f"u.{name} = c.{name}" for name in PRICE_FIELDS)
+
+# Charge against charge: leg -1 - n of a revision is the opposite of leg n of the one
+# before, at the same rate and under the same conditions.
+_OF_CHARGE = (
+    *("project_id", "model_id", "processing", "speed", "geo", "endpoint"),
+    *("context_tier", "occurred_at", "reason"),
+)
+_IS_OPPOSITE = " AND ".join(
+    (
+        "later.rate_id IS NOT DISTINCT FROM earlier.rate_id",
+        *(f"later.{name} = earlier.{name}" for name in _OF_CHARGE),
+        *(f"later.{name} = -earlier.{name}" for name in (*PRICE_FIELDS, "cost")),
+    )
+)
+_RERATED = """
+    SELECT DISTINCT team_id, month, record_uid, revision FROM billing_charge
+    WHERE revision > 0
+"""
 
 # name, query for how many agree, query for what does not
 _CHECKS = (
@@ -170,9 +189,45 @@ _CHECKS = (
         FROM (SELECT team_id, month, uid, record_id, {_RECORDED_QUANTITIES}
               FROM billing_usage_record r) u
         JOIN (SELECT team_id, month, record_uid, {_QUANTITIES} FROM billing_charge
-              WHERE revision = 0 GROUP BY team_id, month, record_uid) c
+              GROUP BY team_id, month, record_uid) c
         ON c.team_id = u.team_id AND c.month = u.month AND c.record_uid = u.uid
         WHERE NOT ({_SAME_QUANTITIES})
+        """,
+    ),
+    (
+        "each pricing takes back the one before",
+        f"SELECT count(*) FROM ({_RERATED}) rerated",
+        f"""
+        SELECT team_id, record_uid, revision, leg, earlier.cost AS earlier_cost,
+            later.cost AS later_cost
+        FROM (
+            SELECT * FROM billing_charge WHERE revision > 0 AND leg < 0
+        ) later
+        FULL JOIN (
+            SELECT c.team_id, c.month, c.record_uid, r.revision, -1 - c.leg AS leg,
+                {", ".join(f"c.{name}" for name in (*_OF_CHARGE, *PRICE_FIELDS))},
+                c.rate_id, c.cost
+            FROM billing_charge c
+            JOIN ({_RERATED}) r ON r.team_id = c.team_id AND r.month = c.month
+                AND r.record_uid = c.record_uid AND r.revision = c.revision + 1
+            WHERE c.leg >= 0
+        ) earlier USING (team_id, month, record_uid, revision, leg)
+        WHERE ({_IS_OPPOSITE}) IS NOT TRUE
+        """,
+    ),
+    (
+        "a re-rate added what it says",
+        "SELECT count(*) FROM billing_reratetotal WHERE executed",
+        """
+        SELECT rerate_id, team_id, t.difference, c.added
+        FROM (
+            SELECT rerate_id, team_id, difference FROM billing_reratetotal WHERE executed
+        ) t
+        FULL JOIN (
+            SELECT rerate_id, team_id, sum(cost) AS added FROM billing_charge
+            WHERE rerate_id IS NOT NULL GROUP BY rerate_id, team_id
+        ) c USING (rerate_id, team_id)
+        WHERE coalesce(t.difference, 0) <> coalesce(c.added, 0)
         """,
     ),
     (

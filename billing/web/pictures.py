@@ -76,10 +76,13 @@ def burn_up_of(view: BudgetView, currency: str, zone: str) -> Spec:
     totals = {point.day: point.total for point in view.points}
     marks = []
     for alert in view.alerts:
+        crossing = alert.crossing
+        if crossing is None:
+            continue
         fired_on = alert.fired_at.astimezone(ZoneInfo(zone)).date()
         day = min(max(fired_on, status.period.first), view.today)
-        words = f"{alert.threshold} % reached"
-        marks.append(Mark(day, totals.get(day, alert.spent), words))
+        words = f"{crossing.threshold} % reached"
+        marks.append(Mark(day, totals.get(day, crossing.spent), words))
     return burn_up.burn_up(
         first=status.period.first,
         last=status.period.last,

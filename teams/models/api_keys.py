@@ -31,6 +31,7 @@ class Scope(models.TextChoices):
     PRICES_WRITE = "prices:write", "Edit and publish contract prices"
     REPORTS_READ = "reports:read", "Read reports"
     BUDGETS_READ = "budgets:read", "Read budgets, alerts and estimates"
+    RERATES_WRITE = "rerates:write", "Re-rate what is counted"
     BUDGETS_WRITE = "budgets:write", "Edit budgets, channels and estimates"
 
 

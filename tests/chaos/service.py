@@ -367,7 +367,7 @@ class Service:
         """Run a management command. Raises AssertionError with what it said."""
         done = subprocess.run(
             [sys.executable, "manage.py", *arguments],
-            env=self._variables(database) | {"DATABASE_ROLE": role},
+            env=self.variables(database) | {"DATABASE_ROLE": role},
             cwd=CHECKOUT,
             capture_output=True,
             text=True,
@@ -403,7 +403,8 @@ class Service:
 
     # --- how it is put together -------------------------------------------------------
 
-    def _variables(self, database: str | None = None) -> dict[str, str]:
+    def variables(self, database: str | None = None) -> dict[str, str]:
+        """What its processes find in their environment."""
         kept = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         # All of them are given, so that no `.env` of the checkout fills in another.
         urls = ("DATABASE_URL", "APP_DATABASE_URL", "WORKER_DATABASE_URL")
@@ -416,7 +417,7 @@ class Service:
 
     def _processes(self) -> Iterator[Process]:
         python = Path(sys.executable)
-        env = self._variables()
+        env = self.variables()
         for child in purser.children(python, self.home, self.port, env):
             # libpq hands this name to PostgreSQL: whose session it is can be asked there.
             named = replace(child, env={**child.env, "PGAPPNAME": child.name})

@@ -42,6 +42,20 @@ print(send("retry unpriced"))
 print(*[send("count postings") for _ in range(5)], sep="\\n")
 """
 
+# What beat would send in ten hours, at once.
+BEAT_FOR_LONG = """
+from config.beat import OneTickScheduler
+from config.celery import app
+scheduler = OneTickScheduler(app=app)
+for entry in [scheduler.schedule["retry unpriced"]] * 600:
+    scheduler.apply_async(entry, scheduler.producer, advance=False)
+"""
+UPKEEP_KINDS = """
+from config.celery import app
+routes = app.conf.task_routes
+print(sum(entry["task"] not in routes for entry in app.conf.beat_schedule.values()))
+"""
+
 
 def states(demo: Client, record_ids: list[str]) -> set[str]:
     return {demo.get(f"usage/{record_id}").body["state"] for record_id in record_ids}
@@ -99,6 +113,18 @@ def test_one_tick_waits_for_a_stopped_worker(service: Service, demo: Client) -> 
     assert states(demo, ids) == {"pending"}
     service.start_all()
     await_counted(service, demo, ids)
+
+
+def test_no_more_ticks_of_upkeep_wait_than_there_are_kinds(service: Service) -> None:
+    for worker in service.workers:
+        worker.stop()
+
+    service.shell(BEAT_FOR_LONG, role="worker")
+
+    waiting = service.query("SELECT queue_length FROM pgmq.metrics('upkeep')")[0][0]
+    kinds = int(service.shell(UPKEEP_KINDS, role="worker"))
+    assert 0 < waiting <= kinds
+    service.start_all()
 
 
 def test_posting_goes_on_without_a_queue(service: Service, demo: Client) -> None:

@@ -1,0 +1,228 @@
+"""What records without a price could cost at most: shown beside spend, never added."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from math import ceil
+from typing import Any, NamedTuple
+
+from django.db import connection
+
+from billing.models import UnpricedRecord, UsageRecord, rate_book
+from billing.pricing import money
+from billing.pricing.budget_periods import PeriodKind, period
+from billing.pricing.rates import Prices, RateBook
+from billing.pricing.token_classes import Quantities, TokenClass
+from teams.models import Organization, Project, Team
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """So many records without a price cost at most so much.
+
+    None where a class that was used has no price on any card: then nothing is known.
+    """
+
+    records: int = 0
+    at_most: Decimal | None = Decimal()
+
+    def plus(self, other: "Exposure") -> "Exposure":
+        known = self.at_most is not None and other.at_most is not None
+        return Exposure(
+            self.records + other.records,
+            self.at_most + other.at_most  # type: ignore[operator]
+            if known
+            else None,
+        )
+
+    def __bool__(self) -> bool:
+        return bool(self.records)
+
+
+class _Group(NamedTuple):
+    """Records of one project that name one model in one UTC month."""
+
+    team_id: int
+    project_id: int
+    provider: str
+    model_name: str
+    month: date
+    reason: str
+    records: int
+    first_seen: datetime
+    last_seen: datetime
+    quantities: Quantities
+
+
+# The list is short, the ledger is not: it is asked only for what is listed.
+_GROUPS = f"""
+SELECT n.team_id, n.project_id, n.provider, n.model_name, n.month, n.reason, count(*),
+    min(u.occurred_at), max(u.occurred_at),
+    {", ".join(f"sum(u.{name})::bigint" for name in TokenClass)}
+FROM {UnpricedRecord._meta.db_table} n
+JOIN {UsageRecord._meta.db_table} u
+ON u.team_id = n.team_id AND u.month = n.month AND u.uid = n.record_uid
+WHERE n.team_id = ANY(%(teams)s)
+    AND (%(projects)s::bigint[] IS NULL OR n.project_id = ANY(%(projects)s))
+    AND (%(since)s::timestamptz IS NULL
+        OR (u.occurred_at >= %(since)s AND u.occurred_at < %(until)s))
+GROUP BY 1, 2, 3, 4, 5, 6
+"""
+_BEFORE_QUANTITIES = _Group._fields.index("quantities")
+
+
+def _groups(
+    team_ids: Sequence[int],
+    project_ids: Sequence[int] | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> list[_Group]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _GROUPS,
+            {
+                "teams": list(team_ids),
+                "projects": None if project_ids is None else list(project_ids),
+                "since": since,
+                "until": until,
+            },
+        )
+        return [
+            _Group(
+                *row[:_BEFORE_QUANTITIES],
+                Quantities(*row[_BEFORE_QUANTITIES:]),  # type: ignore[call-arg]
+            )
+            for row in cursor.fetchall()
+        ]
+
+
+class _Bounds:
+    """The highest unit prices, per provider and month, of the teams' rate book."""
+
+    def __init__(self, team_id: int) -> None:
+        organization = Organization.objects.get(teams=team_id)
+        self._book: RateBook = rate_book.current(organization.pk).rates
+        self._known: dict[tuple[str | None, date], Prices] = {}
+
+    def of(self, group: _Group) -> Exposure:
+        prices = self._prices(group.provider, group.month)
+        if not any(price is not None for price in prices):
+            prices = self._prices(None, group.month)
+        amount = 0
+        for quantity, price in zip(group.quantities, prices, strict=True):
+            if quantity and price is None:
+                return Exposure(group.records, None)
+            amount += ceil(quantity * (price or 0))
+        return Exposure(group.records, money.exact(amount))
+
+    def _prices(self, provider: str | None, month: date) -> Prices:
+        key = (provider, month)
+        if key not in self._known:
+            since = datetime.combine(month, time(), UTC)
+            next_month = period(PeriodKind.MONTH, month).until
+            until = datetime.combine(next_month, time(), UTC)
+            self._known[key] = self._book.highest(provider, since, until)
+        return self._known[key]
+
+
+# --- Beside budgets and sums --------------------------------------------------------
+
+
+def exposure(
+    *,
+    team_ids: Sequence[int],
+    since: datetime,
+    until: datetime,
+    project_ids: Sequence[int] | None = None,
+) -> Exposure:
+    """Of what these teams, of one organization, used in [since, until)."""
+    whole = Exposure()
+    for _, one in _bounded(_groups(team_ids, project_ids, since, until)):
+        whole = whole.plus(one)
+    return whole
+
+
+def teams_with_unpriced(organization_ids: Iterable[int]) -> dict[int, list[int]]:
+    """Of each of these organizations the teams that have any, if any has."""
+    teams = Team.objects.filter(organization__in=list(organization_ids)).values("pk")
+    having = UnpricedRecord.objects.filter(team_id__in=teams)
+    team_ids = list(having.values_list("team_id", flat=True).distinct())
+    found: dict[int, list[int]] = defaultdict(list)
+    for team in Team.objects.filter(pk__in=team_ids) if team_ids else ():
+        found[team.organization_id].append(team.pk)
+    return found
+
+
+def by_place(
+    *, team_ids: Sequence[int], since: datetime, until: datetime
+) -> dict[tuple[int, int], Exposure]:
+    """The same by team and project, for several budgets at once."""
+    found: dict[tuple[int, int], Exposure] = defaultdict(Exposure)
+    for group, one in _bounded(_groups(team_ids, None, since, until)):
+        place = (group.team_id, group.project_id)
+        found[place] = found[place].plus(one)
+    return found
+
+
+def _bounded(groups: Sequence[_Group]) -> list[tuple[_Group, Exposure]]:
+    if not groups:
+        return []
+    bounds = _Bounds(groups[0].team_id)
+    return [(group, bounds.of(group)) for group in groups]
+
+
+# --- Model by model -----------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class UnpricedModel:
+    """A name that records give their model, and that has no price."""
+
+    provider: str
+    name: str
+    records: int = 0
+    first_seen: datetime | None = None
+    last_seen: datetime | None = None
+    teams: set[str] = field(default_factory=set)
+    projects: set[str] = field(default_factory=set)
+    reasons: set[str] = field(default_factory=set)
+    exposure: Exposure = Exposure()
+
+
+def unpriced_models(
+    *, team_ids: Sequence[int], project_ids: Sequence[int] | None = None
+) -> list[UnpricedModel]:
+    """All names without a price of teams of one organization, most records first."""
+    groups = _groups(team_ids, project_ids)
+    teams = Team.objects.in_bulk({group.team_id for group in groups})
+    projects = Project.objects.in_bulk({group.project_id for group in groups})
+    found: dict[tuple[str, str], UnpricedModel] = {}
+    for group, one in _bounded(groups):
+        key = (group.provider, group.model_name)
+        model = found.setdefault(key, UnpricedModel(*key))
+        model.records += group.records
+        model.first_seen = min(model.first_seen or group.first_seen, group.first_seen)
+        model.last_seen = max(model.last_seen or group.last_seen, group.last_seen)
+        model.teams.add(teams[group.team_id].slug)
+        model.projects.add(projects[group.project_id].slug)
+        model.reasons.add(group.reason)
+        model.exposure = model.exposure.plus(one)
+    return sorted(found.values(), key=lambda one: (-one.records, one.provider, one.name))
+
+
+def total(models: Iterable[UnpricedModel]) -> Exposure:
+    whole = Exposure()
+    for model in models:
+        whole = whole.plus(model.exposure)
+    return whole
+
+
+def as_json(exposure: Exposure) -> dict[str, Any]:
+    """As every answer of the API shows it."""
+    at_most = exposure.at_most
+    return {
+        "records": exposure.records,
+        "at_most": None if at_most is None else money.plain(at_most),
+    }
