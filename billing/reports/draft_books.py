@@ -21,15 +21,14 @@ class Comparison:
     def __init__(
         self,
         organization_id: int,
+        published: list[Rate],
         drafted: list[Rate],
-        since: date,
-        until: date,
+        days: tuple[date, date],
         throughout: bool,
     ) -> None:
-        self.since, self.until = since, until
+        self.since, self.until = days
         # Before every day that is looked at, in any zone.
-        self.earliest = midnight(since) - 2 * ONE_DAY
-        published = rate_book.published()
+        self.earliest = midnight(self.since) - 2 * ONE_DAY
         self.before = rate_book.of(organization_id, published).rates
         if throughout:
             proposed = _throughout(published, drafted, self.earliest)

@@ -98,11 +98,12 @@ def impact(
     drafted = rate_book.drafted(publication)
     if throughout is None:
         throughout = all(rate.effective_from > now for rate in drafted)
+    published = rate_book.published()
     of_card = publication.card.organization_id
     return Impact(
         throughout=throughout,
         organizations=[
-            _of_organization(organization, drafted, now, throughout)
+            _of_organization(organization, published, drafted, now, throughout)
             for organization in organizations
             if of_card in (None, organization.pk)
         ],
@@ -110,7 +111,11 @@ def impact(
 
 
 def _of_organization(
-    organization: Organization, drafted: list[Rate], now: datetime, throughout: bool
+    organization: Organization,
+    published: list[Rate],
+    drafted: list[Rate],
+    now: datetime,
+    throughout: bool,
 ) -> OrganizationImpact:
     days = ReportingDays(organization)
     today = days.day(now)
@@ -119,7 +124,7 @@ def _of_organization(
     for team in teams.values():
         team.organization = organization
     team_ids = list(teams)
-    comparison = Comparison(organization.pk, drafted, since, until, throughout)
+    comparison = Comparison(organization.pk, published, drafted, (since, until), throughout)
     with isolation.visible_teams(team_ids):
         moved = repriced.moved(team_ids, comparison, days)
         return OrganizationImpact(

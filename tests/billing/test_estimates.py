@@ -18,7 +18,7 @@ MONTH = date(2026, 11, 1)
 
 def line(requests: int = 1000) -> Line:
     """Each request as in `builders.record`: 0.0042 USD."""
-    model = LanguageModel.objects.get(name="claude-opus-5-5")
+    model = LanguageModel.objects.get(provider="anthropic", name="claude-opus-5-5")
     tokens = NOTHING._replace(input=requests * 1000, output=requests * 10)
     return Line(model, Scenario.MEDIUM, requests, tokens)
 
