@@ -123,7 +123,9 @@ def take_back(rerate: Rerate, now=NOW) -> Rerate:
 def money() -> dict[str, list[dict]]:
     """Everything that is summed anywhere, without rows that come to nothing."""
     rollups = {
-        model.__name__: [row for row in model.objects.values() if row["cost"]]
+        model.__name__: [
+            row for row in model.objects.order_by("pk").values() if row["cost"]
+        ]
         for model in (DailySpend, HourlySpend)
     }
     return rollups | {"budgets": list(BudgetTotal.objects.order_by("pk").values())}
