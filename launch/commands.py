@@ -50,7 +50,8 @@ def _perform(chosen: argparse.Namespace) -> int:
     if chosen.subcommand == "test":
         # The server goes with the run; dropping its databases one by one first would
         # only wait for connections that are on their way.
-        run = ["pytest", "-n", "auto", "--reuse-db", *chosen.arguments]
+        parallel = ("-n", "auto", "--dist", "loadgroup")
+        run = ["pytest", *parallel, "--reuse-db", *chosen.arguments]
         return _run(run, "dev", with_database=True)
     return _run(chosen.command, chosen.lock, with_database=not chosen.without_database)
 

@@ -224,4 +224,7 @@ def stop_leftovers(state: Path, marker: str) -> None:
         for entry in identities.table():
             if entry.group == left.pid and identities.carries(entry.pid, marker):
                 processes.send(entry.pid, signal.SIGKILL)
+                # Until it has really gone it holds its port.
+                its = Identity(entry.pid, entry.born)
+                processes.wait_while(its.alive, LEFTOVER_PATIENCE)
     state.unlink(missing_ok=True)

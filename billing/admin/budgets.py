@@ -165,7 +165,7 @@ class BudgetAdmin(Kept):
 
     @admin.display(description="cap", ordering="amount")
     def amount_shown(self, budget: Budget) -> str:
-        return figures.with_currency(budget.amount, budget.organization.currency)
+        return shown(budget.amount, budget.organization.currency)
 
     @admin.display(description="spent in this period")
     def spent(self, budget: Any) -> str:

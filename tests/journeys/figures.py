@@ -112,6 +112,9 @@ class Site:
         self._cookies = SimpleCookie()
         self._sign_in(admin)
 
+    def close(self) -> None:
+        self._connection.close()
+
     def page(self, path: str) -> Document:
         return Document(self._ask("GET", path).decode())
 
@@ -146,6 +149,11 @@ class BudgetFigures(NamedTuple):
     spent: Figure
     cap: Decimal
     percent: str
+
+
+def without_sign(figure: Figure) -> Figure:
+    """The API has the currency beside the figures."""
+    return figure._replace(shown=figure.shown.lstrip("$"))
 
 
 class Row(NamedTuple):
@@ -193,7 +201,7 @@ def budget_on_page(page: Document) -> BudgetFigures | None:
     (percent,) = set(re.findall(r"<b>([^<]*%)</b> of the cap used", page.html))
     assert spent is not None
     assert cap is not None
-    return BudgetFigures(Figure(spent.shown.lstrip("$"), spent.exact), cap.exact, percent)
+    return BudgetFigures(without_sign(spent), cap.exact, percent)
 
 
 def budget_in_api(site: Site, team: Team) -> BudgetFigures | None:
@@ -218,9 +226,12 @@ def budget_in_admin(site: Site, team: Team) -> BudgetFigures | None:
     for row in map(columns, rows):
         its = (row["scope_shown"].words, row["period"].words)
         if its == (f"team {team.slug}", "Month"):
-            spent, amount = row["spent"].figure, row["amount_shown"].words.split()[0]
+            spent, cap = row["spent"].figure, row["amount_shown"].figure
             assert spent is not None
-            return BudgetFigures(spent, Decimal(amount), row["percent"].text.strip())
+            assert cap is not None
+            return BudgetFigures(
+                without_sign(spent), cap.exact, row["percent"].text.strip()
+            )
     return None
 
 
@@ -257,13 +268,7 @@ def estimate_on_page(page: Document) -> list[Row]:
 def estimate_in_admin(site: Site, team: Team) -> list[Row]:
     page = site.page(f"/admin/billing/estimate/compare/?team={team.admin_id}")
     rows = page.tables.get("estimate-vs-actual", [[]])[1:]
-    return [
-        Row(
-            " ".join([row[1].words, row[0].words]).strip(),
-            tuple(cell.figure for cell in row[2:8]),
-        )
-        for row in rows
-    ]
+    return [Row(row[0].words, tuple(cell.figure for cell in row[1:7])) for row in rows]
 
 
 def estimate_in_api(

@@ -1,5 +1,7 @@
 """Of each demo team the page, the API and the admin say the same, to the last digit."""
 
+from collections.abc import Iterator
+from contextlib import closing
 from decimal import Decimal
 
 import pytest
@@ -14,7 +16,7 @@ RECORDS = 4_000
 
 
 @pytest.fixture(scope="module")
-def demo_figures(running: Service) -> Figures:
+def demo_figures(running: Service) -> Iterator[Figures]:
     """The demo with few records, as an admin and a key of the organization see it."""
     running.start_all()
     credentials = running.home.credentials
@@ -24,7 +26,8 @@ def demo_figures(running: Service) -> Figures:
     users = running.home.read_credentials()["users"]
     (admin,) = (user for user in users if user["role"] == "admin")
     signing_in = {"username": admin["username"], "password": admin["password"]}
-    return Figures(Site(running.port, admin=signing_in, key=running.key))
+    with closing(Site(running.port, admin=signing_in, key=running.key)) as site:
+        yield Figures(site)
 
 
 def compare(found: Figures, team: Team) -> dict[str, int]:
