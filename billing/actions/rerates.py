@@ -15,7 +15,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Max, Min, Q, Sum
 
-from billing.actions import budget_totals, budgets, repricing
+from billing.actions import budget_totals, budgets, repricing, revisions
 from billing.actions.batch import Batch
 from billing.actions.repricing import Extent, Findings
 from billing.models import (
@@ -318,7 +318,7 @@ def _chunk(rerate: Rerate, total: RerateTotal, batch: Batch) -> int:
     else:
         found = repricing.at_current_prices(batch, extent)
     if total.executed:
-        repricing.write(batch, extent, found, rerate.pk)
+        revisions.write(batch, extent, found, rerate.pk)
     _note(total, extent, found)
     return found.records
 
