@@ -118,7 +118,7 @@ class RateBook:
     answers of a book never change.
     """
 
-    __slots__ = ("_aliases", "_limit", "_schedules")
+    __slots__ = ("_aliases", "_known", "_limit", "_schedules")
 
     def __init__(
         self,
@@ -126,6 +126,9 @@ class RateBook:
         aliases: Mapping[tuple[str, str], str],
     ) -> None:
         self._aliases = dict(aliases)
+        # With the names seen so far. A spelling must be an alias itself: through names
+        # that were seen, what had been asked before would decide which ones are known.
+        self._known = dict(aliases)
         self._limit = len(self._aliases) + MAX_REMEMBERED
         self._schedules = {
             key: _schedule(tiers) for key, tiers in _tiers_by_key(cards).items()
@@ -136,7 +139,7 @@ class RateBook:
 
         Only exact aliases count, after at most the endings `model_names` allows.
         """
-        found = self._aliases.get((provider, name))
+        found = self._known.get((provider, name))
         return found or self._respelled(provider, name)
 
     def every_key(self) -> Iterable[Key]:
@@ -151,10 +154,10 @@ class RateBook:
         for spelling in spellings(name):
             found = self._aliases.get((provider, spelling))
             if found is not None:
-                # Remembered as one more alias, so that the next one is found at once.
-                # The names are the callers', so there is an end to it.
-                if len(self._aliases) < self._limit:
-                    self._aliases[(provider, name)] = found
+                # Remembered, so that the next one is found at once. The names are the
+                # callers', so there is an end to it.
+                if len(self._known) < self._limit:
+                    self._known[(provider, name)] = found
                 return found
         return None
 

@@ -267,6 +267,21 @@ def test_book_does_not_follow_later_changes_of_its_sources(make_rate) -> None:
     assert rate_at(book, processing=Processing.BATCH) is None
 
 
+@pytest.mark.parametrize(
+    ("before", "name"),
+    [
+        ("opus-5:batch", "opus-5:batch[1m]"),
+        ("opus-5[1m]", "opus-5[1m][1m]"),
+        ("opus-5-latest", "opus-5-latest-latest"),
+        ("opus-5-20260801", "opus-5-20260801-latest"),
+    ],
+)
+def test_what_was_asked_before_makes_no_name_known(names, before, name) -> None:
+    assert names.model("acme", before) == "acme/opus-5"
+
+    assert names.model("acme", name) is None
+
+
 def test_book_remembers_a_bounded_number_of_names() -> None:
     book = RateBook([], {("acme", "opus-5"): "acme/opus-5"})
     dated = [
@@ -278,5 +293,5 @@ def test_book_remembers_a_bounded_number_of_names() -> None:
 
     assert len(dated) > MAX_REMEMBERED
     assert {book.model("acme", name) for name in dated} == {"acme/opus-5"}
-    assert len(book._aliases) == 1 + MAX_REMEMBERED
+    assert len(book._known) == 1 + MAX_REMEMBERED
     assert book.model("acme", dated[-1]) == "acme/opus-5"
