@@ -295,3 +295,42 @@ def test_book_remembers_a_bounded_number_of_names() -> None:
     assert {book.model("acme", name) for name in dated} == {"acme/opus-5"}
     assert len(book._known) == 1 + MAX_REMEMBERED
     assert book.model("acme", dated[-1]) == "acme/opus-5"
+
+
+# --- One more card above a book
+
+
+def test_card_above_a_book_stands_before_its_cards(make_rate, make_book) -> None:
+    day = timedelta(days=1)
+    lists = [
+        make_rate(),
+        make_rate(above=100),
+        make_rate(effective_from=START + 3 * day),
+        make_rate(processing=Processing.BATCH),
+        make_rate(model="acme/two"),
+    ]
+    contract = [
+        make_rate(effective_from=START + day),
+        make_rate(effective_from=START + 2 * day, above=50),
+        make_rate(effective_from=START + 4 * day, stop=True),
+        make_rate(effective_from=START + 5 * day, geo="us"),
+    ]
+    book = make_book(lists)
+
+    over, asked_at_once = book.under(contract), make_book(contract, lists)
+
+    assert set(over.every_key()) == set(asked_at_once.every_key())
+    for key in asked_at_once.every_key():
+        assert over.schedule(key) == asked_at_once.schedule(key)
+    assert over.model("acme", "two") == "acme/two"
+    assert [book.schedule(key) for key in book.every_key()] == [
+        make_book(lists).schedule(key) for key in book.every_key()
+    ]
+
+
+def test_cards_above_each_other_keep_their_order(make_rate, make_book) -> None:
+    first, second, third = make_rate(), make_rate(), make_rate()
+
+    over = make_book([first]).under([second]).under([third])
+
+    assert rate_at(over) is third
