@@ -180,9 +180,7 @@ def test_cache_writes_of_a_gateway_are_taken_out_and_divided(gateway) -> None:
 
 def test_cached_tokens_may_stand_beside_the_totals_alone(gateway) -> None:
     usage = gateway(
-        usage_object(
-            1000, 10, cache_read_input_tokens=900, cache_creation_input_tokens=50
-        )
+        usage_object(1000, 10, cache_read_input_tokens=900, cache_creation_input_tokens=50)
     )
 
     assert usage.quantities == Quantities(50, 50, 0, 900, 10)
@@ -208,9 +206,7 @@ def test_rest_of_a_gateways_split_lives_five_minutes(gateway) -> None:
         ),
     ],
 )
-def test_gateway_that_contradicts_itself_is_refused(
-    gateway, why, changes, pointer
-) -> None:
+def test_gateway_that_contradicts_itself_is_refused(gateway, why, changes, pointer) -> None:
     assert why(gateway, litellm(**changes)) == ("contradiction", pointer)
 
 
