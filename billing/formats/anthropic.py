@@ -26,10 +26,12 @@ def read(record: Record) -> Usage:
     """Return the normalised usage of a record in this format.
 
     Raises RecordError when a count is missing, no whole number or out of range, when a
-    cache split exceeds its total, when thinking exceeds the output, when a session is
-    not that of a managed agent, or when the record contradicts what its usage reports.
+    cache split exceeds its total, when thinking exceeds the output, when its input counts
+    what was cached, when a session is not that of a managed agent, or when the record
+    contradicts what its usage reports.
     """
     payload = _payload(record)
+    _refuse_inclusive(payload)
     steps, flags = _steps(record.model, payload, _session(record, payload))
     return usage_of(
         record,
@@ -52,6 +54,17 @@ def known_members(record: Record) -> bytes:
 
 def _payload(record: Record) -> MessageUsage:
     return strict.decode(_DECODER, bytes(record.usage), "/usage")
+
+
+def _refuse_inclusive(payload: MessageUsage) -> None:
+    """Refuse the usage of another format with the same names, whose cache is inside."""
+    details = payload.input_tokens_details
+    if details and (details.cached_tokens or details.cache_write_tokens):
+        raise contradiction(
+            "/usage/input_tokens_details",
+            "The input of this format never counts what was cached; that of "
+            "openai_responses does.",
+        )
 
 
 def _session(record: Record, payload: MessageUsage) -> int:

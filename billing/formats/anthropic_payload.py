@@ -32,6 +32,13 @@ class ServerToolUse(msgspec.Struct, frozen=True, omit_defaults=True):
     web_search_requests: Count | None = None
 
 
+class InputDetails(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Members of a format whose input counts what was cached. This one's never does."""
+
+    cached_tokens: Count | None = None
+    cache_write_tokens: Count | None = None
+
+
 class OutputDetails(msgspec.Struct, frozen=True, omit_defaults=True):
     """Parts of the output, for information."""
 
@@ -61,6 +68,7 @@ class MessageUsage(Counts, frozen=True, kw_only=True):
     """The whole object."""
 
     server_tool_use: ServerToolUse | None = None
+    input_tokens_details: InputDetails | None = None
     output_tokens_details: OutputDetails | None = None
     # A tier or a speed that we do not know yet has no rate: unpriced, not refused.
     service_tier: Place | None = None
@@ -87,7 +95,18 @@ def cache_writes(counts: Counts, pointer: str) -> Writes:
     than the total: the rest counts as 5 minutes and the split as incomplete.
     Raises RecordError when the split exceeds the total.
     """
-    total, split = counts.cache_creation_input_tokens, counts.cache_creation
+    return divided(
+        counts.cache_creation_input_tokens,
+        counts.cache_creation,
+        f"{pointer}/cache_creation",
+    )
+
+
+def divided(total: int | None, split: CacheCreation | None, pointer: str) -> Writes:
+    """Return a total of cache writes as the split that stands at `pointer` says.
+
+    Raises RecordError when the split exceeds the total.
+    """
     if split is None:
         return Writes(total or 0, 0)
     five_minutes = split.ephemeral_5m_input_tokens or 0
@@ -95,7 +114,7 @@ def cache_writes(counts: Counts, pointer: str) -> Writes:
     rest = 0 if total is None else total - five_minutes - one_hour
     if rest < 0:
         raise contradiction(
-            f"{pointer}/cache_creation",
+            pointer,
             f"Its {five_minutes} + {one_hour} tokens exceed the {total} written.",
         )
     return Writes(five_minutes + rest, one_hour, complete=not rest)

@@ -55,6 +55,12 @@ _TRAFFIC = {
     "ON_DEMAND_PRIORITY": Processing.PRIORITY,
     "ON_DEMAND_FLEX": Processing.FLEX,
 }
+# What modalities there are. One that is not among them is billed as text, and flagged.
+_MODALITIES = frozenset(
+    {"MODALITY_UNSPECIFIED", "TEXT", "IMAGE", "VIDEO", "AUDIO", "DOCUMENT"}
+)
+UNKNOWN_MODALITY = "unknown_modality"
+
 _UNSPECIFIED = frozenset({"traffic_type_unspecified", "unspecified"})
 
 
@@ -72,6 +78,7 @@ def read(record: Record) -> Usage:
         quantities,
         _reported(record, payload),
         thinking=payload.thoughtsTokenCount or 0,
+        flags=() if _modalities(payload) <= _MODALITIES else (UNKNOWN_MODALITY,),
     )
 
 
@@ -131,7 +138,27 @@ def _of(modality: str, details: Sequence[Modality] | None, total: int, name: str
         for place, entry in enumerate(entries)
     }
     rest(total, told, "what the details divide")
-    return sum(entry.tokenCount or 0 for entry in entries if entry.modality == modality)
+    return sum(entry.tokenCount or 0 for entry in entries if _modality(entry) == modality)
+
+
+def _modality(entry: Modality) -> str:
+    return (entry.modality or "TEXT").upper()
+
+
+def _modalities(payload: UsageMetadata) -> set[str]:
+    """Return the modalities that something is counted of."""
+    details = (
+        payload.promptTokensDetails,
+        payload.cacheTokensDetails,
+        payload.toolUsePromptTokensDetails,
+        payload.candidatesTokensDetails,
+    )
+    return {
+        _modality(entry)
+        for entries in details
+        for entry in entries or ()
+        if entry.tokenCount
+    }
 
 
 def _check_total(payload: UsageMetadata) -> None:

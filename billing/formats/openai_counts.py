@@ -2,13 +2,20 @@
 
 The input counts what was read from the cache and written to it, and sound; the output
 counts reasoning, sound, pictures and predictions, rejected ones included. OpenAI has one
-kind of cache write, which stands in the class `cache_write_5m`.
+kind of cache write, which stands in the class `cache_write_5m`. LiteLLM tells of any
+provider in these objects: with a name of its own for cache writes, their split, and both
+counts once more beside the totals.
 """
+
+from collections.abc import Mapping
 
 import msgspec
 
+from billing.formats.anthropic_iterations import INCOMPLETE_SPLIT
+from billing.formats.anthropic_payload import CacheCreation, Writes, divided
 from billing.formats.conditions import Reported, batched, one_call
 from billing.formats.counts import Count, check_total, rest
+from billing.formats.errors import contradiction
 from billing.formats.posted import Place, Record
 from billing.pricing.token_classes import Quantities
 from billing.pricing.usage import Processing, Speed, Usage
@@ -28,6 +35,8 @@ class InputDetails(msgspec.Struct, frozen=True, omit_defaults=True):
 
     cached_tokens: Count | None = None
     cache_write_tokens: Count | None = None
+    cache_creation_tokens: Count | None = None  # the same
+    cache_creation_token_details: CacheCreation | None = None
     audio_tokens: Count | None = None
     text_tokens: Count | None = None
     image_tokens: Count | None = None
@@ -49,6 +58,8 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The members that have one name in both objects."""
 
     total_tokens: Count | None = None
+    cache_read_input_tokens: Count | None = None
+    cache_creation_input_tokens: Count | None = None
     service_tier: Place | None = None
 
 
@@ -64,10 +75,11 @@ def usage(
     Each is the name of its member, the count, and the details beside it.
     Raises RecordError when a part exceeds its total, or the total is not their sum.
     """
-    read = _input(*inputs)
+    name, total, parts = inputs
+    read, complete = _input(f"/usage/{name}_details", total or 0, parts, totals)
     written = _output(*outputs)
     check_total(
-        totals.total_tokens, (inputs[1] or 0) + (outputs[1] or 0), "/usage/total_tokens"
+        totals.total_tokens, (total or 0) + (outputs[1] or 0), "/usage/total_tokens"
     )
     details = outputs[2] or OutputDetails()
     return one_call(
@@ -75,14 +87,23 @@ def usage(
         read.plus(written),
         _reported(record, totals.service_tier),
         thinking=details.reasoning_tokens or 0,
+        flags=() if complete else (INCOMPLETE_SPLIT,),
     )
 
 
-def _input(name: str, total: int | None, details: InputDetails | None) -> Quantities:
+def _input(
+    at: str, total: int, details: InputDetails | None, totals: Totals
+) -> tuple[Quantities, bool]:
+    """Return the classes of the input, and whether the split covers all cache writes."""
     parts = details or InputDetails()
-    at = f"/usage/{name}_details"
-    cached, sound = parts.cached_tokens or 0, parts.audio_tokens or 0
-    written = parts.cache_write_tokens or 0
+    cached = _said_alike(
+        {
+            f"{at}/cached_tokens": parts.cached_tokens,
+            "/usage/cache_read_input_tokens": totals.cache_read_input_tokens,
+        }
+    )
+    writes = _writes(at, parts, totals)
+    sound = parts.audio_tokens or 0
     cached_parts = parts.cached_tokens_details or CachedDetails()
     cached_sound = cached_parts.audio_tokens or 0
     cached_at = f"{at}/cached_tokens_details/audio_tokens"
@@ -92,22 +113,49 @@ def _input(name: str, total: int | None, details: InputDetails | None) -> Quanti
         f"{at}/image_tokens": parts.image_tokens or 0,
         f"{at}/text_tokens": parts.text_tokens or 0,
     }
-    rest(total or 0, modalities, "input")
-    return Quantities(
+    rest(total, modalities, "input")
+    quantities = Quantities(
         input=rest(
-            total or 0,
+            total,
             {
-                f"{at}/cached_tokens": cached,
-                f"{at}/cache_write_tokens": written,
+                f"{at}/cached_tokens": cached or 0,
+                f"{at}/cache_write_tokens": writes.five_minutes + writes.one_hour,
                 f"{at}/audio_tokens": fresh_sound,
             },
             "input",
         ),
-        cache_write_5m=written,
-        cache_read=rest(cached, {cached_at: cached_sound}, "cache reads"),
+        cache_write_5m=writes.five_minutes,
+        cache_write_1h=writes.one_hour,
+        cache_read=rest(cached or 0, {cached_at: cached_sound}, "cache reads"),
         input_audio=fresh_sound,
         cache_read_audio=cached_sound,
     )
+    return quantities, writes.complete
+
+
+def _writes(at: str, parts: InputDetails, totals: Totals) -> Writes:
+    written = _said_alike(
+        {
+            f"{at}/cache_write_tokens": parts.cache_write_tokens,
+            f"{at}/cache_creation_tokens": parts.cache_creation_tokens,
+            "/usage/cache_creation_input_tokens": totals.cache_creation_input_tokens,
+        }
+    )
+    split = parts.cache_creation_token_details
+    return divided(written, split, f"{at}/cache_creation_token_details")
+
+
+def _said_alike(counts: Mapping[str, int | None]) -> int | None:
+    """Return a count that stands in several members, given by pointer; None if in none.
+
+    Raises RecordError when two of them differ.
+    """
+    said = {pointer: count for pointer, count in counts.items() if count is not None}
+    first = next(iter(said.values()), None)
+    for pointer, count in said.items():
+        if count != first:
+            raise contradiction(pointer, f"It says {count}, another member says {first}.")
+    return first
 
 
 def _output(name: str, total: int | None, details: OutputDetails | None) -> Quantities:

@@ -1,8 +1,9 @@
 """The prices in force, read from the database for the pricing engine."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import connection
 
@@ -59,7 +60,17 @@ def of(organization_id: int | None, rates: Iterable[Rate]) -> Book:
 
     Without an organization there are list prices only. The rates' cards are selected.
     """
-    return _book(organization_id, rates, "")
+    models = LanguageModel.objects.in_bulk()
+    contracts: list[pricing.Rate] = []
+    lists: list[pricing.Rate] = []
+    for rate in rates:
+        values = [getattr(rate, name) for name in _VALUES]
+        card = rate.publication.card
+        if card.kind == RateCard.Kind.LIST:
+            lists.append(_as_priced(models[rate.model_id].key, values))
+        elif card.organization_id == organization_id:
+            contracts.append(_as_priced(models[rate.model_id].key, values))
+    return _book([contracts, lists], "")
 
 
 def version() -> str:
@@ -70,55 +81,88 @@ def version() -> str:
 
 @lru_cache(maxsize=64)
 def _read(organization_id: int, version: str) -> Book:
-    return _book(organization_id, published(), version)
+    book = _lists(version)
+    contracts = _of_cards(
+        publication__card__kind=RateCard.Kind.CONTRACT,
+        publication__card__organization=organization_id,
+    )
+    if not contracts:
+        return book
+    return book._replace(
+        rates=book.rates.under(rate for _, rate in contracts),
+        model_ids=book.model_ids | {rate.model: model_id for model_id, rate in contracts},
+    )
 
 
-def _book(organization_id: int | None, rates: Iterable[Rate], version: str) -> Book:
-    models = {model.pk: model for model in LanguageModel.objects.all()}
-    contracts: list[pricing.Rate] = []
-    lists: list[pricing.Rate] = []
-    for rate in rates:
-        card = rate.publication.card
-        if card.kind == RateCard.Kind.LIST:
-            lists.append(_as_priced(rate, models[rate.model_id]))
-        elif card.organization_id == organization_id:
-            contracts.append(_as_priced(rate, models[rate.model_id]))
+@lru_cache(maxsize=2)
+def _lists(version: str) -> Book:
+    """What all organizations have in common: read once, and not for each of them."""
+    lists = _of_cards(publication__card__kind=RateCard.Kind.LIST)
+    return _book([[rate for _, rate in lists]], version)
+
+
+def _of_cards(**conditions: Any) -> list[tuple[int, pricing.Rate]]:
+    """Published rates with the ids of their models. Without model instances: the
+    prices of all providers are many, and making those takes most of the time."""
+    rows = Rate.objects.published().filter(**conditions)
+    return [
+        (model_id, _as_priced(f"{provider}/{name}", values))
+        for model_id, provider, name, *values in rows.values_list(
+            "model_id", "model__provider", "model__name", *_VALUES
+        )
+    ]
+
+
+def _book(cards: Sequence[Iterable[pricing.Rate]], version: str) -> Book:
+    models = {model.pk: model.key for model in LanguageModel.objects.all()}
     aliases = {
-        (alias.provider, alias.name): models[alias.model_id].key
-        for alias in Alias.objects.all()
+        (provider, name): models[model_id]
+        for provider, name, model_id in Alias.objects.values_list(
+            "provider", "name", "model_id"
+        )
     }
     return Book(
-        rates=pricing.RateBook([contracts, lists], aliases),
-        model_ids={model.key: model.pk for model in models.values()},
+        rates=pricing.RateBook(cards, aliases),
+        model_ids={key: pk for pk, key in models.items()},
         version=version,
     )
 
 
 def unit_prices(rate_ids: Iterable[int]) -> dict[int, pricing.Prices]:
     """Prices of one unit (10⁻¹⁵ of the currency) of these rates, in force or not."""
-    found = Rate.objects.in_bulk(list(rate_ids))
-    return {rate_id: _unit_prices(rate) for rate_id, rate in found.items()}
+    rates = Rate.objects.filter(pk__in=list(rate_ids))
+    rows = rates.values_list("pk", *PRICE_FIELDS)
+    return {pk: _unit_prices(prices) for pk, *prices in rows}
 
 
-def _unit_prices(rate: Rate) -> pricing.Prices:
-    published = {
-        TokenClass(field): getattr(rate, field)
-        for field in PRICE_FIELDS
-        if getattr(rate, field) is not None
-    }
-    return pricing.prices_per_unit(published)
+def _unit_prices(prices: Iterable[Decimal | None]) -> pricing.Prices:
+    return pricing.prices_per_unit(
+        {
+            token_class: price
+            for token_class, price in zip(TokenClass, prices, strict=True)
+            if price is not None
+        }
+    )
 
 
-def _as_priced(rate: Rate, model: LanguageModel) -> pricing.Rate:
+# What a rate says, in the order in which `_as_priced` takes it.
+_VALUES = (
+    *("id", "processing", "speed", "geo", "endpoint", "context_tier"),
+    *("effective_from", "stop", *PRICE_FIELDS),
+)
+
+
+def _as_priced(model: str, values: Iterable[Any]) -> pricing.Rate:
+    pk, processing, speed, geo, endpoint, tier, effective_from, stop, *prices = values
     return pricing.Rate(
-        id=rate.pk,
-        model=model.key,
-        processing=Processing(rate.processing),
-        speed=Speed(rate.speed),
-        geo=rate.geo,
-        endpoint=rate.endpoint,
-        above=rate.context_tier,
-        effective_from=rate.effective_from,
-        prices=_unit_prices(rate),
-        stop=rate.stop,
+        id=pk,
+        model=model,
+        processing=Processing(processing),
+        speed=Speed(speed),
+        geo=geo,
+        endpoint=endpoint,
+        above=tier,
+        effective_from=effective_from,
+        prices=_unit_prices(prices),
+        stop=stop,
     )

@@ -3,10 +3,12 @@
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import NamedTuple
 
 from billing.pricing.model_names import spellings
@@ -76,6 +78,7 @@ def published_prices(prices: Prices) -> dict[TokenClass, Decimal]:
     }
 
 
+@lru_cache(maxsize=4096)
 def _price_per_unit(token_class: TokenClass, price: Decimal) -> int | Fraction:
     per_unit = Fraction(whole(price), UNITS[token_class])
     if per_unit < 0:
@@ -118,7 +121,7 @@ class RateBook:
     answers of a book never change.
     """
 
-    __slots__ = ("_aliases", "_limit", "_schedules")
+    __slots__ = ("_aliases", "_known", "_limit", "_schedules", "_tiers")
 
     def __init__(
         self,
@@ -126,17 +129,33 @@ class RateBook:
         aliases: Mapping[tuple[str, str], str],
     ) -> None:
         self._aliases = dict(aliases)
+        # With the names seen so far. A spelling must be an alias itself: through names
+        # that were seen, what had been asked before would decide which ones are known.
+        self._known = dict(aliases)
         self._limit = len(self._aliases) + MAX_REMEMBERED
-        self._schedules = {
-            key: _schedule(tiers) for key, tiers in _tiers_by_key(cards).items()
+        self._tiers = _tiers_by_key(cards)
+        self._schedules = {key: _schedule(tiers) for key, tiers in self._tiers.items()}
+
+    def under(self, card: Iterable[Rate]) -> "RateBook":
+        """Return the book in which one more card stands before those of this one.
+
+        The answers it does not change are shared, and need not be worked out again.
+        """
+        over = _tiers_by_key([card])
+        tiers = {key: [*its, *self._tiers.get(key, ())] for key, its in over.items()}
+        book = copy(self)
+        book._tiers = self._tiers | tiers
+        book._schedules = self._schedules | {
+            key: _schedule(its) for key, its in tiers.items()
         }
+        return book
 
     def model(self, provider: str, name: str) -> str | None:
         """Return the canonical key of a name as seen, or None when it is unknown.
 
         Only exact aliases count, after at most the endings `model_names` allows.
         """
-        found = self._aliases.get((provider, name))
+        found = self._known.get((provider, name))
         return found or self._respelled(provider, name)
 
     def every_key(self) -> Iterable[Key]:
@@ -151,10 +170,10 @@ class RateBook:
         for spelling in spellings(name):
             found = self._aliases.get((provider, spelling))
             if found is not None:
-                # Remembered as one more alias, so that the next one is found at once.
-                # The names are the callers', so there is an end to it.
-                if len(self._aliases) < self._limit:
-                    self._aliases[(provider, name)] = found
+                # Remembered, so that the next one is found at once. The names are the
+                # callers', so there is an end to it.
+                if len(self._known) < self._limit:
+                    self._known[(provider, name)] = found
                 return found
         return None
 
@@ -228,7 +247,7 @@ def _tiers_by_key(cards: Sequence[Iterable[Rate]]) -> dict[Key, list[Tiers]]:
             by_key[key][rate.above].append(rate)
         for its_key, tiers in by_key.items():
             found[its_key].append(tiers)
-    return found
+    return dict(found)
 
 
 def _schedule(cards: Sequence[Tiers]) -> Schedule:

@@ -13,6 +13,7 @@ from itertools import groupby
 
 from django.db.models import QuerySet
 
+from billing.connectors import list_prices
 from billing.models import LanguageModel, Rate, RateCard, rate_book
 from billing.models.rates import PRICE_FIELDS
 from billing.pricing.rates import Key, RateBook, Schedule
@@ -130,8 +131,20 @@ class Family:
         ]
 
 
-def prices(*, organization: Organization, at: datetime) -> list[Family]:
-    """What an organization pays at a moment, by family; newest models first.
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A provider's models that have a price, by family."""
+
+    name: str  # as people call it
+    families: list[Family]
+
+    @property
+    def models(self) -> int:
+        return sum(len(family.models) for family in self.families)
+
+
+def prices(*, organization: Organization, at: datetime) -> list[Provider]:
+    """What an organization pays at a moment, by provider and family; newest models first.
 
     Models without any rate in force are left out.
     """
@@ -140,11 +153,17 @@ def prices(*, organization: Organization, at: datetime) -> list[Family]:
         _priced(model, list(its))
         for model, its in groupby(found, lambda one: one.rate.model)
     ]
+    shown.sort(key=lambda one: _place(one.model))
+    return [
+        Provider(list_prices.PROVIDERS.get(provider, provider), _families(its))
+        for provider, its in groupby(shown, lambda one: one.model.provider)
+    ]
+
+
+def _families(shown: Iterable[PricedModel]) -> list[Family]:
     return [
         Family(name, list(its))
-        for name, its in groupby(
-            sorted(shown, key=lambda one: _place(one.model)), lambda one: one.model.family
-        )
+        for name, its in groupby(shown, lambda one: one.model.family)
     ]
 
 
@@ -209,17 +228,19 @@ def _end(
     return None, None
 
 
-def _place(model: LanguageModel) -> tuple[int, str, list[int], str, str]:
-    family = model.family
+def _place(model: LanguageModel) -> tuple[int, str, int, str, list[int], str]:
+    listed = list(list_prices.PROVIDERS)
+    provider, family = model.provider, model.family
     known = _FAMILIES.index(family) if family in _FAMILIES else len(_FAMILIES)
     # Version numbers, highest first: 5.5 before 5 before 4.8.
     digits = [part for part in model.name.replace("-", " ").split() if part.isdigit()]
     return (
+        listed.index(provider) if provider in listed else len(listed),
+        provider,
         known,
         family,
         [-int(part) for part in (*digits, "0", "0")[:2]],
         model.name,
-        model.provider,
     )
 
 

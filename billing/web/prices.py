@@ -18,14 +18,13 @@ def published_prices(request: HttpRequest, visitor: Visitor) -> HttpResponse:
     now = timezone.now()
     asked = request.GET.get("at", "")
     at, problem = _moment(asked, now)
-    families = prices.prices(organization=visitor.organization, at=at)
+    providers = prices.prices(organization=visitor.organization, at=at)
     return render(
         request,
         "billing/prices.html",
         {
             "visitor": visitor,
-            "families": families,
-            "models": sum(len(family.models) for family in families),
+            "providers": providers,
             "currency": visitor.organization.currency,
             "section": "prices",
             "now": now,

@@ -10,7 +10,7 @@ import msgspec
 from rest_framework import exceptions
 
 from billing.actions.receive import Status
-from billing.formats import anthropic_iterations, conditions, registry
+from billing.formats import anthropic_iterations, conditions, gemini, registry
 from billing.formats.posted import BatchResult, PostedRecord
 from billing.reports.spend import DIMENSIONS
 from billing.urls import urlpatterns
@@ -97,6 +97,7 @@ def _reasons_and_flags() -> set[str]:
         registry.LOCAL_MESSAGE,
         anthropic_iterations.INCOMPLETE_SPLIT,
         anthropic_iterations.UNKNOWN_TYPE,
+        gemini.UNKNOWN_MODALITY,
         *(f"batch_{result}" for result in failed),
     }
 

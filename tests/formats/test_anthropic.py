@@ -115,6 +115,18 @@ def test_usage_of_another_provider_is_not_read_as_nothing(record) -> None:
         registry.read(posted.decode(data))
 
 
+@pytest.mark.parametrize("inside", ["cached_tokens", "cache_write_tokens"])
+def test_input_that_counts_what_was_cached_is_refused(refused, inside) -> None:
+    error = refused({"input_tokens_details": {inside: 9}})
+
+    assert (error.code, error.pointer) == ("contradiction", "/usage/input_tokens_details")
+
+
+@pytest.mark.parametrize("details", [None, {}, {"cached_tokens": 0}, {"text_tokens": 9}])
+def test_details_of_the_input_that_hold_nothing_cached_are_ignored(read, details) -> None:
+    assert read({"input_tokens_details": details}) == read()
+
+
 @pytest.mark.parametrize(
     ("usage", "code", "pointer"),
     [

@@ -91,6 +91,23 @@ def test_other_modalities_are_plain_input(reads, modality) -> None:
     ).quantities == Quantities(9)
 
 
+@pytest.mark.parametrize(
+    ("modality", "flags"),
+    [("TEXT", ()), ("DOCUMENT", ()), ("video", ()), ("NEW", ("unknown_modality",))],
+)
+@pytest.mark.parametrize("name", ["promptTokensDetails", "cacheTokensDetails"])
+def test_modality_that_is_new_is_flagged(reads, modality, flags, name) -> None:
+    usage = {"promptTokenCount": 9, "cachedContentTokenCount": 9}
+
+    assert reads({**usage, name: details(**{modality: 9})}).flags == flags
+
+
+def test_modality_may_be_written_in_small_letters(reads) -> None:
+    assert reads(
+        {"promptTokenCount": 9, "promptTokensDetails": details(audio=9)}
+    ).quantities == Quantities(input_audio=9)
+
+
 def test_unknown_members_are_ignored(reads) -> None:
     assert reads({"promptTokenCount": 7, "newTokenCount": {"x": 1.5}}) == reads(
         {"promptTokenCount": 7}

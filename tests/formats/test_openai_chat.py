@@ -144,6 +144,72 @@ def test_disjoint_parts_add_up_to_the_totals(shares) -> None:
     assert quantities.output + spoken + drawn == completion
 
 
+# --- What LiteLLM says in the same object
+
+
+def litellm(**changes: Any) -> dict[str, Any]:
+    """1,000 tokens of prompt: 900 read from the cache, 50 written to it, 30 for 1 hour."""
+    details = {
+        "cached_tokens": 900,
+        "cache_creation_tokens": 50,
+        "cache_creation_token_details": {
+            "ephemeral_5m_input_tokens": 20,
+            "ephemeral_1h_input_tokens": 30,
+        },
+    }
+    return usage_object(
+        1000,
+        10,
+        {**details, **changes},
+        cache_read_input_tokens=900,
+        cache_creation_input_tokens=50,
+    )
+
+
+@pytest.fixture
+def gateway(reader):
+    return reader(provider="anthropic", usage_format="openai_chat")
+
+
+def test_cache_writes_of_a_gateway_are_taken_out_and_divided(gateway) -> None:
+    usage = gateway(litellm())
+
+    assert usage.quantities == Quantities(50, 20, 30, 900, 10)
+    assert usage.flags == ()
+
+
+def test_cached_tokens_may_stand_beside_the_totals_alone(gateway) -> None:
+    usage = gateway(
+        usage_object(1000, 10, cache_read_input_tokens=900, cache_creation_input_tokens=50)
+    )
+
+    assert usage.quantities == Quantities(50, 50, 0, 900, 10)
+
+
+def test_rest_of_a_gateways_split_lives_five_minutes(gateway) -> None:
+    split = {"ephemeral_5m_input_tokens": 15, "ephemeral_1h_input_tokens": 30}
+    usage = gateway(litellm(cache_creation_token_details=split))
+
+    assert usage.quantities == Quantities(50, 20, 30, 900, 10)
+    assert usage.flags == ("cache_split_incomplete",)
+
+
+@pytest.mark.parametrize(
+    ("changes", "pointer"),
+    [
+        ({"cached_tokens": 899}, "/usage/cache_read_input_tokens"),
+        ({"cache_write_tokens": 49}, f"{PROMPT}/cache_creation_tokens"),
+        ({"cache_creation_tokens": 49}, "/usage/cache_creation_input_tokens"),
+        (
+            {"cache_creation_token_details": {"ephemeral_1h_input_tokens": 51}},
+            f"{PROMPT}/cache_creation_token_details",
+        ),
+    ],
+)
+def test_gateway_that_contradicts_itself_is_refused(gateway, why, changes, pointer) -> None:
+    assert why(gateway, litellm(**changes)) == ("contradiction", pointer)
+
+
 # --- Contradictions
 
 

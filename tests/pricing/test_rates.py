@@ -267,6 +267,21 @@ def test_book_does_not_follow_later_changes_of_its_sources(make_rate) -> None:
     assert rate_at(book, processing=Processing.BATCH) is None
 
 
+@pytest.mark.parametrize(
+    ("before", "name"),
+    [
+        ("opus-5:batch", "opus-5:batch[1m]"),
+        ("opus-5[1m]", "opus-5[1m][1m]"),
+        ("opus-5-latest", "opus-5-latest-latest"),
+        ("opus-5-20260801", "opus-5-20260801-latest"),
+    ],
+)
+def test_what_was_asked_before_makes_no_name_known(names, before, name) -> None:
+    assert names.model("acme", before) == "acme/opus-5"
+
+    assert names.model("acme", name) is None
+
+
 def test_book_remembers_a_bounded_number_of_names() -> None:
     book = RateBook([], {("acme", "opus-5"): "acme/opus-5"})
     dated = [
@@ -278,5 +293,44 @@ def test_book_remembers_a_bounded_number_of_names() -> None:
 
     assert len(dated) > MAX_REMEMBERED
     assert {book.model("acme", name) for name in dated} == {"acme/opus-5"}
-    assert len(book._aliases) == 1 + MAX_REMEMBERED
+    assert len(book._known) == 1 + MAX_REMEMBERED
     assert book.model("acme", dated[-1]) == "acme/opus-5"
+
+
+# --- One more card above a book
+
+
+def test_card_above_a_book_stands_before_its_cards(make_rate, make_book) -> None:
+    day = timedelta(days=1)
+    lists = [
+        make_rate(),
+        make_rate(above=100),
+        make_rate(effective_from=START + 3 * day),
+        make_rate(processing=Processing.BATCH),
+        make_rate(model="acme/two"),
+    ]
+    contract = [
+        make_rate(effective_from=START + day),
+        make_rate(effective_from=START + 2 * day, above=50),
+        make_rate(effective_from=START + 4 * day, stop=True),
+        make_rate(effective_from=START + 5 * day, geo="us"),
+    ]
+    book = make_book(lists)
+
+    over, asked_at_once = book.under(contract), make_book(contract, lists)
+
+    assert set(over.every_key()) == set(asked_at_once.every_key())
+    for key in asked_at_once.every_key():
+        assert over.schedule(key) == asked_at_once.schedule(key)
+    assert over.model("acme", "two") == "acme/two"
+    assert [book.schedule(key) for key in book.every_key()] == [
+        make_book(lists).schedule(key) for key in book.every_key()
+    ]
+
+
+def test_cards_above_each_other_keep_their_order(make_rate, make_book) -> None:
+    first, second, third = make_rate(), make_rate(), make_rate()
+
+    over = make_book([first]).under([second]).under([third])
+
+    assert rate_at(over) is third

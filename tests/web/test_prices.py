@@ -40,6 +40,26 @@ def test_a_day_before_all_prices_says_so(viewer: Client):
     assert "No prices on this day" in read(viewer, "/prices", at="2015-01-01").text
 
 
+def test_the_own_models_come_first_and_other_providers_are_folded(viewer: Client):
+    page = read(viewer, "/prices")
+
+    chips = [
+        attrs["href"]
+        for tag, attrs in page.elements
+        if tag == "a" and attrs.get("class") == "chip"
+    ]
+    assert chips[:4] == ["#opus", "#sonnet", "#haiku", "#fable"]
+    assert chips[-3:] == ["#openai", "#google", "#amazon-bedrock"]
+    ids = {attrs.get("id") for _, attrs in page.elements}
+    assert {chip.removeprefix("#") for chip in chips} <= ids
+    folded = [attrs for _, attrs in page.elements if attrs.get("class") == "provider"]
+    assert folded == [{"class": "provider"}] * 3  # without `open`
+    models = [attrs.get("href", "") for tag, attrs in page.elements if tag == "a"]
+    providers = [path.split("/")[2] for path in models if path.startswith("/prices/")]
+    assert list(dict.fromkeys(providers)) == ["anthropic", "openai", "google", "aws"]
+    assert providers == sorted(providers, key=list(dict.fromkeys(providers)).index)
+
+
 def test_only_classes_with_a_price_have_a_column(viewer: Client):
     text = read(viewer, "/prices").text.partition("Prices under conditions")[0]
 

@@ -1,5 +1,9 @@
 """GET /reports/spend: exact sums from rollups, of what the key covers."""
 
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
 import pytest
 
 from billing.actions import post
@@ -78,6 +82,43 @@ def test_days_of_a_range_sum_to_the_range(spent: Service):
     by_day = spent.get("reports/spend", group_by="day", **RANGE).json()
 
     assert sum(row["requests"] for row in by_day["rows"]) == by_day["total"]["requests"]
+
+
+@pytest.mark.parametrize(
+    "zone",
+    [
+        "UTC",
+        "America/New_York",
+        "Asia/Kathmandu",
+        "Pacific/Kiritimati",
+        "Pacific/Pago_Pago",
+    ],
+)
+def test_single_days_sum_to_the_range_in_every_zone(cast: Cast, zone: str):
+    """BerriAI/litellm#29568: the sum of days was more than the range. The clocks of New
+    York go back on 1 November."""
+    cast.acme.reporting_zones.update(time_zone=zone)
+    service = Service(issue(cast.acme)[1])
+    midnight = datetime(2026, 10, 31, tzinfo=ZoneInfo(zone))
+    times = [
+        (midnight + timedelta(days=day)).astimezone(UTC) + timedelta(seconds=seconds)
+        for day in range(4)
+        for seconds in (-1, 0, 1, 5400, 9000)
+    ]
+    service.post("usage", body(*(record(occurred_at=at.isoformat()) for at in times)))
+    post.count(team_id=cast.search.pk, now=NOW)
+
+    def cost(first: int, last: int) -> Decimal:
+        day = date(2026, 10, 29)
+        asked = {
+            "from": str(day + timedelta(days=first)),
+            "to": str(day + timedelta(days=last)),
+        }
+        return Decimal(service.get("reports/spend", **asked).json()["total"]["cost"])
+
+    assert cost(0, 9) == 20 * Decimal("0.0042")
+    assert sum(cost(day, day + 1) for day in range(9)) == cost(0, 9)
+    assert sum(cost(day, day + 3) for day in (0, 3, 6)) == cost(0, 9)
 
 
 def test_an_empty_report_is_zero_and_has_no_rows(alice: Service):
