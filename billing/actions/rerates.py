@@ -405,7 +405,13 @@ def _evaluate(rerate: Rerate, now: datetime) -> None:
 
 
 def expected(rerate: Rerate) -> int:
-    """About how many records it covers, by the rollups: for a progress bar."""
+    """About how many records it covers, by the rollups: for a progress bar.
+
+    A reversal covers those alone that were changed.
+    """
+    if rerate.reverses is not None:
+        executed = rerate.reverses.totals.filter(executed=True)
+        return executed.aggregate(changed=Sum("changed"))["changed"] or 0
     team_ids = list(rerate.totals.values_list("team_id", flat=True).distinct())
     with isolation.visible_teams(team_ids):
         days = DailySpend.objects.filter(

@@ -473,6 +473,17 @@ def test_one_command_restores_everything_exactly(cast: Cast, spend):
     assert faults() == []
 
 
+def test_its_progress_is_that_of_what_was_changed(cast: Cast, spend):
+    spend(record(), record(model="claude-sonnet-5"))
+    publish()
+    rerate = carry_out(plan(cast))
+
+    reversal = take_back(rerate)
+
+    assert (rerates.expected(rerate), rerates.expected(reversal)) == (2, 1)
+    assert sum(one.records for one in reversal.totals.all()) == 1
+
+
 def test_what_was_re_rated_since_keeps_its_charges(cast: Cast, spend):
     spend(record(), record(project="triage"))
     publish()
