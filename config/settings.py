@@ -126,6 +126,9 @@ CACHES = {
 
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="pgmq://")
 
+# What a worker or beat touches while it works, for a health check; each has its own.
+HEARTBEAT_FILE = env.str("HEARTBEAT_FILE", default="")
+
 # --- Alerts -------------------------------------------------------------------------
 
 # In links of alerts.
