@@ -31,7 +31,7 @@ _SECONDS_OF_RERATING = 2
 def count_postings(**kwargs: Any) -> None:
     """Count until nothing is waiting, a batch of each team in turn.
 
-    It ends by itself well before its time limit, which would kill it amid a batch.
+    It ends by itself, with work left over if need be: nothing else can stop it.
     """
     enough = time.monotonic() + _SECONDS_OF_COUNTING
     waiting = post.waiting_teams()

@@ -7,6 +7,8 @@ from celery.beat import ScheduleEntry, Scheduler
 from kombu.exceptions import ChannelError
 from kombu.transport import pgmq
 
+from config import heartbeat
+
 logger = logging.getLogger(__name__)
 
 
@@ -24,15 +26,18 @@ class OneTickScheduler(Scheduler):
     def apply_async(self, entry: ScheduleEntry, *args: Any, **kwargs: Any) -> Any:
         queue = self._queue(entry.task)
         kinds = sum(self._queue(one.task) == queue for one in self.schedule.values())
+        sent = None
         try:
             if self._waiting(queue) >= kinds:
                 logger.debug("enough ticks are already waiting in %s", queue)
-                return None
-            return super().apply_async(entry, *args, **kwargs)
+            else:
+                sent = super().apply_async(entry, *args, **kwargs)
         except Exception:
             # A channel whose connection broke stays broken; the next entry takes another.
             self._disconnect()
             raise
+        heartbeat.touch()
+        return sent
 
     def _disconnect(self) -> None:
         self.__dict__.pop("producer", None)

@@ -17,6 +17,7 @@ from django.conf import settings
 from kombu import Exchange, Queue
 
 from config import databases
+from config.heartbeat import Heartbeat
 
 
 def _transport_options() -> dict[str, Any]:
@@ -51,6 +52,7 @@ app.conf.update(
     # A hint is spent when its task starts: a killed worker loses the hint, not the work,
     # and the next beat is at most a second away.
     task_acks_late=False,
+    # Holds in a pool with a parent; in `solo` (docs/adr/0017) each task ends by itself.
     task_time_limit=60,
     # Each with an exchange and a key of its own: on a shared one every queue would get
     # every message.
@@ -88,4 +90,5 @@ app.conf.update(
         },
     },
 )
+app.steps["consumer"].add(Heartbeat)
 app.autodiscover_tasks()

@@ -34,9 +34,14 @@ def body(status: int, code: str, detail: str, **members: Any) -> dict[str, Any]:
         "title": HTTPStatus(status).phrase,
         "status": status,
         "code": code,
-        "detail": detail,
+        "detail": _sayable(detail),
         **members,
     }
+
+
+def _sayable(detail: str) -> str:
+    """What was sent and is quoted may hold half a surrogate pair, which no answer can."""
+    return detail.encode(errors="replace").decode()
 
 
 def answer(error: Exception, context: dict[str, Any]) -> Response | None:
@@ -75,9 +80,13 @@ def _problem(error: exceptions.APIException) -> Response:
 
 def _parameter_errors(detail: Any) -> list[dict[str, str]]:
     if not isinstance(detail, dict):
-        return [{"parameter": "", "code": "invalid", "detail": str(detail)}]
+        return [{"parameter": "", "code": "invalid", "detail": _sayable(str(detail))}]
     return [
-        {"parameter": name, "code": getattr(one, "code", "invalid"), "detail": str(one)}
+        {
+            "parameter": name,
+            "code": getattr(one, "code", "invalid"),
+            "detail": _sayable(str(one)),
+        }
         for name, errors in detail.items()
         for one in (errors if isinstance(errors, list) else [errors])
     ]

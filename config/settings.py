@@ -78,6 +78,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "config.middleware.addresses_without_nul",
     "config.middleware.staff_see_their_teams",
 ]
 
@@ -124,6 +125,9 @@ CACHES = {
 # --- Queue --------------------------------------------------------------------------
 
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="pgmq://")
+
+# What a worker or beat touches while it works, for a health check; each has its own.
+HEARTBEAT_FILE = env.str("HEARTBEAT_FILE", default="")
 
 # --- Alerts -------------------------------------------------------------------------
 

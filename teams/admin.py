@@ -243,7 +243,8 @@ class ApiKeyAdmin(KeepsHistory):
     actions = ("revoke",)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return obj is None  # the list and its action; a key itself is made and revoked
+        # The list and its action; a key itself is made and revoked.
+        return obj is None and super().has_change_permission(request, obj)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         key, secret = api_keys.issue(
@@ -261,7 +262,7 @@ class ApiKeyAdmin(KeepsHistory):
             request, f"The key is {secret} – copy it now, it is not shown again."
         )
 
-    @admin.action(description="Revoke selected API keys", permissions=["add"])
+    @admin.action(description="Revoke selected API keys", permissions=["change"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
         for key in queryset:
             api_keys.revoke(key=key, by=actor(request), now=timezone.now())

@@ -173,6 +173,28 @@ def test_a_key_is_revoked_from_the_list(admin: Client, cast: Cast):
     assert key.revoked_at is not None
 
 
+@pytest.mark.parametrize(
+    ("rights", "listed", "revoked"),
+    [([], 403, False), (["view_apikey"], 200, False), (["change_apikey"], 200, True)],
+)
+def test_keys_are_seen_and_revoked_by_staff_with_the_right_to(
+    cast: Cast, rights: list[str], listed: int, revoked: bool
+):
+    key, _ = issue(cast.acme)
+    user = User.objects.create_user("clerk", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=rights))
+    clerk = Client()
+    clerk.force_login(user)
+    url = reverse("admin:teams_apikey_changelist")
+
+    shown = clerk.get(url)
+    clerk.post(url, {"action": "revoke", "_selected_action": [key.pk]})
+
+    key.refresh_from_db()
+    assert shown.status_code == listed
+    assert (key.revoked_at is not None) is revoked
+
+
 def test_an_organization_team_and_project_are_made_in_the_admin(admin: Client):
     admin.post(
         reverse("admin:teams_organization_add"),

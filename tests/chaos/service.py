@@ -420,8 +420,14 @@ class Service:
         env = self.variables()
         for child in purser.children(python, self.home, self.port, env):
             # libpq hands this name to PostgreSQL: whose session it is can be asked there.
-            named = replace(child, env={**child.env, "PGAPPNAME": child.name})
+            heartbeat = str(self.heartbeat(child.name))
+            own = {"PGAPPNAME": child.name, "HEARTBEAT_FILE": heartbeat}
+            named = replace(child, env={**child.env, **own})
             yield Process(named, self.home.log / f"{child.name}.log")
+
+    def heartbeat(self, name: str) -> Path:
+        """What a worker or beat touches while it works."""
+        return self.home.run / f"{name}.heartbeat"
 
 
 def _reserve_port() -> socket.socket:

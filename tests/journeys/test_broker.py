@@ -3,10 +3,12 @@
 Posting never touches it; counting goes on as soon as there is a worker and a queue.
 """
 
+import os
 import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -184,6 +186,49 @@ def test_a_frozen_worker_delays_and_loses_nothing(service: Service, demo: Client
     relieve()
 
     await_counted(service, demo, ["frozen-1"])
+
+
+def grown_old(service: Service, name: str) -> Path:
+    """Its heartbeat, as if it had not been touched for long."""
+    file = service.heartbeat(name)
+    os.utime(file, (0, 0))
+    return file
+
+
+def is_touched(file: Path) -> bool:
+    return file.stat().st_mtime > 0
+
+
+@pytest.mark.parametrize("name", ["worker-1", "worker-2", "sender", "beat"])
+def test_who_works_has_a_heartbeat(service: Service, name: str) -> None:
+    for _ in range(2):
+        file = grown_old(service, name)
+        await_that(lambda: is_touched(file), 10, f"{name} touches its file")  # noqa: B023
+
+
+def test_who_hangs_has_no_heartbeat(service: Service, demo: Client) -> None:
+    relieve = faults.freeze_workers(service)
+    files = [grown_old(service, worker.name) for worker in service.workers]
+    await_that(service.ticks_waiting, 10, "a tick waits for the workers")
+    post(demo, ["hanging-1"])
+
+    assert not any(is_touched(file) for file in files)
+    relieve()
+    for file in files:
+        await_that(lambda: is_touched(file), 10, "a worker goes on")  # noqa: B023
+
+
+def test_beat_has_no_heartbeat_while_it_reaches_no_queue(service: Service) -> None:
+    with no_queue(service):
+        await_that(lambda: "ERROR" in service.beat.log.read_text(), 10, "beat fails")
+        file = grown_old(service, "beat")
+        touched = []
+        for _ in range(BEATS * 5):  # a window to look at, not a wait for something
+            touched.append(is_touched(file))
+            time.sleep(0.2)
+
+    assert not any(touched)
+    service.await_tended(lambda: is_touched(file), 20, "beat reaches its queue")
 
 
 def test_counting_goes_on_when_one_of_its_processes_is_killed(

@@ -294,6 +294,24 @@ def test_the_chart_library_is_sent_compressed():
     assert plain.stat().st_size < 1_200_000
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"{TEAM}?project=%00",
+        f"{TEAM}?family=a%00b",
+        f"{TEAM}?model=%00",
+        "/prices/anthropic/%00",
+        "/prices/%00/claude-opus-5",
+        "/admin/billing/budget/?period__exact=%00",
+    ],
+)
+def test_an_address_with_nul_is_refused_and_breaks_nothing(root: Client, address: str):
+    response = root.get(address)
+
+    assert response.status_code == 400
+    assert "Bad Request" in response.content.decode()
+
+
 def test_an_address_that_is_not_there_is_a_page(client: Client):
     response = client.get("/nothing<b>")
 

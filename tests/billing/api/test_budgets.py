@@ -308,6 +308,22 @@ def test_a_target_that_may_not_be_reached_is_refused(alice: Service, target: str
     assert subscribe(alice, target=target).status_code == 400
 
 
+@pytest.mark.parametrize(
+    ("path", "sent"),
+    [
+        ("channels", {"kind": "\ud800", "target": "lead@example.com"}),
+        ("estimates", {"month": "2026-11", "lines": [], "plan": "\ud800"}),
+        ("budgets", {"amount": "\ud800", "period": "\ud800"}),
+    ],
+)
+def test_what_is_refused_is_quoted_as_far_as_it_can_be(bob: Service, path: str, sent: dict):
+    """Half a surrogate pair is JSON text that no answer can hold."""
+    reply = bob.post(path, json.dumps(sent).encode())
+
+    assert reply.status_code == 400
+    assert reply.json()["code"] == "invalid"
+
+
 def test_another_teams_channel_is_404(alice: Service, bob: Service):
     channel = subscribe(alice).json()
 
