@@ -133,34 +133,32 @@ class Family:
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """A provider's models that have a price, by family."""
-
+    key: str
     name: str  # as people call it
-    families: list[Family]
-
-    @property
-    def models(self) -> int:
-        return sum(len(family.models) for family in self.families)
 
 
-def prices(*, organization: Organization, at: datetime) -> list[Provider]:
-    """What an organization pays at a moment, by provider and family; newest models first.
+def providers(*, organization: Organization) -> list[Provider]:
+    """Whose models an organization has rates for, at any time."""
+    book = rate_book.current(organization.pk).rates
+    keys = {key[0].partition("/")[0] for key in book.every_key()}
+    listed = [key for key in list_prices.PROVIDERS if key in keys]
+    others = sorted(keys - {*listed})
+    return [
+        Provider(key, list_prices.PROVIDERS.get(key, key)) for key in (*listed, *others)
+    ]
+
+
+def prices(*, organization: Organization, at: datetime, provider: str) -> list[Family]:
+    """What an organization pays a provider at a moment, by family; newest models first.
 
     Models without any rate in force are left out.
     """
-    found = in_force(organization=organization, at=at)
+    found = in_force(organization=organization, at=at, provider=provider)
     shown = [
         _priced(model, list(its))
         for model, its in groupby(found, lambda one: one.rate.model)
     ]
     shown.sort(key=lambda one: _place(one.model))
-    return [
-        Provider(list_prices.PROVIDERS.get(provider, provider), _families(its))
-        for provider, its in groupby(shown, lambda one: one.model.provider)
-    ]
-
-
-def _families(shown: Iterable[PricedModel]) -> list[Family]:
     return [
         Family(name, list(its))
         for name, its in groupby(shown, lambda one: one.model.family)
@@ -228,15 +226,12 @@ def _end(
     return None, None
 
 
-def _place(model: LanguageModel) -> tuple[int, str, int, str, list[int], str]:
-    listed = list(list_prices.PROVIDERS)
-    provider, family = model.provider, model.family
+def _place(model: LanguageModel) -> tuple[int, str, list[int], str]:
+    family = model.family
     known = _FAMILIES.index(family) if family in _FAMILIES else len(_FAMILIES)
     # Version numbers, highest first: 5.5 before 5 before 4.8.
     digits = [part for part in model.name.replace("-", " ").split() if part.isdigit()]
     return (
-        listed.index(provider) if provider in listed else len(listed),
-        provider,
         known,
         family,
         [-int(part) for part in (*digits, "0", "0")[:2]],

@@ -1,5 +1,6 @@
 """Models and prices: what a million tokens cost at a moment, and each model over time."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.http import Http404, HttpRequest, HttpResponse
@@ -9,6 +10,7 @@ from django.utils import timezone
 from billing.actions import rate_cards
 from billing.models import LanguageModel
 from billing.reports import prices
+from billing.reports.prices import Provider
 from teams.reporting_days import ReportingDays
 from teams.web.visitors import Visitor, page
 
@@ -18,22 +20,34 @@ def published_prices(request: HttpRequest, visitor: Visitor) -> HttpResponse:
     now = timezone.now()
     asked = request.GET.get("at", "")
     at, problem = _moment(asked, now)
-    providers = prices.prices(organization=visitor.organization, at=at)
+    providers = prices.providers(organization=visitor.organization)
+    provider = _provider(request.GET.get("provider", ""), providers)
+    families = prices.prices(
+        organization=visitor.organization, at=at, provider=provider.key
+    )
     return render(
         request,
         "billing/prices.html",
         {
             "visitor": visitor,
             "providers": providers,
+            "provider": provider,
+            "families": families,
             "currency": visitor.organization.currency,
             "section": "prices",
             "now": now,
             "at": at,
-            "chosen": bool(asked) and not problem,
+            "asked": "" if problem else asked,
             "problem": problem,
             "zone": ReportingDays(visitor.organization).zone(now).key,
         },
     )
+
+
+def _provider(asked: str, providers: Sequence[Provider]) -> Provider:
+    """The one asked for, or the first; one without a model where there are no prices."""
+    first = providers[0] if providers else Provider("", "")
+    return next((one for one in providers if one.key == asked), first)
 
 
 def _moment(asked: str, now: datetime) -> tuple[datetime, str]:

@@ -40,24 +40,36 @@ def test_a_day_before_all_prices_says_so(viewer: Client):
     assert "No prices on this day" in read(viewer, "/prices", at="2015-01-01").text
 
 
-def test_the_own_models_come_first_and_other_providers_are_folded(viewer: Client):
-    page = read(viewer, "/prices")
+def shown(viewer: Client, **query: str) -> tuple[list[str], set[str]]:
+    """The chips of the page, and whose models it has."""
+    page = read(viewer, "/prices", **query)
+    links = [attrs for tag, attrs in page.elements if tag == "a"]
+    chips = [link["href"] for link in links if link.get("class") == "chip"]
+    models = [link["href"] for link in links if link["href"].startswith("/prices/")]
+    return chips, {path.split("/")[2] for path in models}
 
-    chips = [
-        attrs["href"]
-        for tag, attrs in page.elements
-        if tag == "a" and attrs.get("class") == "chip"
-    ]
-    assert chips[:4] == ["#opus", "#sonnet", "#haiku", "#fable"]
-    assert chips[-3:] == ["#openai", "#google", "#amazon-bedrock"]
-    ids = {attrs.get("id") for _, attrs in page.elements}
-    assert {chip.removeprefix("#") for chip in chips} <= ids
-    folded = [attrs for _, attrs in page.elements if attrs.get("class") == "provider"]
-    assert folded == [{"class": "provider"}] * 3  # without `open`
-    models = [attrs.get("href", "") for tag, attrs in page.elements if tag == "a"]
-    providers = [path.split("/")[2] for path in models if path.startswith("/prices/")]
-    assert list(dict.fromkeys(providers)) == ["anthropic", "openai", "google", "aws"]
-    assert providers == sorted(providers, key=list(dict.fromkeys(providers)).index)
+
+def test_the_own_models_come_first_other_providers_are_a_click_away(viewer: Client):
+    chips, whose = shown(viewer)
+
+    providers = ["anthropic", "openai", "google", "aws"]
+    assert chips[:4] == [f"?provider={one}" for one in providers]
+    assert chips[4:8] == ["#opus", "#sonnet", "#haiku", "#fable"]
+    assert whose == {"anthropic"}
+
+
+@pytest.mark.parametrize("provider", ["openai", "google", "aws"])
+def test_prices_of_another_provider_keep_the_day(viewer: Client, provider: str):
+    chips, whose = shown(viewer, provider=provider, at="2026-10-20")
+
+    assert whose == {provider}
+    assert "?provider=anthropic&at=2026-10-20" in chips
+
+
+def test_a_provider_that_nobody_knows_is_the_first(viewer: Client):
+    _, whose = shown(viewer, provider="acme")
+
+    assert whose == {"anthropic"}
 
 
 def test_only_classes_with_a_price_have_a_column(viewer: Client):
