@@ -202,12 +202,15 @@ def test_prices_stand_by_family_with_context_and_source(viewer: Client):
 
 
 def test_prices_say_whose_they_are(viewer: Client):
-    own, other = (read(viewer, "/prices", provider=one).text for one in ("", "openai"))
+    own, other, hosted = (
+        read(viewer, "/prices", provider=one).text for one in ("", "openai", "aws")
+    )
 
     for words in ("Opus Anthropic ·", "Amazon Bedrock", "Google", "OpenAI"):
         assert words in own
     assert "gpt-4o" in other
     assert "gpt-4o" not in own
+    assert "Regional endpoint" in hosted
 
 
 def test_the_newest_model_of_a_family_comes_first(viewer: Client):
