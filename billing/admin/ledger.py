@@ -94,17 +94,17 @@ class QuarantinedRecordAdmin(LedgerAdmin):
         self, request: HttpRequest, queryset: QuerySet[QuarantinedRecordRow]
     ) -> None:
         chosen = list(queryset.values_list("record_uid", "team_id"))
-        team_ids = {team_id for _, team_id in chosen}
-        if len(team_ids) > 1:  # a request is one transaction, which writes to one team
+        teams = Team.objects.filter(pk__in={team_id for _, team_id in chosen})
+        if not chosen:
+            messages.warning(request, "These have been posted again already.")
+        elif len(teams) > 1:  # a request is one transaction, which writes to one team
             messages.error(request, "Choose records of one team at a time.")
-            return
-        if len(chosen) > parked.REDRIVEN_AT_ONCE:
-            messages.error(
-                request, f"Choose {parked.REDRIVEN_AT_ONCE} records at a time, at most."
+        elif len(chosen) > parked.REDRIVEN_AT_ONCE:
+            most = f"Choose {parked.REDRIVEN_AT_ONCE} records at a time, at most."
+            messages.error(request, most)
+        else:
+            uids = [uid for uid, _ in chosen]
+            posted = parked.redrive(team=teams[0], uids=uids, **said(request))
+            messages.success(
+                request, f"Posted {posted} again. What cannot be counted comes back here."
             )
-            return
-        team = Team.objects.select_related("organization").get(pk__in=team_ids)
-        posted = parked.redrive(team=team, uids=[uid for uid, _ in chosen], **said(request))
-        messages.success(
-            request, f"Posted {posted} again. What cannot be counted comes back here."
-        )

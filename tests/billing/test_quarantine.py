@@ -143,11 +143,17 @@ def staff(*permissions: str) -> Client:
 
 
 def choose(client: Client, records) -> str:
-    return client.post(
-        reverse(CHANGELIST),
-        {"action": "redrive", "_selected_action": [str(one.pk) for one in records]},
-        follow=True,
-    ).content.decode()
+    """With the rights of the web process."""
+    chosen = [str(one.pk) for one in records]
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL ROLE purser_app")
+        page = client.post(
+            reverse(CHANGELIST),
+            {"action": "redrive", "_selected_action": chosen},
+            follow=True,
+        ).content.decode()
+        cursor.execute("RESET ROLE")
+    return page
 
 
 def test_who_may_posts_them_again_in_the_admin(cast: Cast, poison):
@@ -184,6 +190,17 @@ def test_records_of_two_teams_are_not_one_transaction(cast: Cast, poison):
 
     assert "one team at a time" in choose(client, QuarantinedRecordRow.objects.all())
     assert QuarantinedRecord.objects.count() == 2
+
+
+def test_too_many_at_a_time_are_refused(cast: Cast, poison, monkeypatch):
+    monkeypatch.setattr(parked, "REDRIVEN_AT_ONCE", 1)
+    poison(record(), record())
+    client = staff("view_quarantinedrecordrow", "redrive_quarantinedrecord")
+
+    assert "Choose 1 records at a time" in choose(
+        client, QuarantinedRecordRow.objects.all()
+    )
+    assert not Posting.objects.exists()
 
 
 # --- The command --------------------------------------------------------------------
