@@ -27,6 +27,15 @@ _QUARANTINED = (
 )
 # As beat asks for it: a message to the workers.
 _ASK = "from config.celery import app; app.send_task('billing.tasks.verify_ledger')"
+_VERIFY_ALONE = """
+from django.utils import timezone
+from billing.reports import verification
+try:
+    verification.verify(clock=timezone.now, alone=True)
+    print("verified")
+except verification.UnderWay:
+    print("another one is at it")
+"""
 
 
 def state(demo: Client, record_id: str) -> Any:
@@ -70,6 +79,29 @@ def test_a_worker_verifies_and_goes_on_counting(service: Service, demo: Client) 
     assert service.query(_LAST)[0][1] is True
     assert demo.post("usage", call("after-a-verification")).status == 202
     await_that(lambda: state(demo, "after-a-verification") == "priced", SECONDS, "counted")
+
+
+def test_of_two_that_are_to_be_alone_one_verifies(service: Service) -> None:
+    with service.sql() as database:
+        database.execute("SELECT pg_advisory_lock(hashtext('billing verification'))")
+        assert service.shell(_VERIFY_ALONE, role="worker").strip() == "another one is at it"
+
+    assert service.shell(_VERIFY_ALONE, role="worker").strip() == "verified"
+
+
+def test_one_that_cannot_end_is_kept_as_such(service: Service) -> None:
+    """A worker's wait for a lock ends after five seconds."""
+    with service.sql() as database, database.transaction():
+        database.execute("LOCK TABLE billing_charge IN ACCESS EXCLUSIVE MODE")
+        said = service.manage("verify_ledger", role="worker", check=False)
+
+    assert said.returncode == 1
+    assert "lock timeout" in said.stderr
+    last = "SELECT ok, problem FROM billing_verification ORDER BY id DESC LIMIT 1"
+    [(ok, problem)] = service.query(last)
+    assert not ok
+    assert "lock timeout" in problem
+    service.manage("verify_ledger")
 
 
 def redrive(service: Service) -> "subprocess.Popen[str]":
