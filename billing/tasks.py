@@ -3,10 +3,12 @@ it through one action, and may be asked too often without harm."""
 
 import logging
 import time
+from dataclasses import asdict
+from threading import Thread
 from typing import Any
 
 from celery import shared_task
-from django.db import DatabaseError, InterfaceError
+from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
 
 from billing.actions import (
@@ -17,8 +19,10 @@ from billing.actions import (
     proposals,
     rerates,
     sweep,
+    verifications,
 )
 from billing.models import Rerate
+from billing.reports import verification
 
 logger = logging.getLogger(__name__)
 
@@ -103,3 +107,28 @@ def keep_partitions(**kwargs: Any) -> None:
 def propose_rates(**kwargs: Any) -> None:
     """Where the installed price data says something else than a list card, say so."""
     proposals.propose(now=timezone.now())
+
+
+@shared_task
+def verify_ledger(**kwargs: Any) -> None:
+    """Begin a verification beside the worker's other tasks, and do not wait for it.
+
+    It may take minutes, in which nothing would be counted here. Its queries are work of
+    the server; this process only waits for their answers.
+    """
+    Thread(target=_verify, name="verification", daemon=True).start()
+
+
+def _verify() -> None:
+    try:
+        found = verification.verify(clock=timezone.now, alone=True)
+        kept = verifications.keep(**asdict(found))
+        if not kept.ok:
+            wrong = kept.problem or "; ".join(kept.disagreeing)
+            logger.error("the ledger does not verify: %s", wrong)
+    except verification.UnderWay:
+        logger.info("another process verifies the ledger")
+    except (DatabaseError, InterfaceError):
+        logger.exception("what a verification found is lost")
+    finally:
+        connection.close()  # it is this thread's own

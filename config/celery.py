@@ -84,6 +84,10 @@ app.conf.update(
             "task": "billing.tasks.keep_partitions",
             "schedule": crontab(minute="7"),
         },
+        "verify ledger": {
+            "task": "billing.tasks.verify_ledger",
+            "schedule": crontab(minute="5"),
+        },
         "propose rates": {
             "task": "billing.tasks.propose_rates",
             "schedule": crontab(hour="5", minute="23"),

@@ -73,7 +73,10 @@ def rederive(team_id: int, budgets: Iterable[Budget]) -> None:
 
     The caller holds the team's ledger (`take_ledger`).
     """
-    sums: dict[tuple[int, date], Decimal] = {}
+    budgets = list(budgets)
+    kept = BudgetTotal.objects.filter(team_id=team_id, budget__in=budgets)
+    # A period that nothing is left of is set to nothing.
+    sums = dict.fromkeys(kept.values_list("budget_id", "period_start"), Decimal())
     for budget in budgets:
         days = DailySpend.objects.filter(team_id=team_id)
         if budget.project_id is not None:

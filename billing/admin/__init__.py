@@ -9,6 +9,7 @@ from billing.admin import (
     rate_cards,
     rerates,
     unpriced,
+    verifications,
 )
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "rate_cards",
     "rerates",
     "unpriced",
+    "verifications",
 ]

@@ -1,12 +1,19 @@
-"""Read-only: usage records with their charges, and those that broke their pricing."""
+"""Read-only: usage records with their charges, and those that broke their pricing.
 
-from django.contrib import admin
+The latter are posted again from here.
+"""
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.utils.html import format_html_join
 
-from billing.admin.access import ReadOnly
+from billing.actions import parked
+from billing.admin.access import ReadOnly, said
 from billing.models import QuarantinedRecordRow, UsageRecordRow
 from billing.pricing import money
 from billing.reports import records
+from teams.models import Team
 
 
 class LedgerAdmin(ReadOnly):
@@ -77,3 +84,27 @@ class QuarantinedRecordAdmin(LedgerAdmin):
     list_filter = ("team",)
     search_fields = ("=record_id",)
     ordering = ("-record_uid",)
+    actions = ("redrive",)
+
+    def has_redrive_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("billing.redrive_quarantinedrecord")
+
+    @admin.action(description="Post selected records again", permissions=["redrive"])
+    def redrive(
+        self, request: HttpRequest, queryset: QuerySet[QuarantinedRecordRow]
+    ) -> None:
+        chosen = list(queryset.values_list("record_uid", "team_id"))
+        teams = Team.objects.filter(pk__in={team_id for _, team_id in chosen})
+        if not chosen:
+            messages.warning(request, "These have been posted again already.")
+        elif len(teams) > 1:  # a request is one transaction, which writes to one team
+            messages.error(request, "Choose records of one team at a time.")
+        elif len(chosen) > parked.REDRIVEN_AT_ONCE:
+            most = f"Choose {parked.REDRIVEN_AT_ONCE} records at a time, at most."
+            messages.error(request, most)
+        else:
+            uids = [uid for uid, _ in chosen]
+            posted = parked.redrive(team=teams[0], uids=uids, **said(request))
+            messages.success(
+                request, f"Posted {posted} again. What cannot be counted comes back here."
+            )

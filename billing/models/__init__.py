@@ -18,6 +18,7 @@ from billing.models.proposals import Proposal
 from billing.models.rates import Publication, Rate, RateCard
 from billing.models.rerates import Rerate, RerateTotal
 from billing.models.rollups import DailySpend, HourlySpend
+from billing.models.verifications import Verification
 
 __all__ = [
     "Alert",
@@ -47,4 +48,5 @@ __all__ = [
     "UnpricedRecordRow",
     "UsageRecord",
     "UsageRecordRow",
+    "Verification",
 ]

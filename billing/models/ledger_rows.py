@@ -46,6 +46,7 @@ class QuarantinedRecordRow(QuarantinedRecordFields):
         managed = False
         db_table = QuarantinedRecord._meta.db_table
         verbose_name = "quarantined record"
+        permissions = [("redrive_quarantinedrecord", "Can re-drive quarantined records")]
 
     def __str__(self) -> str:
         return self.record_id

@@ -50,6 +50,7 @@ LOCAL = frozenset(
         "billing.Rerate",
         "billing.RerateTotal",
         "billing.Proposal",
+        "billing.Verification",
         "auth.Group",
         "auth.Permission",
         "auth.User",

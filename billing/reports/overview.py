@@ -10,12 +10,13 @@ from django.db.models import Q
 
 from billing.models import Budget
 from billing.pricing.standing import Standing
-from billing.reports import budgets, completeness, spend
+from billing.reports import budgets, completeness, spend, verified
 from billing.reports.budget_view import standing_of
 from billing.reports.budgets import BudgetStatus
 from billing.reports.completeness import Freshness, Gaps
 from billing.reports.exposure import Exposure
 from billing.reports.spend import DayCost, Extent, Sums
+from billing.reports.verified import Verified
 from teams.models import Organization, Team
 from teams.reporting_days import ReportingDays
 
@@ -59,6 +60,7 @@ class Overview:
     `caps` is what the teams' caps add up to, each team's lowest one, over the period of
     the first of `budgets`.
     `not_reconciled` is what no provider's bill has confirmed: as yet, all of it.
+    `verified` is about the whole ledger, and None before its first verification.
     """
 
     organization: Organization
@@ -75,6 +77,7 @@ class Overview:
     exposure: Exposure
     not_reconciled: Decimal
     freshness: Freshness
+    verified: Verified | None
 
     @property
     def without_budget(self) -> list[TeamRow]:
@@ -119,6 +122,7 @@ def overview(
         freshness=completeness.freshness(
             team_ids=team_ids, now=now, time_zone=days.zone(now).key
         ),
+        verified=verified.last(now=now),
     )
 
 

@@ -1,9 +1,11 @@
 """Does the ledger add up? Each check is one query that finds what does not."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 
 from billing.models.rates import PRICE_FIELDS
 from billing.models.rollups import SPEND_KEY
@@ -11,6 +13,10 @@ from billing.pricing import money
 from billing.pricing.token_classes import UNITS, TokenClass
 
 _EXAMPLES = 5
+
+_LOCK = "billing verification"
+# Of one check. Each reads the whole ledger, and grows with it.
+_STATEMENT_TIMEOUT = "20min"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +27,50 @@ class Check:
     examples: list[str]
 
 
-def verify() -> list[Check]:
-    """All checks in one snapshot, so that counting can go on meanwhile."""
-    with transaction.atomic(durable=True):
-        with connection.cursor() as cursor:
-            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        return checks()
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What all checks found, or the `problem` that kept them from their end."""
+
+    started_at: datetime
+    finished_at: datetime
+    checks: list[Check]
+    problem: str = ""
+
+
+class UnderWay(Exception):
+    """Another process verifies right now."""
+
+
+def verify(*, clock: Callable[[], datetime], alone: bool = False) -> Found:
+    """All checks in one snapshot, so that counting can go on meanwhile.
+
+    Raises UnderWay when it is to be `alone` and another such one is at it.
+    """
+    started_at = clock()
+    try:
+        with transaction.atomic(durable=True):
+            _begin()
+            if alone and not _is_alone():
+                raise UnderWay
+            found = checks()
+    except OperationalError as error:
+        return Found(started_at, clock(), [], problem=str(error).strip())
+    return Found(started_at, clock(), found)
+
+
+def _begin() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        cursor.execute(f"SET LOCAL statement_timeout = '{_STATEMENT_TIMEOUT}'")
+        # A process that is killed leaves no query behind that nobody waits for.
+        cursor.execute("SET LOCAL client_connection_check_interval = '5s'")
+
+
+def _is_alone() -> bool:
+    """Whether nobody else has the lock, which is ours until the snapshot ends."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(hashtext(%s))", [_LOCK])
+        return bool(cursor.fetchone()[0])
 
 
 def checks() -> list[Check]:
@@ -126,6 +170,13 @@ _IS_OPPOSITE = " AND ".join(
 _RERATED = """
     SELECT DISTINCT team_id, month, record_uid, revision FROM billing_charge
     WHERE revision > 0
+"""
+
+_NOT_COUNTED = """
+    SELECT p.team_id, waiting.uid AS record_uid, 'posting' AS place
+    FROM billing_posting p, unnest(p.record_uids) AS waiting(uid)
+    UNION ALL SELECT team_id, record_uid, 'unpriced' FROM billing_unpriced_record
+    UNION ALL SELECT team_id, record_uid, 'quarantine' FROM billing_quarantined_record
 """
 
 # name, query for how many agree, query for what does not
@@ -260,6 +311,17 @@ _CHECKS = (
         SELECT c.team_id, c.record_uid, c.cost FROM billing_charge c
         LEFT JOIN billing_usage_record u
         ON u.team_id = c.team_id AND u.month = c.month AND u.uid = c.record_uid
+        WHERE u.uid IS NULL
+        """,
+    ),
+    (
+        "nothing waits or is set aside without its record",
+        f"SELECT count(*) FROM ({_NOT_COUNTED}) waiting",
+        f"""
+        SELECT w.team_id, w.record_uid, w.place
+        FROM ({_NOT_COUNTED}) w
+        LEFT JOIN billing_usage_record u
+        ON u.team_id = w.team_id AND u.uid = w.record_uid
         WHERE u.uid IS NULL
         """,
     ),

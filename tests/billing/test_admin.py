@@ -47,6 +47,7 @@ READ_ONLY = (
     "billing_rate",
     "billing_alert",
     "billing_delivery",
+    "billing_verification",
     "teams_auditevent",
 )
 

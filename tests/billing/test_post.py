@@ -356,6 +356,30 @@ def test_the_verifier_finds_damage(cast: Cast, send, damage: str, found_by: str)
     assert found_by in failed
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE billing_posting SET record_uids = array[gen_random_uuid()]",
+        "UPDATE billing_unpriced_record SET record_uid = gen_random_uuid()",
+        "UPDATE billing_quarantined_record SET record_uid = gen_random_uuid()",
+    ],
+)
+def test_the_verifier_finds_what_waits_without_its_record(cast: Cast, send, damage: str):
+    send(record(model="claude-opus-99"), record(id="msg_1"))
+    break_constraint_for("msg_1")
+    count(cast)
+    send(record())
+    with connection.cursor() as cursor:
+        cursor.execute(damage + " /*fanout*/")
+
+    failed = {check.name for check in verification.checks() if not check.ok}
+
+    assert failed == {
+        "each record is pending, priced, unpriced or quarantined",
+        "nothing waits or is set aside without its record",
+    }
+
+
 def test_the_verifier_finds_an_id_twice(cast: Cast, send):
     one = record()
     send(one, one | {"occurred_at": "2026-10-30T00:00:00Z"})
