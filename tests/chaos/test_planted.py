@@ -61,8 +61,16 @@ PLANTS = [
     Plant("charges-and-sums-gone", _FORGET),
     Plant(
         "gone-without-a-trace",
-        [*_FORGET, f"DELETE FROM billing_usage_record WHERE {_MINE}"],
+        [
+            *_FORGET,
+            f"DELETE FROM billing_usage_record WHERE {_MINE}",
+            f"DELETE FROM billing_unpriced_record WHERE {_MINE}",
+        ],
         contradicts=False,
+    ),
+    Plant(
+        "records-gone-that-had-no-price",
+        [*_FORGET, f"DELETE FROM billing_usage_record WHERE {_MINE}"],
     ),
     Plant(
         "counted-twice-without-a-key",
