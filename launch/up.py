@@ -20,6 +20,8 @@ from launch.seeding import Seeding
 from launch.supervisor import Child, ChildService, Supervisor, stop_leftovers
 
 ANSWER_SECONDS = 60
+# How long a port may take to come free.
+PORT_SECONDS = 2
 # How long another `make up` may take to answer or to end until we give up on it.
 OTHER_SECONDS = 120
 
@@ -199,21 +201,35 @@ class Launch:
 
 
 def require_free(port: int) -> None:
-    """Find out before any slow work that the web server could not listen."""
+    """Find out before any slow work that the web server could not listen.
+
+    A server that was killed has its port until its last thread is gone, a moment after
+    it looks dead: a port in use gets that moment.
+    """
+    deadline = time.monotonic() + PORT_SECONDS
+    while (refusal := refused(port)) is not None:
+        if refusal.errno != errno.EADDRINUSE:
+            raise CannotStart(
+                f"Port {port} cannot be used ({refusal.strerror}): choose another one,"
+                " as in `make up PORT=8000`."
+            )
+        if time.monotonic() > deadline:
+            raise CannotStart(
+                f"Port {port} is in use: stop what listens there, or choose another"
+                f" one, as in `make up PORT={port + 1}`."
+            )
+        interrupts.pause(0.05)
+
+
+def refused(port: int) -> OSError | None:
+    """Why the port cannot be listened on; None when it can."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((purser.HOST, port))
         except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                raise CannotStart(
-                    f"Port {port} is in use: stop what listens there, or choose another"
-                    f" one, as in `make up PORT={port + 1}`."
-                ) from None
-            raise CannotStart(
-                f"Port {port} cannot be used ({error.strerror}): choose another one,"
-                " as in `make up PORT=8000`."
-            ) from None
+            return error
+    return None
 
 
 def answers(port: int) -> bool:
