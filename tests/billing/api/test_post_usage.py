@@ -127,6 +127,36 @@ def test_other_content_under_a_known_id_is_a_conflict_and_the_first_stands(alice
         assert UsageRecord.objects.get().input == 1000
 
 
+def test_one_duplicate_in_a_thousand_keeps_the_other_999(alice: Service):
+    """Elsewhere one of them fails the whole batch: getlago/lago-api#3049."""
+    batch = [record() for _ in range(1_000)]
+    alice.post("usage", body(batch[500]))
+
+    assert summary(alice.post("usage", body(*batch))) == (202, 1_000, 999, 1, 0, 0)
+    assert summary(alice.post("usage", body(*batch))) == (202, 1_000, 0, 1_000, 0, 0)
+    with as_owner():
+        assert UsageRecord.objects.count() == 1_000
+
+
+def test_what_a_stream_reports_on_its_way_is_never_added_up(alice: Service):
+    """ccusage/ccusage#901: one message, its output reported as 9, 9 and 159.
+
+    A call is posted when it is over; until then there is no count to bill. Whoever posts
+    too early is told so, aloud.
+    """
+    on_its_way = record(usage={"input_tokens": 1000, "output_tokens": 9})
+    over = on_its_way | {"usage": {"input_tokens": 1000, "output_tokens": 159}}
+
+    early = alice.post("usage", body(on_its_way, on_its_way, over))
+    late = alice.post("usage", body(over | {"id": "msg_over"}))
+
+    assert summary(early) == (207, 3, 1, 1, 1, 0)
+    assert summary(late) == (202, 1, 1, 0, 0, 0)
+    with as_owner():
+        outputs = UsageRecord.objects.order_by("output").values_list("output", flat=True)
+        assert list(outputs) == [9, 159]
+
+
 def test_the_same_record_twice_in_one_body_counts_once(alice: Service):
     one = record()
     other = one | {"model": "claude-opus-5"}
