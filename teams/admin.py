@@ -37,8 +37,8 @@ def actor(request: HttpRequest) -> str:
     return request.user.get_username()
 
 
-class KeepsHistory(admin.ModelAdmin):
-    """Made through an action; changed by further actions; never deleted."""
+class Kept(admin.ModelAdmin):
+    """Made and changed through actions, which audit it; never deleted."""
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -80,7 +80,7 @@ class OrganizationForm(forms.ModelForm):
 
 
 @admin.register(Organization)
-class OrganizationAdmin(KeepsHistory):
+class OrganizationAdmin(Kept):
     form = OrganizationForm
     list_display = ("name", "slug", "currency")
     search_fields = ("name", "slug")
@@ -105,7 +105,7 @@ class OrganizationAdmin(KeepsHistory):
 
 
 @admin.register(Team)
-class TeamAdmin(KeepsHistory):
+class TeamAdmin(Kept):
     fields = ("organization", "name", "slug")
     list_display = ("name", "slug", "organization")
     list_filter = ("organization",)
@@ -155,7 +155,7 @@ class ProjectForm(forms.ModelForm):
 
 
 @admin.register(Project)
-class ProjectAdmin(KeepsHistory):
+class ProjectAdmin(Kept):
     form = ProjectForm
     list_display = ("name", "slug", "organization")
     list_filter = ("organization", "ownerships__team")
@@ -234,7 +234,7 @@ class ApiKeyForm(forms.ModelForm):
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(KeepsHistory):
+class ApiKeyAdmin(Kept):
     form = ApiKeyForm
     list_display = ("name", "prefix", "covers", "scope_list", "last_used", "state")
     list_filter = ("organization", "team")

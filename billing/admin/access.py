@@ -13,6 +13,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from billing.pricing import figures, money
+from teams.admin import actor
 
 
 class ReadOnly(admin.ModelAdmin):
@@ -48,24 +49,6 @@ def is_draft(obj: Any) -> bool:
     return obj is None or obj.state == "draft"
 
 
-class Kept(admin.ModelAdmin):
-    """Made and changed through actions, which audit it; never deleted."""
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
-class ReadOnlyInline(admin.TabularInline):
-    extra = 0
-    can_delete = False
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
 def shown(value: Decimal, currency: str) -> SafeString:
     """An amount as pages show it: rounded, with its exact value."""
     return format_html(
@@ -74,10 +57,6 @@ def shown(value: Decimal, currency: str) -> SafeString:
         currency,
         figures.with_currency(value, currency),
     )
-
-
-def actor(request: HttpRequest) -> str:
-    return request.user.get_username()
 
 
 def user_of(request: HttpRequest) -> User:

@@ -14,12 +14,13 @@ from django.utils.html import format_html
 
 from billing.actions import budgets, channels
 from billing.actions.budgets import Terms
-from billing.admin.access import Kept, ReadOnly, ReadOnlyInline, actor, shown
+from billing.admin.access import ReadOnly, shown
 from billing.admin.amounts import TYPED
 from billing.models import Alert, Budget, BudgetRevision, Delivery
 from billing.pricing import caps, figures
 from billing.pricing.budget_periods import PeriodKind
 from billing.reports import budgets as reports
+from teams.admin import Kept, ReadOnlyInline, actor
 
 
 class BudgetForm(forms.ModelForm):

@@ -8,9 +8,9 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from billing.actions import catalog
-from billing.admin.access import Kept, actor
 from billing.models import Alias, LanguageModel, RateCard
 from billing.reports import prices
+from teams.admin import Kept, actor
 
 
 class AliasInline(admin.TabularInline):

@@ -15,12 +15,13 @@ from django.utils.html import format_html
 
 from billing.actions import estimates
 from billing.actions.estimates import Line
-from billing.admin.access import Drafts, Kept, actor, is_draft
+from billing.admin.access import Drafts, is_draft
 from billing.models import Estimate, EstimateLine
 from billing.models.estimates import Scenario
 from billing.pricing import budget_periods
 from billing.pricing.token_classes import Quantities, TokenClass
 from billing.reports import estimates as reports
+from teams.admin import Kept, actor
 from teams.models import Team
 from teams.reporting_days import ReportingDays
 

@@ -16,15 +16,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from billing.actions import drafts, rate_cards
-from billing.admin.access import (
-    Drafts,
-    Kept,
-    ReadOnly,
-    ReadOnlyInline,
-    is_draft,
-    said,
-    user_of,
-)
+from billing.admin.access import Drafts, ReadOnly, is_draft, said, user_of
 from billing.admin.amounts import TYPED
 from billing.admin.rate_review import Review
 from billing.models import Proposal, Publication, Rate, RateCard
@@ -32,6 +24,7 @@ from billing.models.rates import PRICE_FIELDS
 from billing.pricing import figures
 from billing.reports import prices
 from billing.reports.prices import PublishedRate
+from teams.admin import Kept, ReadOnlyInline
 
 # So many prices come first: those of text and of web searches.
 _PLAIN = 6

@@ -14,8 +14,8 @@ from django.utils import timezone
 
 from billing.actions import rerates
 from billing.actions.rerates import Scope
-from billing.admin.access import Kept, ReadOnlyInline, actor
 from billing.models import LanguageModel, Rerate, RerateTotal
+from teams.admin import Kept, ReadOnlyInline, actor
 from teams.models import Organization, Team
 
 # A dry run of few records is done by then; of many, workers go on with it. What charges

@@ -12,10 +12,10 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
 from billing.actions import catalog
-from billing.admin.access import actor
 from billing.admin.ledger import LedgerAdmin
 from billing.models import LanguageModel, RateCard, UnpricedRecordRow
 from billing.reports import exposure
+from teams.admin import actor
 from teams.models import Organization, Team
 
 
