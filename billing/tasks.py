@@ -33,16 +33,21 @@ _SECONDS_OF_RERATING = 2
 
 @shared_task
 def count_postings(**kwargs: Any) -> None:
-    """Count until nothing is waiting, a batch of each team in turn.
+    """Count all that waits at its beginning, a batch of each team in turn.
 
-    It ends by itself, with work left over if need be: nothing else can stop it.
+    What comes meanwhile is left to the next tick: of single records many are counted at
+    once, and not each as it comes. It ends by itself, with work left over if need be:
+    nothing else can stop it.
     """
     enough = time.monotonic() + _SECONDS_OF_COUNTING
-    waiting = post.waiting_teams()
+    waiting = post.batches_waiting()
     while waiting and time.monotonic() < enough:
         # A team whose postings another process holds is left to it.
-        counted = [_count(team_id) for team_id in waiting]
-        waiting = post.waiting_teams() if any(counted) else []
+        waiting = {
+            team_id: batches - 1
+            for team_id, batches in waiting.items()
+            if _count(team_id) and batches > 1
+        }
 
 
 def _count(team_id: int) -> int:

@@ -13,10 +13,11 @@ from typing import Any
 
 from celery import Celery
 from celery.schedules import crontab
+from celery.signals import worker_ready
 from django.conf import settings
 from kombu import Exchange, Queue
 
-from config import databases
+from config import databases, garbage
 from config.heartbeat import Heartbeat
 
 
@@ -96,3 +97,8 @@ app.conf.update(
 )
 app.steps["consumer"].add(Heartbeat)
 app.autodiscover_tasks()
+
+
+@worker_ready.connect
+def _collect_seldom(**kwargs: Any) -> None:
+    garbage.collect_seldom()

@@ -40,6 +40,9 @@ def configured(env: environ.Env, role: str) -> dict[str, Any]:
     options = dict(config.get("OPTIONS") or {})
     if role != "owner":
         options["options"] = _command_line({"role": f"purser_{role}"} | _SERVICE_OPTIONS)
+        # Statements of the ledger are planned once a connection. A pooler in between has
+        # to carry them (PgBouncer: max_prepared_statements).
+        options["prepare_threshold"] = 2
     if role == "app":
         # A server that was restarted leaves dead connections behind: each is checked
         # before it is used, and a request waits two seconds for one at most.

@@ -7,4 +7,7 @@ os.environ.setdefault("DATABASE_ROLE", "app")
 
 from django.core.wsgi import get_wsgi_application
 
+from config import garbage
+
 application = get_wsgi_application()
+garbage.collect_seldom()

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from teams.models import ApiKey, Ownership
+from teams.recent import Recent
 
 # How far ahead of our clock a record may say it happened.
 RECORDS_AHEAD = timedelta(minutes=10)
@@ -28,36 +29,49 @@ class Owner(NamedTuple):
 
 
 class _History(NamedTuple):
-    project_id: int
+    """Who owned a project from when; None where the key may not act for the owner."""
+
     starts: list[datetime]
-    team_ids: list[int]
+    owners: list[Owner | None]
 
 
 class OwnerIndex:
-    """Answers for one key; reads each project's history once."""
+    """Answers for one key; reads each project's history once.
+
+    A move lies so far ahead that an index may be some seconds old. Only a project that
+    was made meanwhile is missing in it.
+    """
 
     def __init__(self, key: ApiKey) -> None:
         self._key = key
-        self._histories: dict[str, _History] | None = None
+        self._histories = self._read()
+
+    @classmethod
+    def recent(cls, key: ApiKey) -> "OwnerIndex":
+        """One that this process has read a moment ago, or a new one."""
+        return _recent.get(key.pk) or cls.current(key)
+
+    @classmethod
+    def current(cls, key: ApiKey) -> "OwnerIndex":
+        return _recent.keep(key.pk, cls(key))
 
     def owner(self, slug: str | None, at: datetime) -> Owner:
         """The project and its owner at this moment. Without a slug, the key's own one.
 
         Raises NotCovered.
         """
-        if self._histories is None:
-            self._histories = self._read()
         history = self._histories.get(self._slug(slug))
         if history is not None:
             position = bisect_right(history.starts, at)
-            if position and self._key.may_act_for(history.team_ids[position - 1]):
-                return Owner(history.project_id, history.team_ids[position - 1])
+            owner = history.owners[position - 1] if position else None
+            if owner is not None:
+                return owner
         raise NotCovered(f"This API key covers no project {slug!r} at that time.")
 
     def _slug(self, slug: str | None) -> str:
         if slug is not None:
             return slug
-        known = list(self._histories or {})
+        known = list(self._histories)
         if len(known) == 1:
             return known[0]
         raise NotCovered(
@@ -77,8 +91,15 @@ class OwnerIndex:
             histories[ownership.project.slug].append(ownership)
         for slug, history in histories.items():
             rows[slug] = _History(
-                project_id=history[0].project_id,
                 starts=[ownership.effective_from for ownership in history],
-                team_ids=[ownership.team_id for ownership in history],
+                owners=[self._owner(ownership) for ownership in history],
             )
         return rows
+
+    def _owner(self, ownership: Ownership) -> Owner | None:
+        if not self._key.may_act_for(ownership.team_id):
+            return None
+        return Owner(ownership.project_id, ownership.team_id)
+
+
+_recent: Recent[int, OwnerIndex] = Recent()

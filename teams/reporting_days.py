@@ -14,6 +14,7 @@ class ReportingDays:
         zones = list(organization.reporting_zones.order_by("effective_from"))
         self._starts = [zone.effective_from for zone in zones]
         self._zones = [zone.zone for zone in zones]
+        self._days: dict[datetime, date] = {}
 
     def zone(self, at: datetime) -> ZoneInfo:
         """The zone in force at this moment. Raises LookupError before the first one."""
@@ -23,7 +24,11 @@ class ReportingDays:
         return self._zones[position - 1]
 
     def day(self, at: datetime) -> date:
-        return at.astimezone(self.zone(at)).date()
+        # Clocks change on whole minutes, and the calls of a batch share few of them.
+        minute = at.replace(second=0, microsecond=0)
+        if minute not in self._days:
+            self._days[minute] = at.astimezone(self.zone(at)).date()
+        return self._days[minute]
 
     def start(self, day: date) -> datetime:
         """The first moment of a day, in the zone that it began in."""

@@ -11,6 +11,7 @@ from billing.models import (
     Posting,
     QuarantinedRecord,
     UnpricedRecord,
+    arrays,
     bound,
     rate_book,
     unnest,
@@ -95,13 +96,13 @@ def release(team_id: int, records: Sequence[Recorded]) -> None:
     """Forget where these were kept before: each record is in one state."""
     if not records:
         return
-    uids = [record.uid for record in records]
+    uids = arrays.literal([record.uid for record in records], "uuid")
     months = sorted({record.month for record in records})
     with bound.cursor() as cursor:
         for model in (UnpricedRecord, QuarantinedRecord):
             cursor.execute(
                 f"DELETE FROM {model._meta.db_table} WHERE team_id = %b::bigint "
-                "AND month = ANY(%b::date[]) AND record_uid = ANY(%b::uuid[])",
+                "AND month = ANY(%b::date[]) AND record_uid = ANY(%s::uuid[])",
                 [team_id, months, uids],
             )
 

@@ -41,12 +41,18 @@ _LOOK_AGAIN_SECONDS = 0.05
 
 _TABLE = Posting._meta.db_table
 
-_WAITING_TEAMS = f"SELECT team_id FROM {_TABLE} GROUP BY team_id ORDER BY min(uid::text)"
+_BATCHES_WAITING = f"""
+SELECT team_id, greatest(
+    ceil(count(*)::numeric / {POSTINGS_AT_ONCE}),
+    ceil(sum(records)::numeric / {RECORDS_AT_ONCE})
+)::int
+FROM {_TABLE} GROUP BY team_id ORDER BY min(received_at), team_id
+"""
 
 # The oldest postings up to RECORDS_AT_ONCE, and always one. What another process counts
 # right now is left out, so that two of them share a backlog by teams.
 _CLAIM = f"""
-SELECT uid, record_uids, months FROM {_TABLE}
+SELECT uid, array_to_string(record_uids, ','), months FROM {_TABLE}
 WHERE team_id = %(team)s AND uid IN (
     SELECT uid FROM (
         SELECT uid, sum(records) OVER (ORDER BY uid) - records AS before
@@ -64,15 +70,15 @@ _FINISH = f"DELETE FROM {_TABLE} WHERE team_id = %s AND uid = ANY(%s)"
 
 class _Claim(NamedTuple):
     posting_uids: list[UUID]
-    record_uids: list[UUID]
+    record_uids: list[str]
     months: list[date]
 
 
-def waiting_teams() -> list[int]:
-    """Teams with postings, the one that has waited longest first."""
+def batches_waiting() -> dict[int, int]:
+    """Teams with postings, the one that has waited longest first; in how many batches."""
     with connection.cursor() as cursor:
-        cursor.execute(_WAITING_TEAMS)
-        return [team_id for (team_id,) in cursor.fetchall()]
+        cursor.execute(_BATCHES_WAITING)
+        return dict(cursor.fetchall())
 
 
 def count(*, team_id: int, now: datetime, only: UUID | None = None) -> int:
@@ -139,7 +145,7 @@ def _claim(team_id: int, only: UUID | None) -> _Claim:
         rows = cursor.fetchall()
     return _Claim(
         posting_uids=[uid for uid, _, _ in rows],
-        record_uids=[uid for _, uids, _ in rows for uid in uids],
+        record_uids=[uid for _, uids, _ in rows for uid in uids.split(",")],
         months=sorted({month for _, _, months in rows for month in months}),
     )
 

@@ -2,17 +2,17 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
+import uuid_utils
 from django.db import IntegrityError, InterfaceError, OperationalError
 from psycopg_pool import PoolTimeout
-from uuid_utils.compat import uuid7
 
 from billing.formats import posted, registry
 from billing.formats.errors import RecordError
@@ -52,7 +52,7 @@ class Outcome:
     team_id: int | None = None
     project_id: int | None = None
     month: date | None = None
-    uid: UUID | None = None
+    uid: str | None = None
     posting: UUID | None = None
 
 
@@ -70,7 +70,7 @@ class Arrival:
     team_id: int
     project_id: int
     month: date
-    uid: UUID
+    uid: str
     fingerprint: bytes
 
     @property
@@ -81,7 +81,7 @@ class Arrival:
 class Stored(NamedTuple):
     """What the ledger holds under an identity."""
 
-    uid: UUID
+    uid: str
     fingerprint: bytes
     route: str
     posting: UUID | None = None
@@ -120,7 +120,9 @@ class _Reader:
     def __init__(self, *, key: ApiKey, now: datetime) -> None:
         self._now = now
         self._oldest = None if key.has_scope(Scope.IMPORT) else OLDEST
-        self._owners = OwnerIndex(key)
+        self._key = key
+        self._owners = OwnerIndex.recent(key)
+        self._are_current = False
 
     def read(self, index: int, raw: msgspec.Raw) -> Arrival:
         record = posted.decode(raw)
@@ -133,16 +135,26 @@ class _Reader:
             usage=usage,
             team_id=owner.team_id,
             project_id=owner.project_id,
-            month=usage.occurred_at.astimezone(UTC).date().replace(day=1),
-            uid=uuid7(),
+            month=date(record.occurred_at.year, record.occurred_at.month, 1),  # of UTC
+            uid=str(uuid_utils.uuid7()),
             fingerprint=posted.fingerprint(record, usage),
         )
 
     def _owner(self, record: PostedRecord) -> Owner:
         try:
-            return self._owners.owner(record.project, record.occurred_at)
+            return self._known_owner(record)
         except NotCovered as error:
             raise RecordError("unknown_project", "/project", str(error)) from error
+
+    def _known_owner(self, record: PostedRecord) -> Owner:
+        try:
+            return self._owners.owner(record.project, record.occurred_at)
+        except NotCovered:
+            if self._are_current:
+                raise
+        # The project may have been made a moment ago.
+        self._owners, self._are_current = OwnerIndex.current(self._key), True
+        return self._owners.owner(record.project, record.occurred_at)
 
 
 def _store_all(
@@ -187,14 +199,16 @@ def _store(
     first: dict[Identity, Arrival] = {}
     for arrival in arrivals:
         first.setdefault(arrival.identity, arrival)
+    posting = UUID(bytes=uuid_utils.uuid7().bytes)
     with isolation.visible_teams([team_id]):
-        new = _insert_records(team_id, list(first.values()), key, now, route)
-        accepted = [arrival for arrival in first.values() if arrival.uid in new]
-        posting = _insert_posting(team_id, accepted, now) if accepted else None
+        new = _insert(team_id, list(first.values()), posting, key, now, route)
         known = [arrival for arrival in first.values() if arrival.uid not in new]
         held = _held(team_id, known)
-    for arrival in accepted:
-        held[arrival.identity] = Stored(arrival.uid, arrival.fingerprint, route, posting)
+    for arrival in first.values():
+        if arrival.uid in new:
+            held[arrival.identity] = Stored(
+                arrival.uid, arrival.fingerprint, route, posting
+            )
     return held
 
 
@@ -224,20 +238,49 @@ _RECORD_COLUMNS: unnest.Columns = {
 }
 
 
-def _insert_records(
-    team_id: int, arrivals: list[Arrival], key: ApiKey, now: datetime, route: str
-) -> set[UUID]:
-    returned = unnest.insert(
+# What the first statement stores the second one posts, and both are one. The uids are
+# said only when some were stored before.
+_STORE = f"""
+WITH stored AS ({{insertion}}), posted AS (
+    INSERT INTO {Posting._meta.db_table}
+        (team_id, uid, received_at, record_uids, records, months)
+    SELECT %b::bigint, %b::uuid, %b::timestamptz,
+        array_agg(uid), count(*), array_agg(DISTINCT month)
+    FROM stored HAVING count(*) > 0
+)
+SELECT count(*), CASE WHEN count(*) < %b::bigint THEN array_agg(uid::text) END FROM stored
+"""
+
+
+def _insert(
+    team_id: int,
+    arrivals: list[Arrival],
+    posting: UUID,
+    key: ApiKey,
+    now: datetime,
+    route: str,
+) -> Set[str]:
+    """Store what is not there yet, and post that; its uids."""
+    statement, parameters = unnest.of_rows(
         table=UsageRecord._meta.db_table,
         columns=_RECORD_COLUMNS,
         rows=[_record_row(arrival, key, now, route) for arrival in arrivals],
         team_id=team_id,
         order_by=("project_id", "record_id", "month"),
         then=(
-            "ON CONFLICT (team_id, project_id, record_id, month) DO NOTHING RETURNING uid"
+            "ON CONFLICT (team_id, project_id, record_id, month) DO NOTHING "
+            "RETURNING uid, month"
         ),
     )
-    return {uid for (uid,) in returned}
+    with bound.cursor() as cursor:
+        cursor.execute(
+            _STORE.format(insertion=statement),
+            [*parameters, team_id, posting, now, len(arrivals)],
+        )
+        stored, uids = cursor.fetchone()
+    if stored == len(arrivals):
+        return {arrival.uid for arrival in arrivals}
+    return set(uids or ())
 
 
 def _record_row(
@@ -270,20 +313,8 @@ def _record_row(
     )
 
 
-def _insert_posting(team_id: int, accepted: list[Arrival], now: datetime) -> UUID:
-    posting = Posting.objects.create(
-        team_id=team_id,
-        uid=uuid7(),
-        received_at=now,
-        record_uids=[arrival.uid for arrival in accepted],
-        records=len(accepted),
-        months=sorted({arrival.month for arrival in accepted}),
-    )
-    return posting.uid
-
-
 _HELD = f"""
-SELECT project_id, record_id, month, uid, fingerprint, route
+SELECT project_id, record_id, month, uid::text, fingerprint, route
 FROM {UsageRecord._meta.db_table}
 JOIN unnest(%b::bigint[], %b::text[], %b::date[]) AS asked(project_id, record_id, month)
 USING (project_id, record_id, month)

@@ -247,7 +247,7 @@ def _look_at_step(batch: Batch, leg: _InForce, former: _Former, found: Findings)
         return
     _note_difference(leg, charge.cost, leg.cost, found)
     found.rate_ids.append(rate.id)
-    found.costs.append(f"{charge.cost}E-{money.PLACES}")
+    found.costs.append(money.numeral(charge.cost))
 
 
 def _note_difference(first: _InForce, cost: int, before: Decimal, found: Findings) -> None:
@@ -316,7 +316,7 @@ def _new_legs(batch: Batch, first: _InForce, result: Charges) -> Iterator[NewLeg
             batch.book.model_ids[charge.model],
             rate.id if rate else None,
             rate.above if rate else 0,
-            f"{charge.cost}E-{money.PLACES}",
+            money.numeral(charge.cost),
             charge.quantities,
         )
 

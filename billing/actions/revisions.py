@@ -4,31 +4,21 @@ Found differences (`repricing`) become rows in one statement, and what they come
 added to the rollups and the budgets in the same transaction.
 """
 
-from collections.abc import Iterable, Sequence
-from datetime import date, datetime
-from decimal import Decimal
-from operator import add
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from django.db import connection
 
-from billing.actions import budget_totals, charges
+from billing.actions import budget_totals, sums
 from billing.actions.batch import Batch
-from billing.actions.budget_totals import Spent
 from billing.actions.repricing import Extent, Findings, NewLeg
-from billing.models import (
-    Charge,
-    DailySpend,
-    HourlySpend,
-    Rate,
-    UsageRecord,
-    rate_book,
-)
+from billing.actions.sums import Place, Total
+from billing.models import Charge, Rate, UsageRecord, arrays, rate_book
 from billing.models.rollups import SPEND_KEY
 from billing.pricing import money
 from billing.pricing.months import first_open_month
-from billing.pricing.rates import NO_PRICES, Prices
-from billing.pricing.token_classes import Quantities, TokenClass
+from billing.pricing.rates import NO_PRICES
+from billing.pricing.token_classes import TokenClass
 
 _CHARGE = Charge._meta.db_table
 _RECORD = UsageRecord._meta.db_table
@@ -150,18 +140,6 @@ _ADD_ANEW = _added(_CHARGED_AT_RATE, _CHARGED_ANEW)
 _ADD_AS_BEFORE = _added(_CHARGED_AS_BEFORE)
 
 
-class _Added(NamedTuple):
-    """What the new charges of one rate come to, in one hour and on one day."""
-
-    key: tuple[Any, ...]  # of a rollup, without the team and the period
-    rate_id: int | None
-    day: date
-    hour: datetime
-    requests: int
-    quantities: Quantities
-    cost: Decimal
-
-
 def write(batch: Batch, extent: Extent, found: Findings, rerate_id: int) -> None:
     """Add the charges that mend what was found, and them to the rollups and budgets.
 
@@ -170,15 +148,14 @@ def write(batch: Batch, extent: Extent, found: Findings, rerate_id: int) -> None
     if not found.uids:
         return
     added = _insert(batch, extent, found, rerate_id)
-    prices = rate_book.unit_prices({one.rate_id for one in added if one.rate_id})
-    measured = [(one, _measured(one, prices)) for one in added]
-    _add(batch.team_id, DailySpend, "day", "date", measured)
-    _add(batch.team_id, HourlySpend, "hour", "timestamptz", measured)
-    spent = [Spent(one.key[0], one.day, one.cost) for one in added]
+    spent = sums.add(batch.team_id, _totals(added))
     budget_totals.add(batch.team_id, batch.budgets, spent)
 
 
-def _insert(batch: Batch, extent: Extent, found: Findings, rerate_id: int) -> list[_Added]:
+def _insert(
+    batch: Batch, extent: Extent, found: Findings, rerate_id: int
+) -> list[tuple[Any, ...]]:
+    """Insert the charges; what they come to by place and rate, as `_totals` reads it."""
     zone = batch.days.zone(batch.now)
     given: dict[str, Any] = {
         "team": batch.team_id,
@@ -187,16 +164,16 @@ def _insert(batch: Batch, extent: Extent, found: Findings, rerate_id: int) -> li
         "today": batch.days.day(batch.now),
         "open_from": batch.days.start(first_open_month(batch.now, zone)),
         "rerate": rerate_id,
-        "uids": _array(found.uids),
-        "revisions": _array(found.revisions),
-        "rate_ids": _array(found.rate_ids),
-        "costs": _array(found.costs),
-        "targets": _array(found.targets),
+        "uids": arrays.literal(found.uids, "uuid"),
+        "revisions": arrays.literal(found.revisions, "smallint"),
+        "rate_ids": arrays.literal(found.rate_ids, "bigint"),
+        "costs": arrays.literal(found.costs, "numeric"),
+        "targets": arrays.literal(found.targets, "smallint"),
         **_new_arrays(found.legs),
     }
     with connection.cursor() as cursor:
         cursor.execute(_statement(found), given)
-        return [_as_added(row) for row in cursor.fetchall()]
+        return cursor.fetchall()
 
 
 def _statement(found: Findings) -> str:
@@ -207,62 +184,27 @@ def _statement(found: Findings) -> str:
 
 def _new_arrays(legs: Sequence[NewLeg]) -> dict[str, str]:
     rows = [(*leg[:-1], *leg.quantities) for leg in legs]
-    columns: Iterable[Sequence[object]] = zip(*rows, strict=True) if rows else ()
-    arrays = dict(zip(_NEW_COLUMNS, columns, strict=bool(rows)))
-    return {f"new_{name}": _array(arrays.get(name, ())) for name in _NEW_COLUMNS}
+    columns = zip(*rows, strict=True) if rows else [()] * len(_NEW_COLUMNS)
+    return {
+        f"new_{name}": arrays.literal(column, kind)
+        for (name, kind), column in zip(_NEW_COLUMNS.items(), columns, strict=True)
+    }
 
 
-def _array(values: Iterable[object]) -> str:
-    """An array as PostgreSQL reads it, of numbers and uids: nothing there needs quotes.
-
-    The driver looks for what does in every single element.
-    """
-    return f"{{{','.join('NULL' if one is None else str(one) for one in values)}}}"
-
-
-_KEY = len(SPEND_KEY) - 1
-
-
-def _as_added(row: tuple[Any, ...]) -> _Added:
-    rate_id, day, hour, requests, *rest = row[_KEY:]
-    *quantities, cost = rest
-    return _Added(row[:_KEY], rate_id, day, hour, requests, Quantities(*quantities), cost)
-
-
-def _measured(one: _Added, prices: dict[int, Prices]) -> tuple[int, ...]:
-    """Requests, quantities and costs: of each class what was counted × its unit price.
-
-    What a session costs is rounded in each charge, so it is what is left of the whole.
-    """
-    unit_prices = prices[one.rate_id] if one.rate_id else NO_PRICES
-    costs = [
-        quantity * price if isinstance(price, int) else 0
-        for quantity, price in zip(one.quantities, unit_prices, strict=True)
-    ]
-    whole = money.whole(one.cost)
-    costs[_SESSION] = 0
-    costs[_SESSION] = whole - sum(costs)
-    return (one.requests, *one.quantities, *costs, whole)
+def _totals(added: Sequence[tuple[Any, ...]]) -> Iterator[tuple[Place, Total]]:
+    """What was added, each with its costs at the rate that it was added at."""
+    prices = rate_book.unit_prices({row[_RATE] for row in added if row[_RATE]})
+    for row in added:
+        rate_id, day, hour, requests, *quantities, cost = row[_RATE:]
+        yield (
+            Place(*row[:_RATE], day, hour),
+            sums.total(
+                requests=requests,
+                quantities=quantities,
+                cost=money.whole(cost),
+                prices=prices[rate_id] if rate_id else NO_PRICES,
+            ),
+        )
 
 
-def _add(
-    team_id: int,
-    model: type[DailySpend] | type[HourlySpend],
-    period: str,
-    period_type: str,
-    measured: Iterable[tuple[_Added, tuple[int, ...]]],
-) -> None:
-    sums: dict[tuple[Any, ...], tuple[int, ...]] = {}
-    for one, its in measured:
-        key = (*one.key, getattr(one, period))
-        known = sums.get(key)
-        sums[key] = tuple(map(add, known, its)) if known else its
-    rows = [
-        (*key, *its[: 1 + _CLASSES], *map(money.exact, its[1 + _CLASSES :]))
-        for key, its in sums.items()
-    ]
-    charges.add_to_sums(team_id, model, period, period_type, rows)
-
-
-_CLASSES = len(TokenClass)
-_SESSION = list(TokenClass).index(TokenClass.SESSION)
+_RATE = len(SPEND_KEY) - 1

@@ -60,7 +60,7 @@ def _status(outcomes: Sequence[Outcome]) -> int:
 
 
 def _reply(
-    outcomes: Sequence[Outcome], prices: dict[UUID, dict[str, Any]], everything: bool
+    outcomes: Sequence[Outcome], prices: dict[str, dict[str, Any]], everything: bool
 ) -> dict[str, Any]:
     counted = Counter(outcome.status for outcome in outcomes)
     reply = {
@@ -80,7 +80,7 @@ def _reply(
     return reply
 
 
-def _result(outcome: Outcome, prices: dict[UUID, dict[str, Any]]) -> dict[str, Any]:
+def _result(outcome: Outcome, prices: dict[str, dict[str, Any]]) -> dict[str, Any]:
     return {
         "index": outcome.index,
         "id": outcome.id,
@@ -101,7 +101,7 @@ def _preferred_wait(request: Request) -> int | None:
     return min(int(found[1]), _MAX_WAIT_SECONDS) if found else None
 
 
-def _prices(outcomes: Sequence[Outcome], seconds: int) -> dict[UUID, dict[str, Any]]:
+def _prices(outcomes: Sequence[Outcome], seconds: int) -> dict[str, dict[str, Any]]:
     """State and cost of what is recorded, counted before we answer if time allows.
 
     The records are committed: whatever fails from here on, they are accepted and will be
@@ -111,7 +111,7 @@ def _prices(outcomes: Sequence[Outcome], seconds: int) -> dict[UUID, dict[str, A
     for outcome in outcomes:
         if outcome.team_id is not None and outcome.uid is not None:
             by_team[outcome.team_id].append(outcome)
-    prices: dict[UUID, dict[str, Any]] = {}
+    prices: dict[str, dict[str, Any]] = {}
     deadline = timezone.now() + timedelta(seconds=seconds)
     for team_id, its_outcomes in by_team.items():
         try:
@@ -132,15 +132,15 @@ def _count(team_id: int, outcomes: Sequence[Outcome], deadline: datetime) -> Non
         )
 
 
-def _states(team_id: int, outcomes: Sequence[Outcome]) -> dict[UUID, dict[str, Any]]:
+def _states(team_id: int, outcomes: Sequence[Outcome]) -> dict[str, dict[str, Any]]:
     with isolation.visible_teams([team_id]):
         states = records.states(
             team_id=team_id,
-            uids=[outcome.uid for outcome in outcomes if outcome.uid],
+            uids=[UUID(outcome.uid) for outcome in outcomes if outcome.uid],
             months={outcome.month for outcome in outcomes if outcome.month},
         )
     return {
-        uid: {
+        str(uid): {
             "state": priced.state,
             "cost": None if priced.cost is None else money.plain(priced.cost),
         }

@@ -75,7 +75,7 @@ def count(team_id: int, now: datetime) -> None:
     """Until nothing of the team waits; a running worker may count some of it."""
     while True:
         if not post.count(team_id=team_id, now=now):
-            if team_id not in post.waiting_teams():
+            if team_id not in post.batches_waiting():
                 return
             time.sleep(_LOOK_AGAIN_SECONDS)
 

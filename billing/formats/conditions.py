@@ -4,6 +4,7 @@ Where two of them speak of different calls the record is refused. Where only the
 decides (which tier, which speed) its report alone counts.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from billing.formats.errors import contradiction
@@ -43,6 +44,19 @@ class Reported(NamedTuple):
 NOTHING_REPORTED = Reported()
 
 
+class Declared(NamedTuple):
+    """What a record itself says that its conditions depend on: its members' values."""
+
+    provider: str
+    model: str
+    processing: Processing | None
+    speed: Speed | None
+    geo: str | None
+    endpoint: str | None
+    product: str | None
+    batch_result: str | None
+
+
 def usage_of(
     record: Record,
     steps: tuple[Step, ...],
@@ -56,19 +70,38 @@ def usage_of(
 
     Raises RecordError when the record contradicts its usage or its model's name.
     """
-    said = marks(record.model)
+    declared = Declared(
+        record.provider,
+        record.model,
+        record.processing,
+        record.speed,
+        record.geo,
+        record.endpoint,
+        record.product,
+        record.batch_result,
+    )
     return Usage(
-        provider=record.provider,
-        model=record.model,
-        occurred_at=record.occurred_at,
-        processing=_processing(record, said, reported),
-        speed=_speed(record, said, reported.speed),
-        geo=_geo(record, said, reported.geo),
-        endpoint=_endpoint(record, said),
-        steps=steps,
-        unbilled=unbilled,
-        thinking=thinking,
-        flags=flags,
+        record.provider,
+        record.model,
+        record.occurred_at,
+        steps,
+        *_conditions(declared, reported),
+        unbilled,
+        thinking,
+        flags,
+    )
+
+
+# Most records of a service say the same here: it is worked out once for them.
+@lru_cache(maxsize=4096)
+def _conditions(declared: Declared, reported: Reported) -> tuple[str, str, str, str]:
+    """Return processing, speed, geo and endpoint, or raise RecordError."""
+    said = marks(declared.model)
+    return (
+        _processing(declared, said, reported),
+        _speed(declared, said, reported.speed),
+        _geo(declared, said, reported.geo),
+        _endpoint(declared, said),
     )
 
 
@@ -103,14 +136,14 @@ def batched(record: Record) -> bool:
     return _declared_processing(record, marks(record.model)) == Processing.BATCH
 
 
-def _processing(record: Record, said: Marks, reported: Reported) -> str:
+def _processing(record: Record | Declared, said: Marks, reported: Reported) -> str:
     processing = _of_both(_declared_processing(record, said), reported)
     if record.product == MANAGED_AGENTS and processing == Processing.BATCH:
         raise contradiction("/product", "A managed agent's session cannot be batched.")
     return processing
 
 
-def _declared_processing(record: Record, said: Marks) -> Processing | None:
+def _declared_processing(record: Record | Declared, said: Marks) -> Processing | None:
     """Return what the record says, its batch result and its model's name included."""
     declared = record.processing
     if declared in (None, Processing.BATCH):
@@ -142,7 +175,7 @@ def _of_both(declared: Processing | None, reported: Reported) -> str:
     return tier
 
 
-def _speed(record: Record, said: Marks, reported: str | None) -> str:
+def _speed(record: Record | Declared, said: Marks, reported: str | None) -> str:
     if said.fast and record.speed not in (None, Speed.FAST):
         raise contradiction(
             "/speed",
@@ -152,7 +185,7 @@ def _speed(record: Record, said: Marks, reported: str | None) -> str:
     return reported or record.speed or (Speed.FAST if said.fast else Speed.STANDARD)
 
 
-def _geo(record: Record, said: Marks, reported: str | None) -> str:
+def _geo(record: Record | Declared, said: Marks, reported: str | None) -> str:
     """Return the geography that has a price of its own.
 
     On a cloud it is the endpoint that has one.
@@ -170,7 +203,7 @@ def _geo(record: Record, said: Marks, reported: str | None) -> str:
     return reported or declared or GLOBAL
 
 
-def _endpoint(record: Record, said: Marks) -> str:
+def _endpoint(record: Record | Declared, said: Marks) -> str:
     """Return which kind of endpoint was called.
 
     Bedrock says it in the name of the model, Vertex in the location; what neither says
@@ -204,11 +237,11 @@ def _of_location(geo: str | None) -> str:
     return GLOBAL if geo == GLOBAL else REGIONAL
 
 
-def _on_bedrock(record: Record, said: Marks) -> bool:
+def _on_bedrock(record: Record | Declared, said: Marks) -> bool:
     return record.provider == "aws" or said.bedrock
 
 
-def _on_google(record: Record, said: Marks) -> bool:
+def _on_google(record: Record | Declared, said: Marks) -> bool:
     return record.provider == "google" or said.vertex
 
 

@@ -1,7 +1,6 @@
 """Which module understands which usage format, and which format a record is in."""
 
 from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import replace
 from typing import NamedTuple
 
 import msgspec
@@ -128,7 +127,7 @@ def read(record: Record) -> Usage:
         )
     usage = its_format.read(record)
     if record.model == SYNTHETIC:
-        return replace(usage, unbilled=LOCAL_MESSAGE)
+        return usage._replace(unbilled=LOCAL_MESSAGE)
     return usage
 
 

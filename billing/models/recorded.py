@@ -1,9 +1,8 @@
 """Usage records read back as the pricing engine takes them."""
 
-import dataclasses
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -11,7 +10,7 @@ import msgspec
 from billing.formats import registry
 from billing.formats.conditions import MANAGED_AGENTS
 from billing.formats.posted import PostedRecord
-from billing.models import bound
+from billing.models import arrays, bound
 from billing.models.ledger import UsageRecord
 from billing.pricing.token_classes import Quantities, TokenClass
 from billing.pricing.usage import Step, Usage
@@ -20,7 +19,7 @@ from billing.pricing.usage import Step, Usage
 class Recorded(NamedTuple):
     """The columns of a usage record that its price and its place depend on."""
 
-    uid: UUID
+    uid: str
     project_id: int
     record_id: str
     month: date
@@ -48,54 +47,41 @@ class Recorded(NamedTuple):
 
 
 _SELECT = f"""
-SELECT uid, project_id, record_id, month, occurred_at, provider, model_name,
+SELECT uid::text, project_id, record_id, month, occurred_at, provider, model_name,
     usage_format, processing, speed, geo, endpoint, unbilled, verbatim::text,
     {", ".join(TokenClass)}
 FROM {UsageRecord._meta.db_table}
-WHERE team_id = %b::bigint AND month = ANY(%b::date[]) AND uid = ANY(%b::uuid[])
+WHERE team_id = %b::bigint AND month = ANY(%b::date[]) AND uid = ANY(%s::uuid[])
 """
 
 
-def read(team_id: int, uids: Sequence[UUID], months: Sequence[date]) -> list[Recorded]:
+def read(
+    team_id: int, uids: Sequence[UUID | str], months: Sequence[date]
+) -> list[Recorded]:
     with bound.cursor() as cursor:
-        cursor.execute(_SELECT, [team_id, list(months), list(uids)])
+        cursor.execute(_SELECT, [team_id, list(months), arrays.literal(uids, "uuid")])
         return list(map(Recorded._make, cursor.fetchall()))
+
+
+_FIRST_CLASS = Recorded._fields.index(TokenClass.INPUT)
 
 
 def usage_of(record: Recorded) -> Usage:
     """The usage as it was read at the door, from the columns or the kept object."""
     if record.verbatim is not None:
         return _read_again(record, record.verbatim)
-    quantities = Quantities(
-        record.input,
-        record.cache_write_5m,
-        record.cache_write_1h,
-        record.cache_read,
-        record.output,
-        record.web_search,
-        record.input_audio,
-        record.cache_read_audio,
-        record.output_audio,
-        record.output_image,
-        record.session,
-    )
+    quantities = Quantities(*record[_FIRST_CLASS:])  # type: ignore[arg-type]
     return Usage(
+        provider=record.provider,
+        model=record.model_name,
+        occurred_at=record.occurred_at,
+        processing=record.processing,
+        speed=record.speed,
+        geo=record.geo,
+        endpoint=record.endpoint,
         steps=(Step(record.model_name, quantities),),
         unbilled=record.unbilled,
-        **_conditions(record),
     )
-
-
-def _conditions(record: Recorded) -> dict[str, Any]:
-    return {
-        "provider": record.provider,
-        "model": record.model_name,
-        "occurred_at": record.occurred_at,
-        "processing": record.processing,
-        "speed": record.speed,
-        "geo": record.geo,
-        "endpoint": record.endpoint,
-    }
 
 
 def _read_again(record: Recorded, verbatim: str) -> Usage:
@@ -110,4 +96,13 @@ def _read_again(record: Recorded, verbatim: str) -> Usage:
         product=MANAGED_AGENTS if record.session else None,
     )
     usage = registry.read(posted)
-    return dataclasses.replace(usage, unbilled=record.unbilled, **_conditions(record))
+    return usage._replace(
+        provider=record.provider,
+        model=record.model_name,
+        occurred_at=record.occurred_at,
+        processing=record.processing,
+        speed=record.speed,
+        geo=record.geo,
+        endpoint=record.endpoint,
+        unbilled=record.unbilled,
+    )

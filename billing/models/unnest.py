@@ -5,12 +5,19 @@ same text runs on plain PostgreSQL and, with a constant team, on one shard of Ci
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from billing.models import bound
+from billing.models import arrays, bound
 
 Columns = dict[str, str]
 """Column name → PostgreSQL type of its array elements; `x::y` casts text to y."""
+
+
+class Insertion(NamedTuple):
+    """An INSERT, to be executed alone or as a part of a statement with `bound.cursor`."""
+
+    statement: str
+    parameters: list[Any]
 
 
 def insert(
@@ -28,6 +35,30 @@ def insert(
     """
     if not rows:
         return []
+    insertion = of_rows(
+        table=table,
+        columns=columns,
+        rows=rows,
+        team_id=team_id,
+        then=then,
+        order_by=order_by,
+    )
+    with bound.cursor() as cursor:
+        cursor.execute(*insertion)
+        return cursor.fetchall() if cursor.description else []
+
+
+def of_rows(
+    *,
+    table: str,
+    columns: Columns,
+    rows: Sequence[tuple[Any, ...]],
+    team_id: int,
+    then: str,
+    order_by: Iterable[str],
+) -> Insertion:
+    """The statement that `insert` executes, also as a part of another one. Of no rows
+    there is none."""
     key = tuple(order_by)
     values = dict(zip(columns, zip(*rows, strict=True), strict=True))
     # Most conditions of a batch are the same in all of it.
@@ -36,11 +67,15 @@ def insert(
         for name, column in values.items()
         if name not in key and _all_equal(column)
     }
-    arrays = {name: list(values[name]) for name in columns if name not in shared}
-    statement = _statement(table, columns, tuple(arrays), then, key)
-    with bound.cursor() as cursor:
-        cursor.execute(statement, [team_id, *shared.values(), *arrays.values()])
-        return cursor.fetchall() if cursor.description else []
+    unnested = {
+        name: arrays.literal(column, _kind(columns[name]))
+        for name, column in values.items()
+        if name not in shared
+    }
+    return Insertion(
+        _statement(table, columns, tuple(unnested), then, key),
+        [team_id, *shared.values(), *unnested.values()],
+    )
 
 
 def _all_equal(column: Sequence[Any]) -> bool:
@@ -48,23 +83,23 @@ def _all_equal(column: Sequence[Any]) -> bool:
 
 
 def _statement(
-    table: str, columns: Columns, arrays: Sequence[str], then: str, key: Sequence[str]
+    table: str, columns: Columns, unnested: Sequence[str], then: str, key: Sequence[str]
 ) -> str:
     values = ", ".join(
-        _cast(f"u.{name}", kind) if name in arrays else _cast(_typed(kind), kind)
+        _cast(f"u.{name}", kind) if name in unnested else _cast(f"%b::{_kind(kind)}", kind)
         for name, kind in columns.items()
     )
-    unnested = ", ".join(f"{_typed(columns[name])}[]" for name in arrays)
+    literals = ", ".join(f"%s::{_kind(columns[name])}[]" for name in unnested)
     return (
         f"INSERT INTO {table} AS kept (team_id, {', '.join(columns)}) "
-        f"SELECT %b::bigint, {values} FROM unnest({unnested}) AS u({', '.join(arrays)}) "
+        f"SELECT %b::bigint, {values} FROM unnest({literals}) AS u({', '.join(unnested)}) "
         f"ORDER BY {', '.join(key)} {then}"
     )
 
 
-def _typed(kind: str) -> str:
-    """A parameter of the type that its values arrive in."""
-    return f"%b::{kind.partition('::')[0]}"
+def _kind(kind: str) -> str:
+    """The type that values arrive in."""
+    return kind.partition("::")[0]
 
 
 def _cast(value: str, kind: str) -> str:

@@ -31,7 +31,12 @@ def nearest(amount: int | Fraction) -> int:
 def exact(amount: int) -> Decimal:
     """Return `amount` (10⁻¹⁵ of the unit) as a Decimal, not rounded by any context."""
     # The constructor is exact; `scaleb` would round to the context's 28 digits.
-    return Decimal(f"{amount}E-{PLACES}")
+    return Decimal(numeral(amount))
+
+
+def numeral(amount: int) -> str:
+    """Return `amount` (10⁻¹⁵ of the unit) as Decimal and PostgreSQL read it."""
+    return f"{amount}E-{PLACES}"
 
 
 def text(amount: int) -> str:

@@ -1,6 +1,5 @@
 """What one record says was used, in the terms that prices are stated in."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
@@ -38,8 +37,7 @@ class Step(NamedTuple):
     quantities: Quantities
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
+class Usage(NamedTuple):
     """One usage record, normalised: disjoint classes and the conditions of its price.
 
     `model` is the name as seen; aliases belong to the rate book. `unbilled` is the
@@ -47,24 +45,20 @@ class Usage:
     the output and is never priced. `processing` and `speed` are words of `Processing`
     and `Speed`, or a newer one that no rate is stated for. `endpoint` is global,
     regional or unstated, or a place that is billed apart. `flags` say what the record
-    left open. Raises ValueError when `occurred_at` has no zone.
+    left open. `occurred_at` has a zone.
     """
 
     provider: str
     model: str
     occurred_at: datetime
+    steps: tuple[Step, ...]
     processing: str = Processing.STANDARD
     speed: str = Speed.STANDARD
     geo: str = GLOBAL
     endpoint: str = GLOBAL
-    steps: tuple[Step, ...]
     unbilled: str = ""
     thinking: int = 0
     flags: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.occurred_at.tzinfo is None:
-            raise ValueError("occurred_at needs a time zone")
 
     @property
     def quantities(self) -> Quantities:

@@ -7,6 +7,7 @@ from django.db import connection, transaction
 from teams.actions import audit
 from teams.models import ApiKey, Organization, Project, Team
 from teams.models.api_keys import PREFIX, Scope, digest_of, is_well_formed, new_secret
+from teams.recent import Recent
 
 _SHOWN_CHARACTERS = 5
 
@@ -73,6 +74,7 @@ def revoke(*, key: ApiKey, by: str, now: datetime, reason: str = "") -> None:
         after={"revoked_at": now.isoformat()},
         reason=reason,
     )
+    _recent.forget()
 
 
 def find(*, secret: str, now: datetime) -> ApiKey | None:
@@ -85,6 +87,21 @@ def find(*, secret: str, now: datetime) -> ApiKey | None:
         .filter(digest=digest_of(secret))
         .first()
     )
+
+
+_recent: Recent[str, ApiKey] = Recent()
+
+
+def find_recent(*, secret: str, now: datetime) -> ApiKey | None:
+    """The usable key with this secret, as it was at most HELD_SECONDS ago.
+
+    One that expires is refused at once. What does not fit is not held.
+    """
+    key = _recent.get(secret)
+    if key is not None:
+        return key if key.is_usable(now) else None
+    key = find(secret=secret, now=now)
+    return None if key is None else _recent.keep(secret, key)
 
 
 def note_use(*, key: ApiKey, now: datetime) -> None:

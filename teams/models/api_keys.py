@@ -112,6 +112,11 @@ class ApiKey(models.Model):
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
 
+    def is_usable(self, now: datetime) -> bool:
+        """Neither revoked nor expired, as far as this instance knows."""
+        ends = (self.revoked_at, self.expires_at)
+        return all(end is None or end > now for end in ends)
+
     def has_scope(self, scope: str) -> bool:
         return scope in self.scopes
 

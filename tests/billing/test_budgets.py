@@ -28,7 +28,7 @@ def spend(cast: Cast):
         bodies = body(*(record(project=project, **changes) for _ in range(records)))
         raws = split(bodies, "application/json", 1000)
         receive.receive(key=key, raws=raws, now=NOW)
-        for team_id in post.waiting_teams():
+        for team_id in post.batches_waiting():
             post.count(team_id=team_id, now=NOW)
 
     return post_and_count

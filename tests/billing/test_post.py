@@ -297,7 +297,7 @@ def test_teams_are_found_by_how_long_they_have_waited(cast: Cast, send):
     send(record())
     send(record(project="triage"))
 
-    assert post.waiting_teams() == [cast.support.pk, cast.search.pk]
+    assert list(post.batches_waiting()) == [cast.support.pk, cast.search.pk]
 
 
 def test_the_ledger_verifies_after_all_of_this(cast: Cast, send):

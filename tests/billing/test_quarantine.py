@@ -38,7 +38,7 @@ def poison(cast: Cast):
         receive.receive(key=key, raws=raws, now=NOW)
         names = [one["id"] for one in records]
         refuse(UsageRecord.objects.filter(record_id__in=names))
-        for team_id in post.waiting_teams():
+        for team_id in post.batches_waiting():
             post.count(team_id=team_id, now=NOW)
 
     return receive_and_break

@@ -78,7 +78,7 @@ def spend(cast: Cast):
 
 
 def count_all() -> None:
-    for team_id in post.waiting_teams():
+    for team_id in post.batches_waiting():
         post.count(team_id=team_id, now=NOW)
 
 

@@ -235,7 +235,7 @@ def _post_count_retry_and_quarantine(cast: Cast) -> None:
     )
     posted = body(record(), record(project="triage"), record(model="claude-unheard-of"))
     receive.receive(key=key, raws=split(posted, "application/json", 10), now=NOW)
-    for team_id in post.waiting_teams():
+    for team_id in post.batches_waiting():
         post.count(team_id=team_id, now=NOW)
     known = LanguageModel.objects.get(provider="anthropic", name="claude-opus-5-5")
     Alias.objects.create(provider="anthropic", name="claude-unheard-of", model=known)

@@ -55,7 +55,7 @@ def count(number):
     if number % 2:
         for team_id, uid in postings[number // 2 :: {at_once} // 2]:
             post.count(team_id=team_id, only=uid, now=timezone.now())
-    while waiting := post.waiting_teams():
+    while waiting := post.batches_waiting():
         for team_id in waiting:
             post.count(team_id=team_id, now=timezone.now())
 def begin(number):

@@ -1,5 +1,3 @@
-from datetime import datetime
-
 import pytest
 
 from billing.pricing.token_classes import Quantities
@@ -39,8 +37,3 @@ def test_columns_reproduce_one_step_at_the_own_model(
     make_usage, steps, reproducible
 ) -> None:
     assert make_usage(steps=steps).reproducible is reproducible
-
-
-def test_time_without_zone_is_refused(make_usage) -> None:
-    with pytest.raises(ValueError, match="time zone"):
-        make_usage(Quantities(), occurred_at=datetime(2026, 1, 1))  # noqa: DTZ001

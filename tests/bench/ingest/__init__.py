@@ -1,0 +1,1 @@
+"""How much usage a whole Purser takes in: `python -m tests.bench.ingest`."""
