@@ -46,7 +46,7 @@ def _web(python: Path, port: int) -> list[str]:
         "--interface": "wsgi",
         "--host": HOST,
         "--port": str(port),
-        "--workers": "1",
+        "--workers": "2",
         "--blocking-threads": "8",
         "--backlog": "1024",
         "--workers-kill-timeout": "10",

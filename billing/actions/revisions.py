@@ -173,7 +173,8 @@ def _insert(
     }
     with connection.cursor() as cursor:
         cursor.execute(_statement(found), given)
-        return cursor.fetchall()
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
 
 
 def _statement(found: Findings) -> str:
@@ -197,7 +198,7 @@ def _totals(added: Sequence[tuple[Any, ...]]) -> Iterator[tuple[Place, Total]]:
     for row in added:
         rate_id, day, hour, requests, *quantities, cost = row[_RATE:]
         yield (
-            Place(*row[:_RATE], day, hour),
+            Place._make((*row[:_RATE], day, hour)),
             sums.total(
                 requests=requests,
                 quantities=quantities,

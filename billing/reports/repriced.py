@@ -273,7 +273,7 @@ def _one_by_one(
         for records in _parts(its):
             months = sorted({one.month for one in records})
             read = recorded.read(team_id, [one.uid for one in records], months)
-            usages = {one.uid: recorded.usage_of(one) for one in read}
+            usages = {UUID(one.uid): recorded.usage_of(one) for one in read}
             for record in records:
                 _reprice_steps(record, usages[record.uid], comparison, found)
 
