@@ -1,6 +1,7 @@
 """Alerts: what a budget's total has reached, and which models have no price. Each is said
 once, and sent to every channel."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -42,6 +43,41 @@ RETURNING threshold, id
 """
 
 
+def unsettled(
+    budgets: Sequence[Budget], *, days: ReportingDays, now: datetime
+) -> list[Budget]:
+    """Those of one organization's budgets that `evaluate` would change something for."""
+    if not budgets:
+        return []
+    firsts = {budget.pk: _running_since(budget, days, now) for budget in budgets}
+    known: defaultdict[tuple[int | None, date | None], list[Alert]] = defaultdict(list)
+    its = {"budget__in": firsts.keys(), "period_start__in": set(firsts.values())}
+    for alert in Alert.objects.filter(**its):
+        known[alert.budget_id, alert.period_start].append(alert)
+    spent = budget_totals.totals(firsts)
+    return [
+        budget
+        for budget in budgets
+        if not _is_settled(
+            budget,
+            known[budget.pk, firsts[budget.pk]],
+            set(caps.crossed(spent[budget.pk], budget.amount, budget.thresholds)),
+        )
+    ]
+
+
+def _is_settled(budget: Budget, known: Sequence[Alert], reached: set[int]) -> bool:
+    said = {alert.threshold for alert in known if alert.revision == budget.revision}
+    return reached <= said and all(
+        _holds(alert, budget, reached) == (alert.state == Alert.State.FIRING)
+        for alert in known
+    )
+
+
+def _running_since(budget: Budget, days: ReportingDays, now: datetime) -> date:
+    return period(PeriodKind(budget.period), days.day(now)).first
+
+
 @transaction.atomic
 def evaluate(budget: Budget, *, now: datetime) -> list[int]:
     """Raise what the total of the running period has reached; the new alerts' ids.
@@ -50,9 +86,7 @@ def evaluate(budget: Budget, *, now: datetime) -> list[int]:
     level that is reached again within one revision re-opens its alert and sends nothing;
     nor does one that already fired under the terms before.
     """
-    first = period(
-        PeriodKind(budget.period), ReportingDays(budget.organization).day(now)
-    ).first
+    first = _running_since(budget, ReportingDays(budget.organization), now)
     # The alerts before the total: what counting commits between two looks must not seem
     # an alert without its spend, which would be resolved.
     known = list(Alert.objects.filter(budget=budget, period_start=first).order_by("pk"))
@@ -102,7 +136,11 @@ def _follow(
 ) -> None:
     """Resolve what no longer holds, re-open what holds again."""
     for alert in known:
-        _hold(alert, alert.revision == budget.revision and alert.threshold in reached, now)
+        _hold(alert, _holds(alert, budget, reached), now)
+
+
+def _holds(alert: Alert, budget: Budget, reached: set[int]) -> bool:
+    return alert.revision == budget.revision and alert.threshold in reached
 
 
 def _hold(alert: Alert, holds: bool, now: datetime) -> None:

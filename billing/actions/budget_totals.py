@@ -7,7 +7,7 @@ records keep coming.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import NamedTuple
@@ -91,6 +91,19 @@ def total(budget: Budget, period_start: date) -> Decimal:
     """What is spent against a budget in one period, over all teams it covers."""
     totals = BudgetTotal.objects.filter(budget=budget, period_start=period_start)
     return totals.aggregate(total=Sum("spent"))["total"] or Decimal()
+
+
+def totals(firsts: Mapping[int, date]) -> dict[int, Decimal]:
+    """The same for several budgets, by id, each in the period that begins so."""
+    spent = dict.fromkeys(firsts, Decimal())
+    kept = BudgetTotal.objects.filter(
+        budget__in=firsts.keys(), period_start__in=set(firsts.values())
+    )
+    rows = kept.values_list("budget_id", "period_start").annotate(total=Sum("spent"))
+    for budget_id, first, total in rows:
+        if first == firsts[budget_id]:
+            spent[budget_id] = total
+    return spent
 
 
 def _start(budget: Budget, day: date) -> date:

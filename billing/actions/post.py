@@ -107,9 +107,9 @@ def count(*, team_id: int, now: datetime, only: UUID | None = None) -> int:
             _count_or_quarantine(batch, records)
             _finish(team_id, claim.posting_uids)
             wide = [budget for budget in batch.budgets if budget.is_wide]
-            for budget in batch.budgets:
-                if not budget.is_wide:
-                    alerts.evaluate(budget, now=now)
+            narrow = [budget for budget in batch.budgets if not budget.is_wide]
+            for budget in alerts.unsettled(narrow, days=batch.days, now=now):
+                alerts.evaluate(budget, now=now)
     for budget in wide:  # no counting transaction can hold the sum of several teams
         budgets.evaluate(budget, now=now)
     return len(claim.posting_uids)
