@@ -82,6 +82,9 @@ MIDDLEWARE = [
     "config.middleware.staff_see_their_teams",
 ]
 
+# Where usage is posted (config/door.py), by programs.
+DOOR_MIDDLEWARE = ["django.middleware.security.SecurityMiddleware"]
+
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
 
