@@ -49,6 +49,13 @@ def _check_length(request: Request) -> None:
         )
 
 
+def pass_over(request: Request) -> None:
+    """Read and forget the body of a request that is answered without it."""
+    length = request.headers.get("content-length") or "0"
+    if length.isdecimal():
+        _drain(request, min(int(length), _DRAINED_BYTES))
+
+
 def _drain(request: Request, length: int) -> None:
     """Read and forget so much of the body."""
     while length > 0 and request._request.read(min(_AT_ONCE, length)):

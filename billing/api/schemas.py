@@ -92,6 +92,11 @@ post_usage = extend_schema(
         207: OpenApiResponse(_REPLY, description="Some records were refused."),
         422: OpenApiResponse(_REPLY, description="All records were refused."),
         **PROBLEMS,
+        429: OpenApiResponse(
+            PROBLEM.response,
+            description="The key has posted too much of late. `Retry-After` says when to "
+            "send it again, `RateLimit` what may be posted now.",
+        ),
     },
 )
 

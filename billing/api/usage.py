@@ -15,7 +15,7 @@ from rest_framework.views import APIView
 
 from billing.actions import post, receive
 from billing.actions.receive import Outcome, Status
-from billing.api import schemas
+from billing.api import admission, schemas
 from billing.api.bodies import records_in
 from billing.api.problems import Refused
 from billing.api.records import as_json
@@ -35,12 +35,15 @@ _REFUSED = (Status.CONFLICT, Status.REJECTED, Status.TRY_AGAIN)
 
 class UsageView(APIView):
     scopes = {"POST": Scope.USAGE_WRITE}
+    key: ApiKey | None = None  # once it is known
 
     @schemas.post_usage
     def post(self, request: Request) -> Response:
-        outcomes = receive.receive(
-            key=key_of(request), raws=records_in(request), now=timezone.now()
-        )
+        self.key = key_of(request)
+        admission.check_backlog(request)
+        raws = records_in(request)
+        admission.take(self.key, len(raws))
+        outcomes = receive.receive(key=self.key, raws=raws, now=timezone.now())
         seconds = _preferred_wait(request)
         prices = _prices(outcomes, seconds) if seconds is not None else {}
         everything = bool(prices) or request.query_params.get("verbose") == "1"
@@ -50,6 +53,15 @@ class UsageView(APIView):
             status=_status(outcomes),
             headers=headers,
         )
+
+    def finalize_response(
+        self, request: Request, response: Response, *args: Any, **kwargs: Any
+    ) -> Response:
+        """Every answer to a key that may post says how much more it may."""
+        if self.key is not None:
+            self.headers |= admission.headers(self.key)
+            admission.look_after(response)
+        return super().finalize_response(request, response, *args, **kwargs)
 
 
 def _status(outcomes: Sequence[Outcome]) -> int:
