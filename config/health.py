@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.conf import settings
-from django.db import connection
+from django.db import OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
@@ -57,7 +57,15 @@ def _found() -> _Found:
     if pending:
         problems.append(f"database: {len(pending)} migrations are not applied")
         return problems, None, None  # what they make may not be there yet
-    return problems, _ledger(), {"full": waiting.records() >= settings.BACKLOG_LIMIT}
+    return problems, _ledger(), {"full": _backlog_is_full()}
+
+
+def _backlog_is_full() -> bool | None:
+    """None while postings are locked, by a migration perhaps: nobody can say."""
+    try:
+        return waiting.records() >= int(settings.BACKLOG_LIMIT)
+    except OperationalError:
+        return None
 
 
 def _ledger() -> dict[str, Any] | None:

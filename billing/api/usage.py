@@ -4,10 +4,13 @@ import logging
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -37,6 +40,15 @@ class UsageView(APIView):
     scopes = {"POST": Scope.USAGE_WRITE}
     key: ApiKey | None = None  # once it is known
 
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        with ExitStack() as self.held:
+            return super().dispatch(request, *args, **kwargs)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Who has no turn asks the database nothing, not even whose key it is."""
+        self.held.enter_context(admission.turn(request))
+        super().initial(request, *args, **kwargs)
+
     @schemas.post_usage
     def post(self, request: Request) -> Response:
         self.key = key_of(request)
@@ -61,6 +73,7 @@ class UsageView(APIView):
         if self.key is not None:
             self.headers |= admission.headers(self.key)
             admission.look_after(response)
+        admission.log_seldom(response)
         return super().finalize_response(request, response, *args, **kwargs)
 
 

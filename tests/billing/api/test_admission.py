@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from threading import BoundedSemaphore
 
 import pytest
 from django.core.checks import run_checks
@@ -118,6 +119,45 @@ def test_a_body_that_cannot_be_read_costs_nothing(cast: Cast):
 
     assert service.post("usage", b"{").status_code == 400
     assert service.post("usage", many(1)).status_code == 202
+
+
+def test_refusals_are_said_once_and_not_for_each(cast: Cast, caplog):
+    service = limited(cast, 1)
+
+    statuses = [service.post("usage", many(1)).status_code for _ in range(5)]
+
+    assert statuses == [202, 429, 429, 429, 429]
+    (line,) = caplog.messages
+    assert line.startswith("posted usage is refused: rate_limited, API key purser_")
+
+
+# --- Who is worked on ---------------------------------------------------------------
+
+
+def test_without_a_turn_nothing_is_asked_and_nothing_taken(
+    alice: Service, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries
+):
+    turns = BoundedSemaphore(1)
+    monkeypatch.setattr(admission, "_turns", turns)
+    turns.acquire()
+
+    with django_assert_num_queries(0):
+        response = alice.post("usage", body(record()))
+
+    assert (response.status_code, response.json()["code"]) == (503, "overloaded")
+    assert int(response["retry-after"]) > 0
+    turns.release()
+    assert alice.post("usage", body(record())).status_code == 202
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]"])
+def test_a_turn_is_given_back_whatever_happens(
+    alice: Service, monkeypatch: pytest.MonkeyPatch, content: bytes
+):
+    monkeypatch.setattr(admission, "_turns", BoundedSemaphore(1))
+
+    for service, status in ((Service("purser_wrong"), 401), (alice, 400), (alice, 400)):
+        assert service.post("usage", content).status_code == status
 
 
 # --- What waits to be counted -------------------------------------------------------
