@@ -227,16 +227,17 @@ def test_without_a_connection_every_request_is_refused_within_two_seconds(
     pressed: Service,
 ) -> None:
     with no_connection_left(pressed):
-        answers = post_at_once(pressed, "unconnected", 20)
+        answers = post_at_once(pressed, "unconnected", 20, size=1)
 
     assert_refused(answers, seconds=3)
     assert pressed.client().post("usage", record("connected", QUIET)).status == 202
 
 
 def test_behind_a_lock_no_request_waits_longer_than_for_the_lock(pressed: Service) -> None:
+    """Their bodies are long: who is refused must not see the connection break meanwhile."""
     with psycopg.connect(pressed.database) as admin:
         admin.execute("LOCK TABLE billing_posting IN ACCESS EXCLUSIVE MODE")
-        answers = post_at_once(pressed, "locked", 40)
+        answers = post_at_once(pressed, "locked", 40, size=1_000)
 
     assert_refused(answers, seconds=9)
     # Those that have a turn wait for the lock, the others not even for them.
@@ -246,8 +247,8 @@ def test_behind_a_lock_no_request_waits_longer_than_for_the_lock(pressed: Servic
     assert pressed.client().post("usage", record("unlocked", QUIET)).status == 202
 
 
-def post_at_once(service: Service, name: str, requests: int) -> list[Answer]:
-    sender = Sender(service, name, 1, QUIET)
+def post_at_once(service: Service, name: str, requests: int, *, size: int) -> list[Answer]:
+    sender = Sender(service, name, size, QUIET)
     with ThreadPoolExecutor(requests) as threads:
         for future in [threads.submit(sender.post) for _ in range(requests)]:
             future.result()

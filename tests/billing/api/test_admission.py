@@ -6,6 +6,7 @@ from threading import BoundedSemaphore
 
 import pytest
 from django.core.checks import run_checks
+from django.test.client import FakePayload
 
 from billing.actions import post
 from billing.api import admission
@@ -34,6 +35,14 @@ def says(response) -> tuple[str, int, int]:
     fields = re.fullmatch(r'"records";r=(\d+);t=(\d+)', response["ratelimit"])
     assert fields
     return response["ratelimit-policy"], int(fields[1]), int(fields[2])
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0
+
+    def __call__(self) -> int:
+        return self.now
 
 
 # --- What a key may post ------------------------------------------------------------
@@ -150,6 +159,28 @@ def test_without_a_turn_nothing_is_asked_and_nothing_taken(
     assert alice.post("usage", body(record())).status_code == 202
 
 
+@pytest.mark.parametrize("reason", ["overloaded", "backlog_full"])
+def test_who_is_refused_has_sent_all_there_is(
+    alice: Service, monkeypatch: pytest.MonkeyPatch, settings, reason: str
+):
+    """Otherwise a client that is still sending sees a broken pipe and no answer."""
+    alice.post("usage", body(record()))
+    if reason == "overloaded":
+        monkeypatch.setattr(admission, "_turns", BoundedSemaphore(1))
+        admission._turns.acquire()
+    else:
+        known = Backlog(ask=waiting.records, clock=Clock())
+        known.look()
+        monkeypatch.setattr(admission, "_backlog", known)
+        settings.BACKLOG_LIMIT = 1
+    sent = FakePayload(many(200))
+
+    response = alice.post("usage", b"x" * len(sent), **{"wsgi.input": sent})
+
+    assert response.json()["code"] == reason
+    assert not len(sent)
+
+
 @pytest.mark.parametrize("content", [b"{", b"[]"])
 def test_a_turn_is_given_back_whatever_happens(
     alice: Service, monkeypatch: pytest.MonkeyPatch, content: bytes
@@ -161,14 +192,6 @@ def test_a_turn_is_given_back_whatever_happens(
 
 
 # --- What waits to be counted -------------------------------------------------------
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0
-
-    def __call__(self) -> int:
-        return self.now
 
 
 @pytest.fixture
