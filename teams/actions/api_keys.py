@@ -69,7 +69,7 @@ def issue(
 def limit(
     *, key: ApiKey, records_per_minute: int | None, by: str, now: datetime, reason: str = ""
 ) -> None:
-    """Let the key post so many records a minute; None: as many as any. At once.
+    """Let the key post so many records a minute; None: as many as any.
 
     Raises ValidationError.
     """
@@ -87,6 +87,7 @@ def limit(
         after={"records_per_minute": records_per_minute},
         reason=reason,
     )
+    _recent.forget()
 
 
 @transaction.atomic

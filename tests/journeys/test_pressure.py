@@ -21,6 +21,7 @@ pytestmark = pytest.mark.xdist_group("pressure")
 NOISY, QUIET = "answer-engine", "ticket-triage"  # of two teams
 # What a thousand senders would be, and far more than there are connections.
 SENDERS = 200
+WEB_PROCESSES = 2  # with eight turns each
 
 
 @pytest.fixture(scope="module")
@@ -242,7 +243,8 @@ def test_behind_a_lock_no_request_waits_longer_than_for_the_lock(pressed: Servic
     assert_refused(answers, seconds=9)
     # Those that have a turn wait for the lock, the others not even for them.
     waiting = Counter(answer.code for answer in answers)
-    assert waiting == {"unavailable": 8, "overloaded": 32}
+    assert waiting.keys() == {"unavailable", "overloaded"}
+    assert waiting["unavailable"] <= 8 * WEB_PROCESSES
     assert max(one.seconds for one in answers if one.code == "overloaded") < 3
     assert pressed.client().post("usage", record("unlocked", QUIET)).status == 202
 
