@@ -1,10 +1,19 @@
-"""What `manage.py check --deploy` says of the settings."""
+"""What `manage.py check` says of the settings, and `check --deploy` besides."""
 
 from typing import Any
 
 from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
+
+
+@register()
+def limits_let_something_through(**kwargs: Any) -> list[CheckMessage]:
+    return [
+        Error(f"{name} has to be 1 or more.", id="billing.E002")
+        for name in ("RATE_LIMIT", "BACKLOG_LIMIT")
+        if getattr(settings, name) < 1
+    ]
 
 
 @register(Tags.security, deploy=True)

@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from django.db import connection
+from django.conf import settings
+from django.db import OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 
-from billing.reports import verified
+from billing.reports import verified, waiting
 
 
 def live(request: HttpRequest) -> JsonResponse:
@@ -19,24 +20,30 @@ def ready(request: HttpRequest) -> JsonResponse:
     """The process can do its work: PostgreSQL answers, durably, with our schema.
 
     A ledger that does not add up is said here, and makes no process unready: it takes
-    records as well as ever, and turning them away would mend no sum.
+    records as well as ever, and turning them away would mend no sum. Nor does a full
+    backlog: everything but `POST /usage` goes on.
     """
     try:
-        problems, ledger = _found()
+        problems, ledger, backlog = _found()
     except Exception as error:  # noqa: BLE001  (whatever it is, it is the answer)
-        problems, ledger = [f"database: {type(error).__name__}"], None
+        problems, ledger, backlog = [f"database: {type(error).__name__}"], None, None
     return JsonResponse(
         {
             "status": "unready" if problems else "ok",
             "problems": problems,
             "ledger": ledger,
+            "backlog": backlog,
         },
         status=503 if problems else 200,
     )
 
 
-def _found() -> tuple[list[str], dict[str, Any] | None]:
-    """What keeps the process from its work, and what the last verification found."""
+_Found = tuple[list[str], dict[str, Any] | None, dict[str, Any] | None]
+
+
+def _found() -> _Found:
+    """What keeps the process from its work, what the last verification found, and whether
+    counting falls behind."""
     with connection.cursor() as cursor:
         cursor.execute("SHOW synchronous_commit")
         durable = cursor.fetchone()[0] == "on"
@@ -49,8 +56,16 @@ def _found() -> tuple[list[str], dict[str, Any] | None]:
         problems.append("database: commits are not durable (fsync, synchronous_commit)")
     if pending:
         problems.append(f"database: {len(pending)} migrations are not applied")
-        return problems, None  # its table may not be there yet
-    return problems, _ledger()
+        return problems, None, None  # what they make may not be there yet
+    return problems, _ledger(), {"full": _backlog_is_full()}
+
+
+def _backlog_is_full() -> bool | None:
+    """None while postings are locked, by a migration perhaps: nobody can say."""
+    try:
+        return waiting.records() >= int(settings.BACKLOG_LIMIT)
+    except OperationalError:
+        return None
 
 
 def _ledger() -> dict[str, Any] | None:

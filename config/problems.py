@@ -69,11 +69,13 @@ def _problem(error: exceptions.APIException) -> Response:
     if not isinstance(code, str):  # a validation error of several parameters
         members["errors"] = _parameter_errors(error.detail)
         code, detail = error.default_code, "Some parameters are not usable; see errors."
-    challenge = getattr(error, "auth_header", None)
+    headers: dict[str, str] = dict(getattr(error, "headers", {}))
+    if challenge := getattr(error, "auth_header", None):
+        headers["WWW-Authenticate"] = challenge
     return Response(
         body(error.status_code, code, detail, **members),
         status=error.status_code,
-        headers={"WWW-Authenticate": challenge} if challenge else None,
+        headers=headers,
         content_type=CONTENT_TYPE,
     )
 

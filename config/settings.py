@@ -159,6 +159,12 @@ TIME_ZONE = "UTC"
 # A little above the usage door's own limit, so that the door can answer 413 itself.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4_000_000
 
+# Usage records that one API key may post in a minute, unless it has a limit of its own.
+RATE_LIMIT = env.int("RATE_LIMIT", default=6_000_000)
+
+# While more usage records wait to be counted, no further ones are taken.
+BACKLOG_LIMIT = env.int("BACKLOG_LIMIT", default=5_000_000)
+
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["teams.api.authentication.ApiKeyAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["teams.api.authentication.HasScope"],

@@ -41,13 +41,15 @@ def seeding(python: Path, home: Home, records: int, env: Mapping[str, str]) -> C
 
 
 def _web(python: Path, port: int) -> list[str]:
-    """Threads for requests that wait for the database; the kernel queues the rest."""
+    """Many more threads than there are connections to the database (config/databases.py):
+    a request waits for one in a thread, for a bounded time, and not in a queue before.
+    """
     options = {
         "--interface": "wsgi",
         "--host": HOST,
         "--port": str(port),
         "--workers": "2",
-        "--blocking-threads": "8",
+        "--blocking-threads": "64",
         "--backlog": "1024",
         "--workers-kill-timeout": "10",
     }

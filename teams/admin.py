@@ -220,7 +220,10 @@ class ApiKeyForm(forms.ModelForm):
 
     class Meta:
         model = ApiKey
-        fields = ("organization", "team", "project", "name", "scopes", "expires_at")
+        fields = (
+            *("organization", "team", "project", "name", "scopes"),
+            *("expires_at", "records_per_minute"),
+        )
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
@@ -233,20 +236,48 @@ class ApiKeyForm(forms.ModelForm):
         return data
 
 
+class ApiKeyLimitForm(forms.ModelForm):
+    """What can be changed of a key that there is."""
+
+    class Meta:
+        model = ApiKey
+        fields = ("records_per_minute",)
+
+
 @admin.register(ApiKey)
 class ApiKeyAdmin(Kept):
     form = ApiKeyForm
+    # Of a key that there is, what it is stays.
+    fields_kept = (
+        *("organization", "team", "project", "name", "prefix", "scope_list"),
+        *("expires_at", "state", "last_used"),
+    )
     list_display = ("name", "prefix", "covers", "scope_list", "last_used", "state")
     list_filter = ("organization", "team")
     list_select_related = ("organization", "team", "project", "use")
     search_fields = ("name", "prefix")
     actions = ("revoke",)
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        # The list and its action; a key itself is made and revoked.
-        return obj is None and super().has_change_permission(request, obj)
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        if obj:
+            kwargs["form"] = ApiKeyLimitForm
+        return super().get_form(request, obj, change, **kwargs)
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        if obj:
+            return (*self.fields_kept, "records_per_minute")
+        return super().get_fields(request, obj)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return self.fields_kept if obj else ()
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        if change:
+            if "records_per_minute" in form.changed_data:
+                self._limit(request, obj)
+            return
         key, secret = api_keys.issue(
             organization=obj.organization,
             team=obj.team,
@@ -254,12 +285,21 @@ class ApiKeyAdmin(Kept):
             name=obj.name,
             scopes=[Scope(scope) for scope in form.cleaned_data["scopes"]],
             expires_at=obj.expires_at,
+            records_per_minute=obj.records_per_minute,
             by=actor(request),
             now=timezone.now(),
         )
         obj.pk, obj.prefix = key.pk, key.prefix
         messages.warning(
             request, f"The key is {secret} – copy it now, it is not shown again."
+        )
+
+    def _limit(self, request: HttpRequest, key: ApiKey) -> None:
+        api_keys.limit(
+            key=key,
+            records_per_minute=key.records_per_minute,
+            by=actor(request),
+            now=timezone.now(),
         )
 
     @admin.action(description="Revoke selected API keys", permissions=["change"])

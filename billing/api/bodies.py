@@ -4,9 +4,10 @@ import msgspec
 from rest_framework.request import Request
 
 from billing.api.problems import Refused
-from billing.formats import body
+from billing.formats import body, encodings
 from billing.formats.errors import BodyError
 
+# As it comes and, of a compressed one, as it is after that.
 MAX_BYTES = 2_000_000
 MAX_RECORDS = 1_000
 
@@ -17,16 +18,21 @@ _AT_ONCE = 65_536
 
 def records_in(request: Request) -> list[msgspec.Raw]:
     """The posted records, not yet decoded. Raises Refused (400, 413, 415)."""
-    encoding = request.headers.get("content-encoding", "identity")
-    if encoding.lower() != "identity":
-        raise Refused(415, "unsupported_encoding", f"Bodies in {encoding!r} are not read.")
     _check_length(request)
+    encoding = request.headers.get("content-encoding", "identity")
     try:
-        return body.split(
-            request._request.body, request.headers.get("content-type", ""), MAX_RECORDS
-        )
+        content = encodings.inflate(request._request.body, encoding, MAX_BYTES)
+        return body.split(content, request.headers.get("content-type", ""), MAX_RECORDS)
     except BodyError as error:
-        raise Refused(error.status, error.code, error.detail) from error
+        raise _refused(error) from error
+
+
+def _refused(error: BodyError) -> Refused:
+    if error.code != "unsupported_encoding":
+        return Refused(error.status, error.code, error.detail)
+    # What would be read instead: RFC 9110, section 12.5.3.
+    says = {"Accept-Encoding": ", ".join(encodings.NAMES)}
+    return Refused(error.status, error.code, error.detail, headers=says)
 
 
 def _check_length(request: Request) -> None:
@@ -41,6 +47,13 @@ def _check_length(request: Request) -> None:
             "body_too_large",
             f"The body has {int(length)} bytes; at most {MAX_BYTES} are read at once.",
         )
+
+
+def pass_over(request: Request) -> None:
+    """Read and forget the body of a request that is answered without it."""
+    length = request.headers.get("content-length") or "0"
+    if length.isdecimal():
+        _drain(request, min(int(length), _DRAINED_BYTES))
 
 
 def _drain(request: Request, length: int) -> None:

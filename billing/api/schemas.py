@@ -74,8 +74,8 @@ post_usage = extend_schema(
     summary="Post usage records",
     description=(
         'A single record, an array, `{"records": […]}` or NDJSON; at most 1,000 records '
-        "and 2,000,000 bytes. `usage` is the provider's usage object, verbatim. Safe to "
-        "repeat: a record counts once by its id."
+        "and 2,000,000 bytes, plain or in gzip or zstd. `usage` is the provider's usage "
+        "object, verbatim. Safe to repeat: a record counts once by its id."
     ),
     parameters=[
         OpenApiParameter("verbose", OpenApiTypes.BOOL, description="1: a result for each."),
@@ -92,6 +92,11 @@ post_usage = extend_schema(
         207: OpenApiResponse(_REPLY, description="Some records were refused."),
         422: OpenApiResponse(_REPLY, description="All records were refused."),
         **PROBLEMS,
+        429: OpenApiResponse(
+            PROBLEM.response,
+            description="The key has posted too much of late. `Retry-After` says when to "
+            "send it again, `RateLimit` what may be posted now.",
+        ),
     },
 )
 

@@ -4,10 +4,13 @@ import logging
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -15,7 +18,7 @@ from rest_framework.views import APIView
 
 from billing.actions import post, receive
 from billing.actions.receive import Outcome, Status
-from billing.api import schemas
+from billing.api import admission, schemas
 from billing.api.bodies import records_in
 from billing.api.problems import Refused
 from billing.api.records import as_json
@@ -35,12 +38,24 @@ _REFUSED = (Status.CONFLICT, Status.REJECTED, Status.TRY_AGAIN)
 
 class UsageView(APIView):
     scopes = {"POST": Scope.USAGE_WRITE}
+    key: ApiKey | None = None  # once it is known
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        with ExitStack() as self.held:
+            return super().dispatch(request, *args, **kwargs)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Who has no turn asks the database nothing, not even whose key it is."""
+        self.held.enter_context(admission.turn(request))
+        super().initial(request, *args, **kwargs)
 
     @schemas.post_usage
     def post(self, request: Request) -> Response:
-        outcomes = receive.receive(
-            key=key_of(request), raws=records_in(request), now=timezone.now()
-        )
+        self.key = key_of(request)
+        admission.check_backlog(request)
+        raws = records_in(request)
+        admission.take(self.key, len(raws))
+        outcomes = receive.receive(key=self.key, raws=raws, now=timezone.now())
         seconds = _preferred_wait(request)
         prices = _prices(outcomes, seconds) if seconds is not None else {}
         everything = bool(prices) or request.query_params.get("verbose") == "1"
@@ -50,6 +65,16 @@ class UsageView(APIView):
             status=_status(outcomes),
             headers=headers,
         )
+
+    def finalize_response(
+        self, request: Request, response: Response, *args: Any, **kwargs: Any
+    ) -> Response:
+        """Every answer to a key that may post says how much more it may."""
+        if self.key is not None:
+            self.headers |= admission.headers(self.key)
+            admission.look_after(response)
+        admission.log_seldom(response)
+        return super().finalize_response(request, response, *args, **kwargs)
 
 
 def _status(outcomes: Sequence[Outcome]) -> int:

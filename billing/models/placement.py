@@ -56,6 +56,7 @@ LOCAL = frozenset(
         "auth.User",
         "contenttypes.ContentType",
         "sessions.Session",
+        "teams.ApiKeyBucket",
         "teams.ApiKeyUse",
         "teams.AuditEvent",
         "teams.Membership",

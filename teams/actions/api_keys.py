@@ -29,6 +29,7 @@ def issue(
     team: Team | None = None,
     project: Project | None = None,
     expires_at: datetime | None = None,
+    records_per_minute: int | None = None,
 ) -> tuple[ApiKey, str]:
     """A new key and its secret, which cannot be shown a second time."""
     _check_bound_inside(organization, team, project)
@@ -44,6 +45,7 @@ def issue(
         created_at=now,
         created_by=by,
         expires_at=expires_at,
+        records_per_minute=records_per_minute,
     )
     key.full_clean()
     key.save()
@@ -53,9 +55,39 @@ def issue(
         organization=organization.slug,
         by=by,
         now=now,
-        after={"name": name, "scopes": key.scopes, "covers": covers(key)},
+        after={
+            "name": name,
+            "scopes": key.scopes,
+            "covers": covers(key),
+            "records_per_minute": records_per_minute,
+        },
     )
     return key, secret
+
+
+@transaction.atomic
+def limit(
+    *, key: ApiKey, records_per_minute: int | None, by: str, now: datetime, reason: str = ""
+) -> None:
+    """Let the key post so many records a minute; None: as many as any.
+
+    Raises ValidationError.
+    """
+    before = ApiKey.objects.select_for_update().get(pk=key.pk).records_per_minute
+    key.records_per_minute = records_per_minute
+    key.clean_fields()
+    key.save(update_fields=["records_per_minute"])
+    audit.record(
+        action="api_key.limit",
+        subject=f"API key {key.prefix}",
+        organization=key.organization.slug,
+        by=by,
+        now=now,
+        before={"records_per_minute": before},
+        after={"records_per_minute": records_per_minute},
+        reason=reason,
+    )
+    _recent.forget()
 
 
 @transaction.atomic

@@ -1,4 +1,4 @@
-from teams.models.api_keys import ApiKey, ApiKeyUse
+from teams.models.api_keys import ApiKey, ApiKeyBucket, ApiKeyUse
 from teams.models.audit import AuditEvent
 from teams.models.memberships import Membership, Role
 from teams.models.organizations import Organization, ReportingZone
@@ -7,6 +7,7 @@ from teams.models.teams import Team
 
 __all__ = [
     "ApiKey",
+    "ApiKeyBucket",
     "ApiKeyUse",
     "AuditEvent",
     "Membership",

@@ -11,6 +11,7 @@ import string
 import zlib
 from datetime import datetime
 
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from teams.models.organizations import Organization
@@ -21,6 +22,10 @@ PREFIX = "purser_"
 _ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _SECRET_LENGTH = 32
 _CHECKSUM_LENGTH = 6
+
+
+# More would be less than a microsecond for each.
+MOST_RECORDS_PER_MINUTE = 60_000_000
 
 
 class Scope(models.TextChoices):
@@ -97,6 +102,12 @@ class ApiKey(models.Model):
     created_by = models.CharField(max_length=200)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
+    records_per_minute = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(MOST_RECORDS_PER_MINUTE)],
+        help_text="Usage records it may post in a minute; empty: as many as any.",
+    )
 
     objects = ApiKeyQuerySet.as_manager()
 
@@ -106,7 +117,11 @@ class ApiKey(models.Model):
             models.CheckConstraint(
                 condition=models.Q(team=None) | models.Q(project=None),
                 name="api_key_bound_to_one_thing",
-            )
+            ),
+            models.CheckConstraint(
+                condition=models.Q(records_per_minute__range=(1, MOST_RECORDS_PER_MINUTE)),
+                name="api_key_records_per_minute",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -152,3 +167,16 @@ class ApiKeyUse(models.Model):
 
     def __str__(self) -> str:
         return f"{self.last_used_at:%Y-%m-%d %H:%M}"
+
+
+class ApiKeyBucket(models.Model):
+    """What is missing in a key's bucket by all web processes (teams/token_buckets.py)."""
+
+    key = models.OneToOneField(
+        ApiKey, on_delete=models.CASCADE, primary_key=True, related_name="bucket"
+    )
+    told_at = models.DateTimeField(help_text="When a process last told what was taken.")
+    full_at = models.DateTimeField(help_text="When it is full again if no more is taken.")
+
+    def __str__(self) -> str:
+        return f"full at {self.full_at:%Y-%m-%d %H:%M:%S}"

@@ -158,6 +158,48 @@ def test_a_key_made_in_the_admin_is_shown_once_and_works(admin: Client, cast: Ca
     assert secret[0] not in page(admin, "teams_apikey_change", key.pk)
 
 
+def test_a_key_gets_a_limit_of_its_own_in_the_admin(admin: Client, cast: Cast):
+    key, secret = issue(cast.acme, project=cast.answers)
+    url = reverse("admin:teams_apikey_change", args=[key.pk])
+
+    admin.post(url, {"records_per_minute": 2})
+
+    answers = [Service(secret).post("usage", body(record())) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [202, 202, 429]
+    event = AuditEvent.objects.get(action="api_key.limit")
+    assert event.actor == "root"
+    assert (event.before, event.after) == (
+        {"records_per_minute": None},
+        {"records_per_minute": 2},
+    )
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "60000001", "many"])
+def test_a_limit_that_is_none_is_refused_in_the_admin(
+    admin: Client, cast: Cast, limit: str
+):
+    key, _ = issue(cast.acme)
+    url = reverse("admin:teams_apikey_change", args=[key.pk])
+
+    assert admin.post(url, {"records_per_minute": limit}).status_code == 200
+
+    key.refresh_from_db()
+    assert key.records_per_minute is None
+
+
+def test_the_admin_changes_nothing_of_a_key_but_its_limit(admin: Client, cast: Cast):
+    key, _ = issue(cast.acme, project=cast.answers)
+    url = reverse("admin:teams_apikey_change", args=[key.pk])
+    others = {"name": "Other", "scopes": [], "team": cast.search.pk, "project": ""}
+
+    admin.post(url, others | {"records_per_minute": ""})
+
+    assert ApiKey.objects.filter(
+        pk=key.pk, name=key.name, scopes=key.scopes, project=cast.answers, team=None
+    ).exists()
+    assert not AuditEvent.objects.filter(action="api_key.limit").exists()
+
+
 def test_a_key_is_revoked_from_the_list(admin: Client, cast: Cast):
     admin.post(
         reverse("admin:teams_apikey_add"),

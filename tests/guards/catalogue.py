@@ -19,7 +19,13 @@ Database = psycopg.Connection[tuple[Any, ...]]
 SERVICES = ("purser_app", "purser_worker")
 PARTITIONED = ("billing_usage_record", "billing_charge")
 APPEND_ONLY = (*PARTITIONED, "teams_auditevent")
-OWNERS_FUNCTIONS = ("purser_make_partitions", "purser_months_without_partition")
+OWNERS_FUNCTIONS = (
+    "purser_make_partitions",
+    "purser_months_without_partition",
+    "purser_waiting_records",
+)
+# One number for all teams, that tells nothing of any.
+FOR_APP = ("purser_waiting_records",)
 
 
 def distributed_models() -> list[type[models.Model]]:
@@ -188,7 +194,8 @@ def rights_to_make(database: Database) -> list[str]:
 
 
 def functions_of_the_owner(database: Database) -> list[str]:
-    """Functions that run as their owner: for the worker only, and in our schema only."""
+    """Functions that run as their owner: for the worker, and what app may know of all
+    teams; in our schema only."""
     rows = database.execute(
         "SELECT proname, has_function_privilege('purser_app', oid, 'EXECUTE'),"
         " has_function_privilege('purser_worker', oid, 'EXECUTE'),"
@@ -199,8 +206,9 @@ def functions_of_the_owner(database: Database) -> list[str]:
     found, named = [], set()
     for function, for_app, for_worker, fixed in rows:
         named.add(function)
-        if for_app:
-            found.append(f"purser_app can run {function}")
+        if for_app != (function in FOR_APP):
+            can = "can" if for_app else "cannot"
+            found.append(f"purser_app {can} run {function}")
         if not for_worker:
             found.append(f"purser_worker cannot run {function}")
         if not fixed:

@@ -173,7 +173,7 @@ def test_services_make_no_tables(database: Database):
     assert catalogue.rights_to_make(database) == []
 
 
-def test_only_the_worker_runs_functions_of_the_owner(database: Database):
+def test_services_run_only_their_functions_of_the_owner(database: Database):
     assert catalogue.functions_of_the_owner(database) == []
 
 
@@ -183,6 +183,10 @@ def test_only_the_worker_runs_functions_of_the_owner(database: Database):
         (
             "GRANT EXECUTE ON FUNCTION purser_make_partitions TO PUBLIC",
             "purser_app can run purser_make_partitions",
+        ),
+        (
+            "REVOKE EXECUTE ON FUNCTION purser_waiting_records FROM purser_app",
+            "purser_app cannot run purser_waiting_records",
         ),
         (
             "REVOKE EXECUTE ON FUNCTION purser_make_partitions FROM purser_worker",

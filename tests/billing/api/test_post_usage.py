@@ -1,5 +1,6 @@
 """POST /usage: what is taken, in which shapes, and what is answered."""
 
+import gzip
 import json
 from datetime import UTC, datetime, timedelta
 
@@ -8,6 +9,7 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
+from billing.formats.encodings import zstd
 from billing.models import Posting, UsageRecord
 from teams.actions import projects
 from teams.models.api_keys import Scope
@@ -349,10 +351,50 @@ def test_a_body_that_cannot_be_read_is_refused_whole(
         assert problem["code"] == code
 
 
-def test_a_compressed_body_is_refused(alice: Service):
-    response = alice.post("usage", b"x", headers={"content-encoding": "gzip"})
+@pytest.mark.parametrize(
+    ("encoding", "compress"), [("gzip", gzip.compress), ("zstd", zstd.compress)]
+)
+def test_a_compressed_body_is_read(alice: Service, encoding: str, compress):
+    content = compress(body(record(), record()))
 
-    assert response.status_code == 415
+    response = alice.post("usage", content, headers={"content-encoding": encoding})
+
+    assert summary(response) == (202, 2, 2, 0, 0, 0)
+
+
+@pytest.mark.parametrize(("spaces", "status"), [(0, 202), (1, 413)])
+def test_a_compressed_body_has_the_same_limit_as_a_plain_one(
+    alice: Service, spaces: int, status: int
+):
+    content = body(record()).ljust(2_000_000 + spaces)
+
+    response = alice.post(
+        "usage",
+        gzip.compress(content),
+        headers={"content-encoding": "gzip"},
+    )
+
+    assert response.status_code == status
+
+
+@pytest.mark.parametrize("encoding", ["deflate", "br", "gzip, gzip"])
+def test_an_encoding_that_is_not_read_is_refused_and_says_which_are(
+    alice: Service, encoding: str
+):
+    content = gzip.compress(body(record()))
+
+    response = alice.post("usage", content, headers={"content-encoding": encoding})
+
+    assert (response.status_code, response.json()["code"]) == (415, "unsupported_encoding")
+    assert response["accept-encoding"] == "gzip, zstd"
+
+
+def test_a_body_that_is_not_what_it_says_is_refused(alice: Service):
+    response = alice.post("usage", body(record()), headers={"content-encoding": "gzip"})
+
+    assert (response.status_code, response.json()["code"]) == (400, "bad_encoding")
+    with as_owner():
+        assert not UsageRecord.objects.exists()
 
 
 def test_an_unknown_key_is_401_and_says_how(cast: Cast):
