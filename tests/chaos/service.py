@@ -10,19 +10,22 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
+from urllib.parse import quote
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
 from launch import processes, purser, variables
 from launch.home import Home
 from launch.postgres import EmbeddedServer, find_binaries
 from launch.supervisor import Child
+from tests.chaos.proxy import Proxy
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 START_SECONDS = 60
@@ -30,6 +33,12 @@ LOG_LINES = 40
 
 # What a process may inherit: nothing that says which database or queue to use.
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PURSER_PG_AS")
+
+# All of them are given, so that no `.env` of the checkout fills in another.
+_URLS = ("DATABASE_URL", "APP_DATABASE_URL", "WORKER_DATABASE_URL")
+
+# Through which proxy who writes what: the door its records, those that count the charges.
+WRITES = {"web": "billing_usage_record", "workers": "billing_charge"}
 
 _ISSUE_KEY = """
 from django.utils import timezone
@@ -201,8 +210,16 @@ class Service:
     clients need (`port`, `key`, `database`) does not change.
     """
 
-    def __init__(self, outgoing_allow: str = "") -> None:
+    def __init__(
+        self,
+        outgoing_allow: str = "",
+        *,
+        proxied: bool = False,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self._outgoing_allow = outgoing_allow  # where webhooks may go besides the Internet
+        self._proxied = proxied  # whether its processes reach PostgreSQL through proxies
+        self._environment = dict(environment or {})  # of its processes, besides the usual
         self.home = Home(Path(tempfile.mkdtemp(prefix="purser-chaos-")))
         self.home.path.chmod(0o711)  # the server may be another user and passes through
         self._reserved = _reserve_port()
@@ -215,6 +232,7 @@ class Service:
         self.key = ""  # covers the organization
         self.demo_key = ""  # covers the project `playground`
         self.processes: dict[str, Process] = {}
+        self.proxies: dict[str, Proxy] = {}
 
     # --- up and down ------------------------------------------------------------------
 
@@ -227,6 +245,8 @@ class Service:
         """PostgreSQL, the tables, the demo organization and a key; no process yet."""
         self.home.prepare()
         self.postgres.start()
+        if self._proxied:
+            self.proxies = {name: self._proxy(name) for name in WRITES}
         self.processes = {process.name: process for process in self._processes()}
         self.manage(
             "prepare", "--credentials", str(self.home.credentials), "--records", "0"
@@ -268,6 +288,8 @@ class Service:
         """At once and without a trace; nothing of it is needed any more."""
         for process in self.all:
             process.kill()
+        for proxy in self.proxies.values():
+            proxy.end()
         self.postgres.kill()
         self.postgres.destroy()
         self._reserved.close()
@@ -406,9 +428,7 @@ class Service:
     def variables(self, database: str | None = None) -> dict[str, str]:
         """What its processes find in their environment."""
         kept = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-        # All of them are given, so that no `.env` of the checkout fills in another.
-        urls = ("DATABASE_URL", "APP_DATABASE_URL", "WORKER_DATABASE_URL")
-        given = kept | dict.fromkeys(urls, database or self.database)
+        given = kept | dict.fromkeys(_URLS, database or self.database)
         if self._outgoing_allow:
             given["OUTGOING_ALLOW"] = self._outgoing_allow
         return variables.for_processes(
@@ -422,8 +442,21 @@ class Service:
             # libpq hands this name to PostgreSQL: whose session it is can be asked there.
             heartbeat = str(self.heartbeat(child.name))
             own = {"PGAPPNAME": child.name, "HEARTBEAT_FILE": heartbeat}
-            named = replace(child, env={**child.env, **own})
+            if proxy := self.proxies.get("web" if child.name == "web" else "workers"):
+                own |= dict.fromkeys(_URLS, self._url_through(proxy))
+            named = replace(child, env={**child.env, **own, **self._environment})
             yield Process(named, self.home.log / f"{child.name}.log")
+
+    def _proxy(self, name: str) -> Proxy:
+        server = Path(str(conninfo_to_dict(self.database)["host"]))
+        proxy = Proxy(f"{name}-proxy", self.home.path / f"to-{name}", server, WRITES[name])
+        proxy.start()
+        return proxy
+
+    def _url_through(self, proxy: Proxy) -> str:
+        parts = conninfo_to_dict(self.database)
+        sockets = quote(str(proxy.sockets), safe="")
+        return f"postgresql://{parts['user']}@/{parts['dbname']}?host={sockets}"
 
     def heartbeat(self, name: str) -> Path:
         """What a worker or beat touches while it works."""
