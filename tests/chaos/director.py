@@ -73,10 +73,11 @@ class Outcome:
     answers: Counter[str]
     posts: int
     seconds_to_rest: float
+    deadlocks: list[str]
 
     @property
     def ok(self) -> bool:
-        seen = self.faults_seen or self.complaints
+        seen = self.faults_seen or self.complaints or self.deadlocks
         return self.verdict.ok and self.verified and not seen
 
 
@@ -133,7 +134,13 @@ class Director:
             answers=log.answers,
             posts=log.posts,
             seconds_to_rest=rested,
+            deadlocks=self._deadlocks(),
         )
+
+    def _deadlocks(self) -> list[str]:
+        """As PostgreSQL logged them: a kill makes it forget how many it has counted."""
+        log = self._service.logs_of("postgres").splitlines()
+        return [line for line in log if "deadlock detected" in line]
 
     def _rest(self) -> list[str]:
         """Wait until the clients are done and all is counted; what did not happen."""
@@ -144,6 +151,9 @@ class Director:
                 lambda: self.watcher.looks > looks + 1 and not self.watcher.last.waiting,
                 QUIET_SECONDS,
                 "all postings are counted",
+            )
+            self.until(
+                lambda: not self._service.manages(), QUIET_SECONDS, "all commands end"
             )
         except TookTooLong as problem:
             return [str(problem)]
@@ -176,6 +186,7 @@ def report(outcome: Outcome) -> str:
         ("LOST", verdict.lost),
         ("DOUBLED", verdict.doubled),
         ("WRONG", verdict.wrong),
+        ("DEADLOCK", outcome.deadlocks),
         ("SEEN", outcome.faults_seen),
         ("COMPLAINT", outcome.complaints),
     ):

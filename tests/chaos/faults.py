@@ -3,6 +3,7 @@
 A fault that lasts returns how it ends; the director ends it when its time has come.
 """
 
+import contextlib
 import os
 import signal
 from collections.abc import Callable
@@ -10,7 +11,15 @@ from typing import NamedTuple
 
 import psycopg
 
-from tests.chaos.service import Process, Service
+from tests.chaos import clock
+from tests.chaos.proxy import Point
+from tests.chaos.service import Process, Service, TookTooLong
+
+# How late each message is at most while a network is slow (seconds).
+LATE_SECONDS = 0.05
+# A process that is told to end gets this long until a new one runs (seconds).
+RESTART_SECONDS = 40
+QUEUES = ("count", "upkeep", "deliver")
 
 Relief = Callable[[], None]
 
@@ -69,6 +78,146 @@ def terminate_sessions(service: Service) -> None:
         )
     except psycopg.OperationalError:
         return  # there is no server just now, and so no session
+
+
+def cut_web(point: Point) -> Callable[[Service], None]:
+    """The connection of the next request that comes to this point."""
+
+    def strike(service: Service) -> None:
+        service.proxies["web"].arm(point)
+
+    strike.__name__ = f"cut_web_{point.replace(' ', '_').lower()}"
+    return strike
+
+
+def cut_workers(point: Point) -> Callable[[Service], None]:
+    """The connection of the next counting that comes to this point."""
+
+    def strike(service: Service) -> None:
+        service.proxies["workers"].arm(point)
+
+    strike.__name__ = f"cut_workers_{point.replace(' ', '_').lower()}"
+    return strike
+
+
+def slow_network(service: Service) -> Relief:
+    """Each message on its way to the server is late, one more than the other."""
+    for proxy in service.proxies.values():
+        proxy.delay(LATE_SECONDS)
+
+    def relieve() -> None:
+        for proxy in service.proxies.values():
+            proxy.delay(0)
+
+    return relieve
+
+
+def silent_network(service: Service) -> Relief:
+    """Nothing arrives and nothing is refused."""
+    for proxy in service.proxies.values():
+        proxy.swallow(True)
+
+    def relieve() -> None:
+        for proxy in service.proxies.values():
+            proxy.swallow(False)
+
+    return relieve
+
+
+# --- The queue -----------------------------------------------------------------------
+
+
+def lock_queues(service: Service) -> Relief | None:
+    """Nobody reads or writes them, as beside a VACUUM FULL."""
+    tables = ", ".join(f"pgmq.q_{queue}" for queue in QUEUES)
+    held = contextlib.ExitStack()
+    try:
+        connection = held.enter_context(service.sql())
+        connection.execute("BEGIN")
+        connection.execute("SET lock_timeout = '2s'")
+        connection.execute(f"LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE")
+    except psycopg.Error:
+        _let_go(held)  # no server, or no such table just now
+        return None
+    return lambda: _let_go(held)
+
+
+def empty_queues(service: Service) -> None:
+    _on_each_queue(service, "TRUNCATE pgmq.q_{}")
+
+
+def drop_queues(service: Service) -> None:
+    """As PGMQ does it, so that it knows nothing of them any more."""
+    _on_each_queue(service, "SELECT pgmq.drop_queue('{}')")
+
+
+def drop_queue_tables(service: Service) -> None:
+    """Behind PGMQ's back, which goes on believing in them."""
+    _on_each_queue(service, "DROP TABLE pgmq.q_{}")
+
+
+def _on_each_queue(service: Service, statement: str) -> None:
+    for queue in QUEUES:
+        try:
+            with service.sql() as connection:
+                connection.execute("SET lock_timeout = '2s'")
+                connection.execute(statement.format(queue))
+        except psycopg.Error:
+            continue  # no server, or no such table just now
+
+
+def _let_go(held: contextlib.ExitStack) -> None:
+    with contextlib.suppress(psycopg.Error):
+        held.close()
+
+
+# --- The clock -----------------------------------------------------------------------
+
+
+def clock_ahead(service: Service) -> Relief:
+    return _clock_jumps(service, clock.HOUR)
+
+
+def clock_behind(service: Service) -> Relief:
+    return _clock_jumps(service, -clock.HOUR)
+
+
+def _clock_jumps(service: Service, seconds: int) -> Relief:
+    """There, and back when it is relieved: two jumps."""
+    clock.jump(service.home.path, seconds)
+    return lambda: clock.jump(service.home.path, 0)
+
+
+# --- Deploys -------------------------------------------------------------------------
+
+
+def rolling_restart(service: Service) -> None:
+    """One process after the other: SIGTERM, its time to finish, a new one."""
+    for process in service.all:
+        starts, pid = process.starts, process.pid
+        if not process.alive():
+            continue  # it was killed and is being started again
+        process.signal_all(pid, signal.SIGCONT)  # in case it is frozen
+        _send(pid, signal.SIGTERM)
+        try:
+            service.await_tended(
+                lambda process=process, starts=starts: process.starts > starts,
+                RESTART_SECONDS,
+                f"{process.name} ends after SIGTERM",
+            )
+        except TookTooLong:
+            process.kill()
+            raise
+
+
+def migrate(service: Service) -> None:
+    """Beside everything else; other faults may end it, and it can be repeated."""
+    service.begin_to_manage("migrate", "--verbosity", "0")
+
+
+def prepare(service: Service) -> None:
+    """All that a new version needs; also beside everything else."""
+    service.begin_to_manage("prepare")
 
 
 # --- Frozen --------------------------------------------------------------------------
@@ -131,4 +280,15 @@ KILLS = _named(
     kill_postgres,
 )
 FREEZES = _named(freeze_web, freeze_workers, freeze_beat, freeze_postmaster)
-ALL = (*KILLS, *_named(terminate_sessions), *FREEZES)
+CUTS = _named(
+    terminate_sessions,
+    *map(cut_web, Point),
+    cut_workers(Point.BEFORE_COMMIT),
+    cut_workers(Point.AFTER_COMMIT),
+    slow_network,
+    silent_network,
+)
+QUEUE = _named(lock_queues, empty_queues, drop_queues, drop_queue_tables)
+CLOCK = _named(clock_ahead, clock_behind)
+DEPLOYS = _named(rolling_restart, migrate, prepare)
+ALL = (*KILLS, *CUTS, *FREEZES, *QUEUE, *CLOCK, *DEPLOYS)

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Coroutine
 from enum import StrEnum
 from pathlib import Path
+from random import uniform
 from typing import Any
 
 SOCKET = ".s.PGSQL.5432"
@@ -76,7 +77,7 @@ class Proxy(threading.Thread):
         self._armed = None if point is None else (point, skip)
 
     def delay(self, seconds: float) -> None:
-        """Let each message to the server wait so long."""
+        """Let each message to the server wait up to this long."""
         self.seconds_late = seconds
 
     def swallow(self, silent: bool) -> None:
@@ -143,8 +144,8 @@ class _Session:
         while True:
             kind, head, body = await _message(client)
             await self._proxy.passed()
-            if self._proxy.seconds_late:
-                await asyncio.sleep(self._proxy.seconds_late)
+            if late := self._proxy.seconds_late:
+                await asyncio.sleep(uniform(0, late))  # noqa: S311 - no secret
             self._asked(kind, body)
             server.write(head + body)
             await server.drain()

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +25,7 @@ from launch import processes, purser, variables
 from launch.home import Home
 from launch.postgres import EmbeddedServer, find_binaries
 from launch.supervisor import Child
+from tests.chaos import clock
 from tests.chaos.proxy import Proxy
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
@@ -215,11 +216,13 @@ class Service:
         outgoing_allow: str = "",
         *,
         proxied: bool = False,
-        environment: Mapping[str, str] | None = None,
+        jumping: bool = False,
+        plants: Sequence[str] = (),
     ) -> None:
         self._outgoing_allow = outgoing_allow  # where webhooks may go besides the Internet
         self._proxied = proxied  # whether its processes reach PostgreSQL through proxies
-        self._environment = dict(environment or {})  # of its processes, besides the usual
+        self._jumping = jumping  # whether the clock of its processes can be changed
+        self._plants = plants  # modules that change them, see tests/chaos/startup
         self.home = Home(Path(tempfile.mkdtemp(prefix="purser-chaos-")))
         self.home.path.chmod(0o711)  # the server may be another user and passes through
         self._reserved = _reserve_port()
@@ -233,6 +236,7 @@ class Service:
         self.demo_key = ""  # covers the project `playground`
         self.processes: dict[str, Process] = {}
         self.proxies: dict[str, Proxy] = {}
+        self._commands: list[subprocess.Popen[bytes]] = []
 
     # --- up and down ------------------------------------------------------------------
 
@@ -288,6 +292,9 @@ class Service:
         """At once and without a trace; nothing of it is needed any more."""
         for process in self.all:
             process.kill()
+        for command in self._commands:
+            processes.send_to_group(command.pid, signal.SIGKILL)
+            command.wait()
         for proxy in self.proxies.values():
             proxy.end()
         self.postgres.kill()
@@ -400,6 +407,20 @@ class Service:
             raise AssertionError(f"manage.py {arguments[0]}:\n{done.stdout}{done.stderr}")
         return done
 
+    def begin_to_manage(self, *arguments: str) -> None:
+        """Run a management command beside everything; what it says is in its log."""
+        command = processes.start(
+            [sys.executable, "manage.py", *arguments],
+            env=self.variables() | {"DATABASE_ROLE": "owner"},
+            cwd=CHECKOUT,
+            log=self.home.log / f"{arguments[0]}.log",
+        )
+        self._commands.append(command)
+
+    def manages(self) -> bool:
+        """Whether such a command still runs."""
+        return any(command.poll() is None for command in self._commands)
+
     def shell(self, script: str, role: str = "owner") -> str:
         """What a script printed that ran inside Django."""
         return self.manage("shell", "--no-imports", "-c", script, role=role).stdout
@@ -444,8 +465,17 @@ class Service:
             own = {"PGAPPNAME": child.name, "HEARTBEAT_FILE": heartbeat}
             if proxy := self.proxies.get("web" if child.name == "web" else "workers"):
                 own |= dict.fromkeys(_URLS, self._url_through(proxy))
-            named = replace(child, env={**child.env, **own, **self._environment})
+            named = replace(child, env={**child.env, **own, **self._spoiled()})
             yield Process(named, self.home.log / f"{child.name}.log")
+
+    def _spoiled(self) -> dict[str, str]:
+        """What changes a process from its start."""
+        given = clock.variables(self.home.path) if self._jumping else {}
+        modules = [*([clock.PLANT] if self._jumping else []), *self._plants]
+        if modules:
+            places = f"{CHECKOUT / 'tests/chaos/startup'}{os.pathsep}{CHECKOUT}"
+            given |= {"PYTHONPATH": places, "CHAOS_STARTUP": ",".join(modules)}
+        return given
 
     def _proxy(self, name: str) -> Proxy:
         server = Path(str(conninfo_to_dict(self.database)["host"]))
