@@ -1,6 +1,7 @@
 """Beat's scheduler: the schedule stands in code, and ticks do not pile up."""
 
 import logging
+from datetime import datetime
 from typing import Any
 
 from celery.beat import ScheduleEntry, Scheduler
@@ -22,6 +23,24 @@ class OneTickScheduler(Scheduler):
     The state of the schedule is not stored: each entry is idempotent and may run once
     more after a restart.
     """
+
+    _looked_at: datetime | None = None
+
+    def tick(self, *args: Any, **kwargs: Any) -> Any:
+        self._follow_clock()
+        return super().tick(*args, **kwargs)
+
+    def _follow_clock(self) -> None:
+        """Begin anew when the clock was set back.
+
+        What last ran in the future is otherwise not due until that has come.
+        """
+        now = self.app.now()
+        if self._looked_at is not None and now < self._looked_at:
+            for entry in self.schedule.values():
+                entry.last_run_at = now
+            self._heap = None
+        self._looked_at = now
 
     def apply_async(self, entry: ScheduleEntry, *args: Any, **kwargs: Any) -> Any:
         queue = self._queue(entry.task)

@@ -22,6 +22,7 @@ from billing.api import admission, schemas
 from billing.api.bodies import records_in
 from billing.api.problems import Refused
 from billing.api.records import as_json
+from billing.models import server_clock
 from billing.pricing import money
 from billing.reports import records
 from teams import isolation
@@ -55,7 +56,12 @@ class UsageView(APIView):
         admission.check_backlog(request)
         raws = records_in(request)
         admission.take(self.key, len(raws))
-        outcomes = receive.receive(key=self.key, raws=raws, now=timezone.now())
+        outcomes = receive.receive(
+            key=self.key,
+            raws=raws,
+            now=timezone.now(),
+            second_clock=server_clock.now,
+        )
         seconds = _preferred_wait(request)
         prices = _prices(outcomes, seconds) if seconds is not None else {}
         everything = bool(prices) or request.query_params.get("verbose") == "1"

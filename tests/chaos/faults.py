@@ -174,18 +174,17 @@ def _let_go(held: contextlib.ExitStack) -> None:
 # --- The clock -----------------------------------------------------------------------
 
 
-def clock_ahead(service: Service) -> Relief:
-    return _clock_jumps(service, clock.HOUR)
+def clock_ahead(service: Service) -> None:
+    """It stays so: that of all processes at once, as on one machine."""
+    clock.jump(service.home.path, clock.HOUR)
 
 
-def clock_behind(service: Service) -> Relief:
-    return _clock_jumps(service, -clock.HOUR)
+def clock_behind(service: Service) -> None:
+    clock.jump(service.home.path, -clock.HOUR)
 
 
-def _clock_jumps(service: Service, seconds: int) -> Relief:
-    """There, and back when it is relieved: two jumps."""
-    clock.jump(service.home.path, seconds)
-    return lambda: clock.jump(service.home.path, 0)
+def clock_right(service: Service) -> None:
+    clock.jump(service.home.path, 0)
 
 
 # --- Deploys -------------------------------------------------------------------------
@@ -289,6 +288,6 @@ CUTS = _named(
     silent_network,
 )
 QUEUE = _named(lock_queues, empty_queues, drop_queues, drop_queue_tables)
-CLOCK = _named(clock_ahead, clock_behind)
+CLOCK = _named(clock_ahead, clock_behind, clock_right)
 DEPLOYS = _named(rolling_restart, migrate, prepare)
 ALL = (*KILLS, *CUTS, *FREEZES, *QUEUE, *CLOCK, *DEPLOYS)
