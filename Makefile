@@ -9,7 +9,7 @@ DEPLOYED = env DEBUG=false HTTPS_ONLY=true ALLOWED_HOSTS=purser.example.com EMAI
 LOCK = uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --quiet --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help up manage demo test check smoke lint types imports migrations deploy-check openapi openapi-diff chaos bench-ingest bench-pricing bench-rerate format lock
+.PHONY: help up manage demo test check smoke lint types imports migrations deploy-check openapi openapi-diff chaos bench-ingest bench-pricing bench-rerate format lock chaos-planted
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,11 +52,14 @@ openapi: ## write docs/openapi.yaml
 openapi-diff: ## docs/openapi.yaml is what the code emits
 	$(WITH_DATABASE) sh -c 'python manage.py spectacular --file "$$PURSER_HOME/openapi.yaml" && diff -u docs/openapi.yaml "$$PURSER_HOME/openapi.yaml"'
 
-chaos: ## kill everything at random under load; SECONDS=60 SEED=1
+chaos: ## break everything at random under load; SECONDS=60 SEED=1
 	$(WITH_DATABASE) python -m tests.chaos --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1)
 
 bench-ingest: ## post batches, then single records, until all is counted; SECONDS=60 of each
 	$(TOOL) python -m tests.bench.ingest --seconds $(or $(SECONDS),60)
+
+chaos-planted: ## each of the planted bugs has to make the storm fail; SECONDS=10 SEED=1
+	$(WITH_DATABASE) python -m tests.chaos.bugs --seconds $(or $(SECONDS),10) --seed $(or $(SEED),1)
 
 bench-rerate: ## how long it takes to re-rate RECORDS=1000000, on a server of its own
 	$(TOOL) python -m tests.bench.rerate --records $(or $(RECORDS),1000000)

@@ -7,21 +7,12 @@ leaves nothing behind. The last line is JSON; the exit code is 0 when every prom
 import argparse
 import json
 import sys
-import time
 from collections.abc import Sequence
-from random import Random
 
 from tests.chaos import faults
-from tests.chaos.director import Director, Outcome, report
-from tests.chaos.faults import Fault
-from tests.chaos.load import Load, Mix
+from tests.chaos.director import Outcome, report
 from tests.chaos.service import Service
-
-# From one fault to the next, and how long one lasts that ends by itself (seconds).
-CALM = (0.1, 1.5)
-LASTING = (0.2, 4.0)
-# Nothing may stay away longer than this while it is tended.
-STUCK_SECONDS = 30
+from tests.chaos.storm import storm
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -29,32 +20,11 @@ def main(arguments: Sequence[str]) -> int:
     sys.stdout.write(f"seed {chosen.seed}, {chosen.seconds:g} s\n")
     sys.stdout.flush()
     with Service(proxied=True, jumping=True) as service:
-        outcome = storm(service, chosen.seed, chosen.seconds)
+        outcome = storm(service, chosen.seed, chosen.seconds, faults.ALL)
         if not outcome.ok:
             sys.stdout.write(service.logs())
     sys.stdout.write(f"{report(outcome)}\n{_last_line(outcome, chosen)}\n")
     return 0 if outcome.ok else 1
-
-
-def storm(
-    service: Service, seed: int, seconds: float, kinds: Sequence[Fault] = faults.ALL
-) -> Outcome:
-    """Faults of these kinds, in the order and at the distances that the seed says.
-
-    All kinds have had their turn before one has its second.
-    """
-    chance = Random(seed)  # noqa: S311 - the seed is the point
-    load = Load(service, seed=seed, mix=Mix(pause_seconds=0.02))
-    director = Director(service, load)
-    director.begin()
-    deck: list[Fault] = []
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        deck = deck or chance.sample(kinds, len(kinds))
-        director.strike(deck.pop(), lasting=chance.uniform(*LASTING))
-        due = min(time.monotonic() + chance.uniform(*CALM), end)
-        director.until(lambda due=due: time.monotonic() >= due, STUCK_SECONDS, "it goes on")
-    return director.finish()
 
 
 def _last_line(outcome: Outcome, chosen: argparse.Namespace) -> str:

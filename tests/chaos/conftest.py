@@ -23,7 +23,6 @@ def service(running: Service) -> Iterator[Service]:
     clock.jump(running.home.path, 0)
     for proxy in running.proxies.values():
         proxy.arm(None)
-        proxy.delay(0)
         proxy.swallow(False)
 
 

@@ -84,8 +84,11 @@ class Outcome:
 class Director:
     """For one run over a service that has been started."""
 
-    def __init__(self, service: Service, load: Load) -> None:
+    def __init__(
+        self, service: Service, load: Load, *, quiet_seconds: float = QUIET_SECONDS
+    ) -> None:
         self._service = service
+        self._quiet_seconds = quiet_seconds
         self.load = load
         self.watcher = Watcher(service, load)
         self.struck: Counter[str] = Counter()
@@ -145,15 +148,17 @@ class Director:
     def _rest(self) -> list[str]:
         """Wait until the clients are done and all is counted; what did not happen."""
         try:
-            self.until(self.load.finished, QUIET_SECONDS, "the clients get their answers")
+            self.until(
+                self.load.finished, self._quiet_seconds, "the clients get their answers"
+            )
             looks = self.watcher.looks
             self.until(
                 lambda: self.watcher.looks > looks + 1 and not self.watcher.last.waiting,
-                QUIET_SECONDS,
+                self._quiet_seconds,
                 "all postings are counted",
             )
             self.until(
-                lambda: not self._service.manages(), QUIET_SECONDS, "all commands end"
+                lambda: not self._service.manages(), self._quiet_seconds, "all commands end"
             )
         except TookTooLong as problem:
             return [str(problem)]

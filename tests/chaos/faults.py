@@ -12,11 +12,13 @@ from typing import NamedTuple
 import psycopg
 
 from tests.chaos import clock
-from tests.chaos.proxy import Point
+from tests.chaos.proxy import Point, Proxy
 from tests.chaos.service import Process, Service, TookTooLong
 
-# How late each message is at most while a network is slow (seconds).
-LATE_SECONDS = 0.05
+# How late each question is at most while a network is slow (seconds).
+LATE_SECONDS = 0.03
+# How long a commit is held up (seconds): beat asks to count more often.
+HELD_SECONDS = 2.5
 # A process that is told to end gets this long until a new one runs (seconds).
 RESTART_SECONDS = 40
 QUEUES = ("count", "upkeep", "deliver")
@@ -100,16 +102,23 @@ def cut_workers(point: Point) -> Callable[[Service], None]:
     return strike
 
 
-def slow_network(service: Service) -> Relief:
-    """Each message on its way to the server is late, one more than the other."""
-    for proxy in service.proxies.values():
-        proxy.delay(LATE_SECONDS)
+def late_commit(service: Service) -> None:
+    """The next commit of records arrives when later ones have been counted."""
+    service.proxies["web"].arm(Point.BEFORE_COMMIT, hold=HELD_SECONDS)
 
-    def relieve() -> None:
-        for proxy in service.proxies.values():
-            proxy.delay(0)
 
-    return relieve
+def slow_web(service: Service) -> Relief:
+    """Each question on its way to the server is late, one more than the other."""
+    return _slow(service.proxies["web"])
+
+
+def slow_workers(service: Service) -> Relief:
+    return _slow(service.proxies["workers"])
+
+
+def _slow(proxy: Proxy) -> Relief:
+    proxy.delay(LATE_SECONDS)
+    return lambda: proxy.delay(-LATE_SECONDS)
 
 
 def silent_network(service: Service) -> Relief:
@@ -266,11 +275,12 @@ def _send(pid: int, signum: int) -> None:
             return  # it was quicker
 
 
-def _named(*strikes: Callable[[Service], Relief | None]) -> tuple[Fault, ...]:
+def named(*strikes: Callable[[Service], Relief | None]) -> tuple[Fault, ...]:
+    """Each under the name of its function."""
     return tuple(Fault(strike.__name__, strike) for strike in strikes)
 
 
-KILLS = _named(
+KILLS = named(
     kill_web,
     kill_workers,
     kill_beat,
@@ -278,16 +288,18 @@ KILLS = _named(
     kill_postmaster,
     kill_postgres,
 )
-FREEZES = _named(freeze_web, freeze_workers, freeze_beat, freeze_postmaster)
-CUTS = _named(
+FREEZES = named(freeze_web, freeze_workers, freeze_beat, freeze_postmaster)
+CUTS = named(
     terminate_sessions,
     *map(cut_web, Point),
     cut_workers(Point.BEFORE_COMMIT),
     cut_workers(Point.AFTER_COMMIT),
-    slow_network,
+    late_commit,
+    slow_web,
+    slow_workers,
     silent_network,
 )
-QUEUE = _named(lock_queues, empty_queues, drop_queues, drop_queue_tables)
-CLOCK = _named(clock_ahead, clock_behind, clock_right)
-DEPLOYS = _named(rolling_restart, migrate, prepare)
+QUEUE = named(lock_queues, empty_queues, drop_queues, drop_queue_tables)
+CLOCK = named(clock_ahead, clock_behind, clock_right)
+DEPLOYS = named(rolling_restart, migrate, prepare)
 ALL = (*KILLS, *CUTS, *FREEZES, *QUEUE, *CLOCK, *DEPLOYS)

@@ -15,7 +15,7 @@ from collections.abc import Coroutine
 from enum import StrEnum
 from pathlib import Path
 from random import uniform
-from typing import Any
+from typing import Any, NamedTuple
 
 SOCKET = ".s.PGSQL.5432"
 
@@ -29,6 +29,14 @@ class Point(StrEnum):
     AFTER_INSERT = "after INSERT"
     BEFORE_COMMIT = "before COMMIT"
     AFTER_COMMIT = "after COMMIT"
+
+
+class _Armed(NamedTuple):
+    """What happens to a connection, and at which point; to the first but `skip`."""
+
+    point: Point
+    skip: int
+    hold: float
 
 
 class _Cut(Exception):
@@ -47,10 +55,10 @@ class Proxy(threading.Thread):
         sockets.mkdir(mode=0o700)
         self.sockets = sockets
         self.cuts = 0
-        self.seconds_late = 0.0
+        self._milliseconds_late = 0
         self.inserts = re.compile(rf'INSERT INTO "?{table}\b', re.IGNORECASE)
         self._server = server / SOCKET
-        self._armed: tuple[Point, int] | None = None
+        self._armed: _Armed | None = None
         self._loop = asyncio.new_event_loop()
         self._listening = threading.Event()
         self._open = asyncio.Event()
@@ -72,13 +80,16 @@ class Proxy(threading.Thread):
 
     # --- what it does to connections --------------------------------------------------
 
-    def arm(self, point: Point | None, skip: int = 0) -> None:
-        """Cut the next connection that comes to this point, or a later one of them."""
-        self._armed = None if point is None else (point, skip)
+    def arm(self, point: Point | None, *, skip: int = 0, hold: float = 0) -> None:
+        """Cut the next connection that comes to this point, or a later one of them.
+
+        With `hold` it is not cut but goes on after so many seconds.
+        """
+        self._armed = None if point is None else _Armed(point, skip, hold)
 
     def delay(self, seconds: float) -> None:
-        """Let each message to the server wait up to this long."""
-        self.seconds_late = seconds
+        """Let each question to the server wait up to so much longer, or shorter."""
+        self._milliseconds_late += round(seconds * 1_000)
 
     def swallow(self, silent: bool) -> None:
         """Nothing passes, in either direction; it does once this is over."""
@@ -111,18 +122,27 @@ class Proxy(threading.Thread):
                     session.ask(client, to_server), session.answer(server, to_client)
                 )
 
+    async def late(self) -> None:
+        """Come back after a while, if the network is slow."""
+        if self._milliseconds_late:
+            await asyncio.sleep(uniform(0, self._milliseconds_late / 1_000))  # noqa: S311
+
     async def passed(self) -> None:
         """Come back when messages may pass."""
         await self._open.wait()
 
-    def reached(self, point: Point) -> None:
+    async def reached(self, point: Point) -> None:
         """Raises _Cut when it has been armed for this moment."""
-        if self._armed is None or self._armed[0] is not point:
+        armed = self._armed
+        if armed is None or armed.point is not point:
             return
-        if self._armed[1]:
-            self._armed = (point, self._armed[1] - 1)
+        if armed.skip:
+            self._armed = armed._replace(skip=armed.skip - 1)
             return
         self._armed = None
+        if armed.hold:
+            await asyncio.sleep(armed.hold)
+            return
         self.cuts += 1
         raise _Cut
 
@@ -143,10 +163,10 @@ class _Session:
         server.write(length + await client.readexactly(struct.unpack("!I", length)[0] - 4))
         while True:
             kind, head, body = await _message(client)
+            if kind in b"QS":  # the end of what is sent at once
+                await self._proxy.late()
             await self._proxy.passed()
-            if late := self._proxy.seconds_late:
-                await asyncio.sleep(uniform(0, late))  # noqa: S311 - no secret
-            self._asked(kind, body)
+            await self._asked(kind, body)
             server.write(head + body)
             await server.drain()
 
@@ -155,40 +175,40 @@ class _Session:
         while True:
             kind, head, body = await _message(server)
             await self._proxy.passed()
-            self._answered(kind)
+            await self._answered(kind)
             client.write(head + body)
             await client.drain()
 
-    def _asked(self, kind: bytes, body: bytes) -> None:
+    async def _asked(self, kind: bytes, body: bytes) -> None:
         if kind == b"P":  # parse: a name and a statement
             name, statement, _ = body.split(b"\0", 2)
             self._prepared[name] = statement.decode(errors="replace")
         elif kind == b"B":  # bind: a portal and the name of a statement
             self._bound = self._prepared.get(body.split(b"\0", 2)[1], "")
         elif kind == b"E":  # execute
-            self._begin(self._bound)
+            await self._begin(self._bound)
         elif kind == b"S":  # sync
             self._under_way.append("")
         elif kind == b"Q":  # a statement by itself
-            self._begin(body.decode(errors="replace"))
+            await self._begin(body.decode(errors="replace"))
             self._under_way.append("")
 
-    def _begin(self, statement: str) -> None:
+    async def _begin(self, statement: str) -> None:
         command = self._command(statement)
         if command == "INSERT":
             self._writes = True
         if point := self._point("before", command):
-            self._proxy.reached(point)
+            await self._proxy.reached(point)
         self._under_way.append(command)
 
-    def _answered(self, kind: bytes) -> None:
+    async def _answered(self, kind: bytes) -> None:
         if kind == b"Z":  # ready again
             while self._under_way and self._under_way.popleft():
                 pass
         elif kind == b"C" and self._under_way and self._under_way[0]:  # complete
             command = self._under_way.popleft()
             if point := self._point("after", command):
-                self._proxy.reached(point)
+                await self._proxy.reached(point)
             if command == "COMMIT":
                 self._writes = False
 

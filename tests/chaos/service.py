@@ -218,11 +218,13 @@ class Service:
         proxied: bool = False,
         jumping: bool = False,
         plants: Sequence[str] = (),
+        before_start: str = "",
     ) -> None:
         self._outgoing_allow = outgoing_allow  # where webhooks may go besides the Internet
         self._proxied = proxied  # whether its processes reach PostgreSQL through proxies
         self._jumping = jumping  # whether the clock of its processes can be changed
         self._plants = plants  # modules that change them, see tests/chaos/startup
+        self._before_start = before_start  # what the owner does to the tables
         self.home = Home(Path(tempfile.mkdtemp(prefix="purser-chaos-")))
         self.home.path.chmod(0o711)  # the server may be another user and passes through
         self._reserved = _reserve_port()
@@ -257,6 +259,9 @@ class Service:
         )
         self.demo_key = self.home.read_credentials()["api_key"]
         self.key = self.shell(_ISSUE_KEY).strip()
+        if self._before_start:
+            with self.sql() as owner:
+                owner.execute(self._before_start.encode())
 
     def start_all(self) -> None:
         """Whatever does not run; return when all of it does its work."""

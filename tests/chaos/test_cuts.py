@@ -50,7 +50,7 @@ def await_counted(service: Service, record_id: str) -> Ledger:
 
 def cut_at(service: Service, proxy: str, point: Point, skip: int = 0) -> int:
     """Arm it; how often it has cut until now."""
-    service.proxies[proxy].arm(point, skip)
+    service.proxies[proxy].arm(point, skip=skip)
     return service.proxies[proxy].cuts
 
 
