@@ -9,7 +9,7 @@ DEPLOYED = env DEBUG=false HTTPS_ONLY=true ALLOWED_HOSTS=purser.example.com EMAI
 LOCK = uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --quiet --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help up manage demo test check smoke lint types imports migrations deploy-check openapi openapi-diff chaos bench-ingest bench-pricing bench-rerate format lock chaos-planted
+.PHONY: help up manage demo test check smoke lint types imports migrations deploy-check openapi openapi-diff chaos chaos-planted chaos-disk bench-ingest bench-pricing bench-rerate format lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,7 +59,10 @@ bench-ingest: ## post batches, then single records, until all is counted; SECOND
 	$(TOOL) python -m tests.bench.ingest --seconds $(or $(SECONDS),60)
 
 chaos-planted: ## each of the planted bugs has to make the storm fail; SECONDS=10 SEED=1
-	$(WITH_DATABASE) python -m tests.chaos.bugs --seconds $(or $(SECONDS),10) --seed $(or $(SEED),1)
+	$(TOOL) python -m tests.chaos.bugs --seconds $(or $(SECONDS),10) --seed $(or $(SEED),1)
+
+chaos-disk: ## the disk runs full under load, on a small tmpfs: root, or user namespaces; SEED=1
+	$(TOOL) python -m tests.chaos.disk --seed $(or $(SEED),1)
 
 bench-rerate: ## how long it takes to re-rate RECORDS=1000000, on a server of its own
 	$(TOOL) python -m tests.bench.rerate --records $(or $(RECORDS),1000000)

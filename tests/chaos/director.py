@@ -105,6 +105,11 @@ class Director:
         if relief is not None:
             self._reliefs.append((time.monotonic() + lasting, relief))
 
+    @property
+    def lasting(self) -> bool:
+        """Whether something is broken that has not been relieved."""
+        return bool(self._reliefs)
+
     def until(self, condition: Callable[[], bool], seconds: float, what: str) -> None:
         """Tend the service until it is so. Raises TookTooLong."""
 

@@ -24,13 +24,14 @@ RESTART_SECONDS = 40
 QUEUES = ("count", "upkeep", "deliver")
 
 Relief = Callable[[], None]
+Strike = Callable[[Service], Relief | None]
 
 
 class Fault(NamedTuple):
     """`strike` breaks something; what it returns, if anything, makes it whole again."""
 
     name: str
-    strike: Callable[[Service], Relief | None]
+    strike: Strike
 
 
 # --- Killed --------------------------------------------------------------------------
@@ -275,7 +276,7 @@ def _send(pid: int, signum: int) -> None:
             return  # it was quicker
 
 
-def named(*strikes: Callable[[Service], Relief | None]) -> tuple[Fault, ...]:
+def named(*strikes: Strike) -> tuple[Fault, ...]:
     """Each under the name of its function."""
     return tuple(Fault(strike.__name__, strike) for strike in strikes)
 

@@ -170,6 +170,7 @@ class Mix:
     waits: float = 0.15
     repeats: float = 0.10
     invalid: float = 0.05
+    slow: float = 0.05
     longest_batch: int = 20
     pause_seconds: float = 0.0
 
@@ -250,7 +251,10 @@ class Poster(threading.Thread):
     def _send(self, body: bytes, headers: dict[str, str]) -> Reply | None:
         """An answer that settles something; None when the post has to be sent again."""
         try:
-            reply = self._client.post("usage?verbose=1", body, **headers)
+            slow = self._dawdle if self._chance.random() < self._mix.slow else None
+            reply = self._client.post(
+                "usage?verbose=1", body, before_last_byte=slow, **headers
+            )
         except (OSError, http.client.HTTPException) as error:
             self._log.count(type(error).__name__)
             return None
@@ -260,6 +264,10 @@ class Poster(threading.Thread):
         if reply.status != 503 or "retry-after" not in map(str.lower, reply.headers):
             self._log.complain(f"{self.name}: unexpected answer {reply}")
         return None
+
+    def _dawdle(self) -> None:
+        """Keep the last byte back: so much can happen to the server meanwhile."""
+        time.sleep(self._chance.uniform(0.2, 1.5))
 
     def _take(self, batch: Sequence[Sent], reply: Reply) -> list[Sent]:
         """Note what was answered; what has to be sent again."""

@@ -27,6 +27,7 @@ from launch.postgres import EmbeddedServer, find_binaries
 from launch.supervisor import Child
 from tests.chaos import clock
 from tests.chaos.proxy import Proxy
+from tests.chaos.small_disk import SmallDisk
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 START_SECONDS = 60
@@ -101,18 +102,31 @@ class Client:
         self._key = key
         self._timeout = timeout
 
-    def post(self, path: str, body: bytes | Any, **headers: str) -> Reply:
+    def post(
+        self,
+        path: str,
+        body: bytes | Any,
+        *,
+        before_last_byte: Callable[[], None] | None = None,
+        **headers: str,
+    ) -> Reply:
+        """`before_last_byte` is called when all but the last byte has been sent."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return self._ask("POST", path, data, headers)
+        return self._ask("POST", path, data, headers, before_last_byte)
 
     def get(self, path: str) -> Reply:
-        return self._ask("GET", path, None, {})
+        return self._ask("GET", path, b"", {})
 
     def patch(self, path: str, body: Any) -> Reply:
         return self._ask("PATCH", path, json.dumps(body).encode(), {})
 
     def _ask(
-        self, method: str, path: str, data: bytes | None, headers: dict[str, str]
+        self,
+        method: str,
+        path: str,
+        data: bytes,
+        headers: dict[str, str],
+        before_last_byte: Callable[[], None] | None = None,
     ) -> Reply:
         said = {name.replace("_", "-"): value for name, value in headers.items()}
         said |= {"Authorization": f"Bearer {self._key}"}
@@ -121,7 +135,12 @@ class Client:
             "127.0.0.1", self._port, timeout=self._timeout
         )
         with closing(http_connection) as connection:
-            connection.request(method, f"/api/v1/{path}", data, said)
+            if data:
+                said["Content-Length"] = str(len(data))
+            connection.request(method, f"/api/v1/{path}", data[:-1], said)
+            if before_last_byte:
+                before_last_byte()
+            connection.send(data[-1:])
             answer = connection.getresponse()
             return Reply(answer.status, dict(answer.headers), _read(answer.read()))
 
@@ -219,6 +238,7 @@ class Service:
         jumping: bool = False,
         plants: Sequence[str] = (),
         before_start: str = "",
+        disk_megabytes: int = 0,
     ) -> None:
         self._outgoing_allow = outgoing_allow  # where webhooks may go besides the Internet
         self._proxied = proxied  # whether its processes reach PostgreSQL through proxies
@@ -229,6 +249,7 @@ class Service:
         self.home.path.chmod(0o711)  # the server may be another user and passes through
         self._reserved = _reserve_port()
         self.port = int(self._reserved.getsockname()[1])
+        self.disk = SmallDisk(self.home.path / "postgres", disk_megabytes)
         self.postgres = EmbeddedServer(
             self.home.path,
             find_binaries(Path(sys.prefix)),
@@ -250,6 +271,7 @@ class Service:
     def prepare(self) -> None:
         """PostgreSQL, the tables, the demo organization and a key; no process yet."""
         self.home.prepare()
+        self.disk.mount()
         self.postgres.start()
         if self._proxied:
             self.proxies = {name: self._proxy(name) for name in WRITES}
@@ -303,6 +325,7 @@ class Service:
         for proxy in self.proxies.values():
             proxy.end()
         self.postgres.kill()
+        self.disk.unmount()
         self.postgres.destroy()
         self._reserved.close()
         shutil.rmtree(self.home.path, ignore_errors=True)
