@@ -261,7 +261,8 @@ class Poster(threading.Thread):
         self._log.count(str(reply.status))
         if reply.status in (202, 207, 422):
             return reply
-        if reply.status != 503 or "retry-after" not in map(str.lower, reply.headers):
+        later = reply.status in (429, 503)
+        if not later or "retry-after" not in map(str.lower, reply.headers):
             self._log.complain(f"{self.name}: unexpected answer {reply}")
         return None
 
