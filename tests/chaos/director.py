@@ -95,6 +95,7 @@ class Director:
         self._reliefs: list[tuple[float, Relief]] = []
 
     def begin(self) -> None:
+        self._service.while_waiting = self._relieve
         self.watcher.start()
         self.load.start()
 
@@ -112,12 +113,7 @@ class Director:
 
     def until(self, condition: Callable[[], bool], seconds: float, what: str) -> None:
         """Tend the service until it is so. Raises TookTooLong."""
-
-        def relieved() -> bool:
-            self._relieve()
-            return condition()
-
-        self._service.await_tended(relieved, seconds, what)
+        self._service.await_tended(condition, seconds, what)
 
     def finish(self) -> Outcome:
         """Let everything come to rest, and judge it."""
@@ -171,12 +167,10 @@ class Director:
 
     def _relieve(self, *, everything: bool = False) -> None:
         now = time.monotonic()
-        for due, relief in self._reliefs:
-            if everything or due <= now:
-                relief()
-        self._reliefs = [
-            (due, relief) for due, relief in self._reliefs if not (everything or due <= now)
-        ]
+        due = [one for one in self._reliefs if everything or one[0] <= now]
+        self._reliefs = [one for one in self._reliefs if one not in due]
+        for _, relief in due:
+            relief()
 
 
 def report(outcome: Outcome) -> str:

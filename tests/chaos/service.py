@@ -260,6 +260,7 @@ class Service:
         self.processes: dict[str, Process] = {}
         self.proxies: dict[str, Proxy] = {}
         self._commands: list[subprocess.Popen[bytes]] = []
+        self.while_waiting: Callable[[], None] = lambda: None  # also whenever it is tended
 
     # --- up and down ------------------------------------------------------------------
 
@@ -309,6 +310,7 @@ class Service:
 
     def tend(self) -> None:
         """Start again what has ended but should run, without waiting for it."""
+        self.while_waiting()
         if not self.postgres.alive():
             self.postgres.launch()
         for process in self.all:
