@@ -30,7 +30,11 @@ BUGS = (
     Bug("cursor", named(faults.late_commit), "lost"),
     Bug(
         "reply_first",
-        named(faults.cut_web(Point.BEFORE_COMMIT), faults.kill_web, faults.kill_postgres),
+        named(
+            faults.cut_web(Point.BEFORE_INSERT),
+            faults.cut_web(Point.BEFORE_COMMIT),
+            faults.kill_web,
+        ),
         "lost",
     ),
     Bug(
