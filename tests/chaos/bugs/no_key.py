@@ -9,9 +9,9 @@ SQL = "ALTER TABLE billing_usage_record DROP CONSTRAINT billing_usage_record_pke
 
 
 def plant(receive: ModuleType) -> None:
-    true_insert = receive.unnest.insert
+    true_rows = receive.unnest.of_rows
 
-    def insert(*, then: str, **given: Any) -> Any:
-        return true_insert(then=then.replace(then.partition(" RETURNING")[0], ""), **given)
+    def of_rows(*, then: str, **given: Any) -> Any:
+        return true_rows(then=then.replace(then.partition(" RETURNING")[0], ""), **given)
 
-    receive.unnest = SimpleNamespace(insert=insert, Columns=receive.unnest.Columns)
+    receive.unnest = SimpleNamespace(of_rows=of_rows)

@@ -9,10 +9,11 @@ SQL = ""
 
 
 def plant(post: ModuleType) -> None:
-    true_count, true_add = post.count, post.charges.add_to_sums
+    sums = post.charges.sums
+    true_count, true_add = post.count, sums._add
     mine = local()  # of each thread of the web server
 
-    def add_to_sums(team_id: int, model: Any, period: str, *rest: Any) -> None:
+    def add(team_id: int, model: Any, period: str, *rest: Any) -> None:
         if period == "hour":
             mine.later.append((team_id, model, period, *rest))
         else:
@@ -26,4 +27,4 @@ def plant(post: ModuleType) -> None:
                 true_add(*mine.later.pop())
         return done
 
-    post.charges.add_to_sums, post.count = add_to_sums, count
+    sums._add, post.count = add, count

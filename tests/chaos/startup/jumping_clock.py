@@ -11,9 +11,9 @@ from ctypes import py_object, pythonapi
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from types import ModuleType
-from uuid import UUID
+from typing import Any
 
-TARGET = "uuid_utils.compat"
+TARGET = "uuid_utils"
 LOOK_SECONDS = 0.05
 
 _FILE = Path(os.environ["CHAOS_CLOCK"])
@@ -53,15 +53,15 @@ def _utcnow(kind: type[datetime]) -> datetime:
     return kind.fromtimestamp(_time(), UTC).replace(tzinfo=None)
 
 
-def plant(compat: ModuleType) -> None:
+def plant(uuid_utils: ModuleType) -> None:
     """UUIDs that carry the time of their making carry ours."""
-    make = compat.uuid7
+    make = uuid_utils.uuid7
 
-    def uuid7() -> UUID:
+    def uuid7() -> Any:
         milliseconds = _time_ns() // 1_000_000
-        return UUID(int=milliseconds << 80 | make().int & ((1 << 80) - 1))
+        return uuid_utils.UUID(int=milliseconds << 80 | make().int & ((1 << 80) - 1))
 
-    compat.uuid7 = uuid7
+    uuid_utils.uuid7 = uuid7
 
 
 time.time = _time
