@@ -27,7 +27,7 @@ def _below(
 
 
 class Migration(migrations.Migration):
-    dependencies = [("billing", "0008_verifications")]
+    dependencies = [("billing", "0010_waiting_records")]
 
     operations = [
         migrations.AddConstraint(model, constraint)
