@@ -9,7 +9,7 @@ DEPLOYED = env DEBUG=false HTTPS_ONLY=true ALLOWED_HOSTS=purser.example.com EMAI
 LOCK = uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --quiet --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help up manage demo test check smoke lint types imports migrations deploy-check openapi openapi-diff chaos chaos-planted chaos-disk bench-ingest bench-pricing bench-rerate format lock
+.PHONY: help up manage demo test check smoke lint types imports migrations deploy-check openapi openapi-diff chaos chaos-planted chaos-disk fuzz fuzz-api bench-ingest bench-pricing bench-rerate format lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,12 @@ openapi-diff: ## docs/openapi.yaml is what the code emits
 
 chaos: ## break everything at random under load; SECONDS=60 SEED=1
 	$(WITH_DATABASE) python -m tests.chaos --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1)
+
+fuzz: ## bodies of all kinds against the door, its memory watched; SECONDS=180 SEED=1
+	$(TOOL) python -m tests.door.fuzz --seconds $(or $(SECONDS),180) --seed $(or $(SEED),1)
+
+fuzz-api: ## every operation of docs/openapi.yaml, asked rightly and wrongly; SECONDS=180 SEED=1
+	$(TOOL) python -m tests.door.fuzz_api --seconds $(or $(SECONDS),180) --seed $(or $(SEED),1)
 
 bench-ingest: ## post batches, then single records, until all is counted; SECONDS=60 of each
 	$(TOOL) python -m tests.bench.ingest --seconds $(or $(SECONDS),60)

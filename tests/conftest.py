@@ -19,8 +19,15 @@ from teams.actions import api_keys, organizations, projects, teams
 from teams.models import ApiKey, Organization, Project, Team
 from teams.models.api_keys import Scope
 from tests.guards.sql_guard import SqlGuard, guarding
+from tests.scheduling import Groups
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups:
+    """Tests that share a running service run in one process."""
+    return Groups(config, log)
 
 
 @pytest.fixture(scope="session")

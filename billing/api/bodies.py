@@ -18,10 +18,11 @@ _AT_ONCE = 65_536
 
 def records_in(request: Request) -> list[msgspec.Raw]:
     """The posted records, not yet decoded. Raises Refused (400, 413, 415)."""
-    _check_length(request)
+    check_length(request)
     encoding = request.headers.get("content-encoding", "identity")
+    content = whole(request._request.body, request)
     try:
-        content = encodings.inflate(request._request.body, encoding, MAX_BYTES)
+        content = encodings.inflate(content, encoding, MAX_BYTES)
         return body.split(content, request.headers.get("content-type", ""), MAX_RECORDS)
     except BodyError as error:
         raise _refused(error) from error
@@ -35,7 +36,19 @@ def _refused(error: BodyError) -> Refused:
     return Refused(error.status, error.code, error.detail, headers=says)
 
 
-def _check_length(request: Request) -> None:
+def whole(content: bytes, request: Request) -> bytes:
+    """`content`, if nothing of it is missing. Raises Refused (400).
+
+    When a client goes away, the server hands over what has come until then; a body of
+    lines may be cut between two of them and look whole.
+    """
+    if len(content) < int(request.headers.get("content-length") or "0"):
+        raise Refused(400, "bad_length", "The body is shorter than its Content-Length.")
+    return content
+
+
+def check_length(request: Request) -> None:
+    """Raises Refused (400, 413) for a body that is too long to be read."""
     # What the server says it will hand over; a body without a length reads as empty.
     length = request.headers.get("content-length") or "0"
     if not length.isdecimal():

@@ -9,7 +9,6 @@ from billing.api.json_schemas import (
     EXPOSURE,
     MONEY,
     MONEY_OR_NULL,
-    PROBLEM,
     PROBLEMS,
     QUANTITIES,
     STRING,
@@ -18,11 +17,12 @@ from billing.api.json_schemas import (
     array_of,
     nullable,
     object_of,
+    problems,
 )
 from billing.models.estimates import Scenario
 from billing.pricing.budget_periods import MONTH, PeriodKind
 
-_FOUND = {**PROBLEMS, 404: PROBLEM}
+_FOUND = {**PROBLEMS, **problems(404)}
 _PERCENTS: Schema = array_of({"type": "integer", "minimum": 1, "maximum": 1000})
 
 # --- Budgets ------------------------------------------------------------------------

@@ -79,7 +79,14 @@ PROBLEM = OpenApiResponse(
     },
     description="The request cannot be served as it stands.",
 )
-PROBLEMS = dict.fromkeys((400, 401, 403, 413, 415, 503), PROBLEM)
+
+
+def problems(*statuses: int) -> dict[tuple[int, str], OpenApiResponse]:
+    """The answers that are problems, by status and content type."""
+    return {(status, "application/problem+json"): PROBLEM for status in statuses}
+
+
+PROBLEMS = problems(400, 401, 403, 406, 413, 415, 503)
 
 LINE = object_of(
     token_class=ONE_OF_CLASSES,

@@ -1,6 +1,7 @@
 """What the OpenAPI document says of rates, rate cards and proposals."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
@@ -11,7 +12,6 @@ from billing.api.json_schemas import (
     MONEY,
     MONEY_OR_NULL,
     ONE_OF_CLASSES,
-    PROBLEM,
     PROBLEMS,
     STRING,
     TIME,
@@ -19,6 +19,7 @@ from billing.api.json_schemas import (
     array_of,
     nullable,
     object_of,
+    problems,
 )
 from billing.models import Proposal, Publication, RateCard
 from billing.models.rates import PRICE_FIELDS
@@ -26,12 +27,12 @@ from billing.pricing.usage import Processing, Speed
 from billing.reports.prices import Place
 from billing.reports.rate_changes import Change
 
-_FOUND = {**PROBLEMS, 404: PROBLEM}
+_FOUND = {**PROBLEMS, **problems(404)}
 _TIME_OR_NULL: Schema = {**TIME, "type": ["string", "null"]}
 _BOOLEAN: Schema = {"type": "boolean"}
 
 
-def _answers(schema: Schema, status: int = 200) -> dict[int, OpenApiResponse]:
+def _answers(schema: Schema, status: int = 200) -> dict[Any, OpenApiResponse]:
     return {status: OpenApiResponse(schema), **_FOUND}
 
 

@@ -7,7 +7,6 @@ from billing.api.json_schemas import (
     DATE,
     EXPOSURE,
     MONEY,
-    PROBLEM,
     PROBLEMS,
     STRING,
     TIME,
@@ -15,11 +14,12 @@ from billing.api.json_schemas import (
     array_of,
     nullable,
     object_of,
+    problems,
 )
 from billing.models import Rerate
 
-_FOUND = {**PROBLEMS, 404: PROBLEM}
-_CHANGED = {**_FOUND, 409: PROBLEM}
+_FOUND = {**PROBLEMS, **problems(404)}
+_CHANGED = {**_FOUND, **problems(409)}
 
 _TOTAL = object_of(
     team=STRING,

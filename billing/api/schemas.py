@@ -22,6 +22,7 @@ from billing.api.json_schemas import (
     nullable,
     object_of,
     of_struct,
+    problems,
 )
 from billing.formats.posted import PostedRecord, QuoteRecord
 from billing.models.rates import PRICE_FIELDS
@@ -92,7 +93,7 @@ post_usage = extend_schema(
         207: OpenApiResponse(_REPLY, description="Some records were refused."),
         422: OpenApiResponse(_REPLY, description="All records were refused."),
         **PROBLEMS,
-        429: OpenApiResponse(
+        (429, "application/problem+json"): OpenApiResponse(
             PROBLEM.response,
             description="The key has posted too much of late. `Retry-After` says when to "
             "send it again, `RateLimit` what may be posted now.",
@@ -172,7 +173,7 @@ get_usage = extend_schema(
             )
         ),
         **PROBLEMS,
-        404: PROBLEM,
+        **problems(404),
     },
 )
 

@@ -7,7 +7,9 @@ of its own later. Only what leaves no records to look at is refused here.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from io import BytesIO
 from typing import NamedTuple
 
 import msgspec
@@ -57,7 +59,8 @@ def split(body: bytes, content_type: str, max_records: int = 1000) -> list[msgsp
     415 for another content type, 413 for too many records, 400 for a body that is
     empty, not UTF-8, not JSON, no form of records, or nested too deeply.
     """
-    cut = _lines if _is_lines(content_type) else _document
+    lines = partial(_lines, enough=max_records + 1)
+    cut = lines if _is_lines(content_type) else partial(_document, lines=lines)
     _check_size(body)
     _check_text(body)
     body = whole_escapes(body)
@@ -110,7 +113,7 @@ def _check_text(body: bytes) -> None:
         raise _bad_body("bad_text", "The body is not UTF-8.") from None
 
 
-def _document(body: bytes) -> _Cut:
+def _document(body: bytes, lines: Callable[[bytes], _Cut]) -> _Cut:
     """Cut a body that should be one JSON document, or else lines."""
     try:
         if body.lstrip()[:1] == b"[":
@@ -121,7 +124,7 @@ def _document(body: bytes) -> _Cut:
             raise
         # The first complaint is the better one when the lines are no records either.
         try:
-            return _lines(body)
+            return lines(body)
         except msgspec.DecodeError:
             pass
         raise
@@ -138,11 +141,14 @@ def _object(body: bytes) -> _Cut:
     return _Cut([_VALUE.decode(body)], levels=0)
 
 
-def _lines(body: bytes) -> _Cut:
+def _lines(body: bytes, enough: int) -> _Cut:
+    """Cut lines, and no further than to this number of records."""
     records: list[msgspec.Raw] = []
-    for number, line in enumerate(body.split(b"\n"), start=1):
+    for number, line in enumerate(BytesIO(body), start=1):
         if not line.strip():
             continue
+        if len(records) == enough:
+            break
         try:
             records.append(_VALUE.decode(line))
         except msgspec.DecodeError as error:

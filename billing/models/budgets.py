@@ -131,7 +131,11 @@ class BudgetRevision(BudgetTerms):
         constraints = [
             models.UniqueConstraint(
                 fields=["budget", "revision"], name="budget_revision_numbered_once"
-            )
+            ),
+            models.CheckConstraint(
+                condition=models.Q(amount__gte=0, amount__lt=10**12),
+                name="budget_revision_amount_finite",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -158,6 +162,11 @@ class BudgetTotal(models.Model):
         indexes = [
             # The sum of a budget over its teams.
             models.Index(fields=["budget", "period_start"], name="budget_total_of_budget")
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(spent__lt=10**15), name="budget_total_finite"
+            )
         ]
 
     def __str__(self) -> str:

@@ -80,6 +80,10 @@ class EstimateLine(Counts):
                 ),
                 name="estimate_counts_not_negative",
             ),
+            models.CheckConstraint(
+                condition=models.Q(cost__gte=0, cost__lt=10**12),
+                name="estimate_cost_finite",
+            ),
         ]
 
     def __str__(self) -> str:

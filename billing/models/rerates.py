@@ -119,7 +119,11 @@ class RerateTotal(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["rerate", "team", "executed"], name="one_total_per_team_and_run"
-            )
+            ),
+            models.CheckConstraint(
+                condition=models.Q(cost__lt=10**15, difference__lt=10**15),
+                name="rerate_total_finite",
+            ),
         ]
 
     def __str__(self) -> str:

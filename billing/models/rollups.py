@@ -10,6 +10,7 @@ from django.db import models
 
 from billing.models.catalog import LanguageModel
 from billing.models.ledger import Conditions, Counts, project_key, team_key
+from billing.pricing.token_classes import TokenClass
 
 
 def _cost() -> "models.DecimalField[Decimal, Decimal]":
@@ -52,6 +53,13 @@ class Spend(Conditions, Counts):
         abstract = True
 
 
+def _finite(name: str) -> models.CheckConstraint:
+    """NaN is greater than every number; more than these digits no column takes."""
+    costs = [f"{token_class}_cost" for token_class in TokenClass]
+    condition = models.Q(**{f"{cost}__lt": 10**15 for cost in (*costs, "cost")})
+    return models.CheckConstraint(condition=condition, name=name)
+
+
 SPEND_KEY = (
     "team_id",
     "project_id",
@@ -76,6 +84,7 @@ class DailySpend(Spend):
             # Reports read a range of days of some teams.
             models.Index(fields=["team", "day"], name="daily_spend_of_team")
         ]
+        constraints = [_finite("daily_spend_finite")]
 
     def __str__(self) -> str:
         return f"{self.day}: {self.cost}"
@@ -90,6 +99,7 @@ class HourlySpend(Spend):
     class Meta:
         db_table = "billing_hourly_spend"
         indexes = [models.Index(fields=["team", "hour"], name="hourly_spend_of_team")]
+        constraints = [_finite("hourly_spend_finite")]
 
     def __str__(self) -> str:
         return f"{self.hour:%Y-%m-%d %H}:00: {self.cost}"

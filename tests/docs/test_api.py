@@ -39,7 +39,23 @@ FRAMEWORK = {
     "method_not_allowed",
     "not_acceptable",
     "blank",
+    "datetime",
+    "empty",
+    "invalid_choice",
+    "max_decimal_places",
+    "max_digits",
+    "max_length",
+    "max_string_length",
+    "max_value",
+    "max_whole_digits",
+    "min_length",
+    "min_value",
+    "not_a_dict",
+    "not_a_list",
+    "null",
     "null_characters_not_allowed",
+    "required",
+    "surrogate_characters_not_allowed",
 }
 
 

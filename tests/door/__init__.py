@@ -1,0 +1,1 @@
+"""What a request body can do to a running service: the answer, and what is kept of it."""
