@@ -83,7 +83,10 @@ MIDDLEWARE = [
 ]
 
 # Where usage is posted (config/door.py), by programs.
-DOOR_MIDDLEWARE = ["django.middleware.security.SecurityMiddleware"]
+DOOR_MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.middleware.common.CommonMiddleware",  # Content-Length
+]
 
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
