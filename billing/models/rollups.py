@@ -77,6 +77,13 @@ class DailySpend(Spend):
 
     pk = models.CompositePrimaryKey(*SPEND_KEY, "day")
     day = models.DateField()
+    adjustment = models.DecimalField(
+        max_digits=30,
+        decimal_places=15,
+        default=0,
+        db_default=0,
+        help_text="The part of the cost that is of records of closed months.",
+    )
 
     class Meta:
         db_table = "billing_daily_spend"
