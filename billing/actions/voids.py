@@ -82,8 +82,10 @@ def void(
     with isolation.visible_teams([team.pk]):
         records = UsageRecord.objects.filter(team_id=team.pk, uid__in=list(uids))
         rows = [
-            Voided(str(uid), *its, voided_at=now, voided_by=by, reason=reason)
-            for uid, *its in records.values_list("uid", "month", "project_id", "record_id")
+            Voided(str(uid), month, project_id, record_id, now, by, reason)
+            for uid, month, project_id, record_id in records.values_list(
+                "uid", "month", "project_id", "record_id"
+            )
         ]
         new = insert(team.pk, rows)
         taken = sorted(
