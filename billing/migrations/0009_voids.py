@@ -154,6 +154,13 @@ class Migration(migrations.Migration):
                 max_digits=30,
             ),
         ),
+        migrations.AddConstraint(
+            model_name="dailyspend",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("adjustment__lt", 10**15)),
+                name="daily_spend_adjustment_finite",
+            ),
+        ),
         migrations.RunSQL(TELL_ADJUSTMENTS_APART, migrations.RunSQL.noop),
         migrations.AlterField(
             model_name="charge",

@@ -91,7 +91,13 @@ class DailySpend(Spend):
             # Reports read a range of days of some teams.
             models.Index(fields=["team", "day"], name="daily_spend_of_team")
         ]
-        constraints = [_finite("daily_spend_finite")]
+        constraints = [
+            _finite("daily_spend_finite"),
+            models.CheckConstraint(
+                condition=models.Q(adjustment__lt=10**15),
+                name="daily_spend_adjustment_finite",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.day}: {self.cost}"
