@@ -29,7 +29,7 @@ from billing.api.rerates import (
     RerateView,
     UnpricedView,
 )
-from billing.api.usage import UsageRecordView, UsageView
+from billing.api.usage import UsageRecordView, UsageView, UsageVoidView
 
 
 class AnyText(StringConverter):
@@ -44,6 +44,7 @@ _PUBLICATION = "rate-cards/<int:card_id>/publications/<int:publication_id>"
 
 urlpatterns = [
     path("usage", UsageView.as_view(), name="usage"),
+    path("usage/<text:record_id>/void", UsageVoidView.as_view(), name="void-usage"),
     path("usage/<text:record_id>", UsageRecordView.as_view(), name="usage-record"),
     path("prices/quote", QuoteView.as_view(), name="quote"),
     path("reports/spend", SpendView.as_view(), name="spend"),

@@ -66,7 +66,7 @@ def write(batch: Batch, priced: Sequence[tuple[Recorded, Charges]]) -> list[Spen
 
 def _charges(batch: Batch, record: Recorded, result: Charges) -> Iterable[_Charged]:
     at = record.occurred_at
-    day = batch.days.day(at)
+    day = batch.day(at)
     hour = at.replace(minute=0, second=0, microsecond=0)
     for leg, charge in enumerate(result.charges):
         rate = charge.rate

@@ -20,14 +20,14 @@ from django.db import (
     transaction,
 )
 
-from billing.actions import alerts, budget_totals, budgets, charges, parked
+from billing.actions import alerts, budget_totals, budgets, charges, parked, voids
 from billing.actions.batch import Batch
-from billing.models import Budget, Posting, rate_book, recorded
+from billing.models import Budget, Posting, months, rate_book, recorded
 from billing.models.recorded import Recorded
 from billing.pricing import engine
 from billing.pricing.engine import Charges, Unpriced
 from teams import isolation
-from teams.models import Organization
+from teams.models import Team
 from teams.reporting_days import ReportingDays
 
 logger = logging.getLogger(__name__)
@@ -119,13 +119,14 @@ def _batch(team_id: int, now: datetime) -> Batch:
     """What counting goes by. The prices and budgets are those at the moment the ledger is
     ours: a re-rate that has it afterwards finds nothing counted at prices from before.
     """
-    organization = Organization.objects.get(teams=team_id)
-    days = ReportingDays(organization)
+    team = Team.objects.select_related("organization").get(pk=team_id)
+    days = ReportingDays(team.organization)
     budget_totals.take_ledger(team_id)
     return Batch(
         team_id=team_id,
-        book=rate_book.current(organization.pk),
+        book=rate_book.current(team.organization_id),
         days=days,
+        closed=months.closed(team, days, now),
         budgets=list(Budget.objects.active().over_team(team_id).with_scope()),
         now=now,
     )
@@ -187,7 +188,7 @@ def _count_or_quarantine(batch: Batch, records: Sequence[Recorded]) -> None:
 def _count(batch: Batch, records: Sequence[Recorded]) -> None:
     priced: list[tuple[Recorded, Charges]] = []
     unpriced: list[tuple[Recorded, Unpriced]] = []
-    for record in records:
+    for record in voids.take_back(batch, records):
         result = engine.price(recorded.usage_of(record), batch.book.rates)
         if isinstance(result, Charges):
             priced.append((record, result))

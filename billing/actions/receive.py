@@ -14,6 +14,8 @@ import uuid_utils
 from django.db import IntegrityError, InterfaceError, OperationalError
 from psycopg_pool import PoolTimeout
 
+from billing.actions import corrections, voids
+from billing.actions.corrections import Identity, Overtaken, Refusal
 from billing.formats import posted, registry
 from billing.formats.errors import RecordError
 from billing.formats.posted import PostedRecord
@@ -56,10 +58,6 @@ class Outcome:
     posting: UUID | None = None
 
 
-Identity = tuple[int, str, date]
-"""Project, id and UTC month: with the team, what makes two postings one record."""
-
-
 @dataclass(slots=True)  # as above
 class Arrival:
     """A record that was read without error, and where it belongs."""
@@ -79,12 +77,13 @@ class Arrival:
 
 
 class Stored(NamedTuple):
-    """What the ledger holds under an identity."""
+    """What the ledger holds under an identity, or why it does not take the record."""
 
     uid: str
     fingerprint: bytes
     route: str
     posting: UUID | None = None
+    refusal: Refusal | None = None
 
 
 def receive(
@@ -204,10 +203,11 @@ def _store_in_partition(
     """Store; and once more if the month got its partition just then.
 
     A row on its way to the default partition is refused when its own one is attached.
+    Once more, too, if a correction was recorded meanwhile.
     """
     try:
         return _store(team_id, arrivals, key=key, now=now, route=route)
-    except IntegrityError:
+    except (IntegrityError, Overtaken):
         return _store(team_id, arrivals, key=key, now=now, route=route)
 
 
@@ -218,16 +218,34 @@ def _store(
     first: dict[Identity, Arrival] = {}
     for arrival in arrivals:
         first.setdefault(arrival.identity, arrival)
-    posting = UUID(bytes=uuid_utils.uuid7().bytes)
+    postings: dict[str, UUID] = {}
+
+    def insert(ones: list[Arrival]) -> Set[str]:
+        posting = UUID(bytes=uuid_utils.uuid7().bytes)
+        new = _insert(team_id, ones, posting, key, now, route) if ones else set()
+        postings.update(dict.fromkeys(new, posting))
+        return new
+
     with isolation.visible_teams([team_id]):
-        new = _insert(team_id, list(first.values()), posting, key, now, route)
-        known = [arrival for arrival in first.values() if arrival.uid not in new]
+        insert([arrival for arrival in first.values() if not arrival.posted.corrects])
+        corrected = corrections.store(
+            team_id=team_id,
+            corrections=[one for one in first.values() if one.posted.corrects],
+            insert=insert,
+            held=lambda ones: _held(team_id, ones),
+            by=str(key),
+            now=now,
+        )
+        voids.post(team_id, corrected.voided, now)
+        known = [arrival for arrival in first.values() if arrival.uid not in postings]
         held = _held(team_id, known)
     for arrival in first.values():
-        if arrival.uid in new:
+        if posting := postings.get(arrival.uid):
             held[arrival.identity] = Stored(
                 arrival.uid, arrival.fingerprint, route, posting
             )
+        elif refusal := corrected.refused.get(arrival.identity):
+            held[arrival.identity] = Stored(arrival.uid, b"", route, refusal=refusal)
     return held
 
 
@@ -355,6 +373,8 @@ def _held(team_id: int, arrivals: list[Arrival]) -> dict[Identity, Stored]:
 
 
 def _outcome(arrival: Arrival, held: Stored, route: str) -> Outcome:
+    if held.refusal:
+        return _refused(arrival, held.refusal)
     if held.uid == arrival.uid:
         return _say(arrival, Status.ACCEPTED, held=held)
     if held.fingerprint == arrival.fingerprint or held.route != route:
@@ -370,7 +390,14 @@ def _outcome(arrival: Arrival, held: Stored, route: str) -> Outcome:
         Status.CONFLICT,
         "id_conflict",
         "This id was recorded before with other content. The first stands.",
+        pointer="/id",
     )
+
+
+def _refused(arrival: Arrival, refusal: Refusal) -> Outcome:
+    is_unknown = refusal.code == "unknown_record"
+    status = Status.REJECTED if is_unknown else Status.CONFLICT
+    return _say(arrival, status, refusal.code, refusal.detail, pointer="/corrects")
 
 
 def _try_again(arrival: Arrival) -> Outcome:
@@ -388,13 +415,14 @@ def _say(
     code: str | None = None,
     detail: str | None = None,
     held: Stored | None = None,
+    pointer: str | None = None,
 ) -> Outcome:
     return Outcome(
         index=arrival.index,
         id=arrival.posted.id,
         status=status,
         code=code,
-        pointer="/id" if status is Status.CONFLICT else None,
+        pointer=pointer,
         detail=detail,
         team_id=arrival.team_id,
         project_id=arrival.project_id,

@@ -20,6 +20,7 @@ from billing.actions.batch import Batch
 from billing.models import (
     Charge,
     UsageRecord,
+    Void,
     rate_book,
     recorded,
 )
@@ -34,6 +35,12 @@ logger = logging.getLogger(__name__)
 
 _CHARGE = Charge._meta.db_table
 _RECORD = UsageRecord._meta.db_table
+
+# A void record has no price. Its charges are taken back, or will be when it is counted.
+_STANDS = f"""NOT EXISTS (
+    SELECT FROM {Void._meta.db_table} v WHERE v.team_id = c.team_id
+        AND v.record_uid = c.record_uid AND v.month = c.month
+)"""
 
 
 class Extent(NamedTuple):
@@ -143,7 +150,7 @@ WHERE c.team_id = %(team)s AND c.month = %(month)s
     AND c.record_uid > %(above)s AND c.record_uid <= %(upto)s AND c.leg >= 0
     AND c.occurred_at >= %(since)s AND c.occurred_at < %(until)s
     AND u.team_id = %(team)s AND u.month = %(month)s
-    AND u.uid > %(above)s AND u.uid <= %(upto)s
+    AND u.uid > %(above)s AND u.uid <= %(upto)s AND {_STANDS}
 ORDER BY c.record_uid, c.revision, c.leg
 """
 
@@ -329,7 +336,7 @@ SELECT c.record_uid::text, c.revision,
 FROM {_CHARGE} c
 WHERE c.team_id = %(team)s AND c.month = %(month)s
     AND c.record_uid > %(above)s AND c.record_uid <= %(upto)s AND c.leg >= 0
-    AND c.occurred_at >= %(since)s AND c.occurred_at < %(until)s
+    AND c.occurred_at >= %(since)s AND c.occurred_at < %(until)s AND {_STANDS}
 GROUP BY c.record_uid, c.revision
 ORDER BY c.record_uid, c.revision
 """

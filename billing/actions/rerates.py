@@ -25,6 +25,7 @@ from billing.models import (
     LanguageModel,
     Rerate,
     RerateTotal,
+    months,
     rate_book,
 )
 from billing.pricing import money
@@ -286,11 +287,13 @@ def _batch(total: RerateTotal, now: datetime) -> Batch:
     team_id = total.team_id
     if total.executed:
         budget_totals.take_ledger(team_id)
-    organization = Organization.objects.get(teams=team_id)
+    team = Team.objects.select_related("organization").get(pk=team_id)
+    days = ReportingDays(team.organization)
     return Batch(
         team_id=team_id,
-        book=rate_book.current(organization.pk),
-        days=ReportingDays(organization),
+        book=rate_book.current(team.organization_id),
+        days=days,
+        closed=months.closed(team, days, now),
         budgets=list(Budget.objects.active().over_team(team_id).with_scope()),
         now=now,
     )

@@ -1,10 +1,12 @@
-"""What a re-rate adds: for each record that differs, its opposite and its new charges.
+"""What a re-rate or a void adds: the opposite of what is in force, and new charges.
 
-Found differences (`repricing`) become rows in one statement, and what they come to is
-added to the rollups and the budgets in the same transaction.
+Found differences (`repricing`) become rows in one statement, as do the opposites of a
+void record's charges (`voids`), which nothing follows. What they come to is added to the
+rollups and the budgets in the same transaction.
 """
 
 from collections.abc import Iterator, Sequence
+from datetime import date
 from typing import Any
 
 from django.db import connection
@@ -16,7 +18,6 @@ from billing.actions.sums import Place, Total
 from billing.models import Charge, Rate, UsageRecord, arrays, rate_book
 from billing.models.rollups import SPEND_KEY
 from billing.pricing import money
-from billing.pricing.months import first_open_month
 from billing.pricing.rates import NO_PRICES
 from billing.pricing.token_classes import TokenClass
 
@@ -37,7 +38,8 @@ def _selected(charge: str, **given: str) -> str:
         "team_id": "%(team)s::bigint",
         "posted_at": "%(now)s::timestamptz",
         # A closed month has its figures: what changes them is an adjustment of today.
-        "day": f"CASE WHEN {charge}.occurred_at < %(open_from)s THEN %(today)s::date "
+        "day": f"CASE WHEN {charge}.occurred_at >= %(closed_since)s "
+        f"AND {charge}.occurred_at < %(closed_until)s THEN %(today)s::date "
         f"ELSE {charge}.day END",
         "rerate_id": "%(rerate)s::bigint",
     }
@@ -135,6 +137,7 @@ FROM added GROUP BY {", ".join(_GROUP)}
 """
 
 
+_TAKE_BACK = _added()
 _ADD_AT_RATE = _added(_CHARGED_AT_RATE)
 _ADD_ANEW = _added(_CHARGED_AT_RATE, _CHARGED_ANEW)
 _ADD_AS_BEFORE = _added(_CHARGED_AS_BEFORE)
@@ -145,34 +148,57 @@ def write(batch: Batch, extent: Extent, found: Findings, rerate_id: int) -> None
 
     The caller has the team's ledger.
     """
-    if not found.uids:
-        return
-    added = _insert(batch, extent, found, rerate_id)
+    if found.uids:
+        given = _given(batch, extent.month, found.uids, found.revisions)
+        _write(batch, _statement(found), given | _of_rerate(found, rerate_id))
+
+
+def take_back(
+    batch: Batch, month: date, uids: Sequence[str], revisions: Sequence[int]
+) -> None:
+    """Add the opposite of what is in force of these records, by revision; nothing else.
+
+    The caller has the team's ledger.
+    """
+    given = _given(batch, month, uids, revisions)
+    _write(batch, _TAKE_BACK, given | {"rerate": None})
+
+
+def _write(batch: Batch, statement: str, given: dict[str, Any]) -> None:
+    added = _insert(statement, given)
     spent = sums.add(batch.team_id, _totals(added))
     budget_totals.add(batch.team_id, batch.budgets, spent)
 
 
-def _insert(
-    batch: Batch, extent: Extent, found: Findings, rerate_id: int
-) -> list[tuple[Any, ...]]:
-    """Insert the charges; what they come to by place and rate, as `_totals` reads it."""
-    zone = batch.days.zone(batch.now)
-    given: dict[str, Any] = {
+def _given(
+    batch: Batch, month: date, uids: Sequence[str], revisions: Sequence[int]
+) -> dict[str, Any]:
+    return {
         "team": batch.team_id,
-        "month": extent.month,
+        "month": month,
         "now": batch.now,
-        "today": batch.days.day(batch.now),
-        "open_from": batch.days.start(first_open_month(batch.now, zone)),
+        "today": batch.closed.today,
+        "closed_since": batch.closed.since,
+        "closed_until": batch.closed.until,
+        "uids": arrays.literal(uids, "uuid"),
+        "revisions": arrays.literal(revisions, "smallint"),
+    }
+
+
+def _of_rerate(found: Findings, rerate_id: int) -> dict[str, Any]:
+    return {
         "rerate": rerate_id,
-        "uids": arrays.literal(found.uids, "uuid"),
-        "revisions": arrays.literal(found.revisions, "smallint"),
         "rate_ids": arrays.literal(found.rate_ids, "bigint"),
         "costs": arrays.literal(found.costs, "numeric"),
         "targets": arrays.literal(found.targets, "smallint"),
         **_new_arrays(found.legs),
     }
+
+
+def _insert(statement: str, given: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """Insert the charges; what they come to by place and rate, as `_totals` reads it."""
     with connection.cursor() as cursor:
-        cursor.execute(_statement(found), given)
+        cursor.execute(statement, given)
         rows: list[tuple[Any, ...]] = cursor.fetchall()
         return rows
 

@@ -13,6 +13,7 @@ from django.db import connection
 
 from billing.actions import budget_totals
 from billing.models import Budget, Charge, DailySpend, HourlySpend, Rate
+from billing.models.months import IS_ADJUSTMENT
 from billing.models.rollups import SPEND_KEY
 from billing.pricing.token_classes import UNITS, TokenClass
 from teams import isolation
@@ -76,15 +77,18 @@ def _cost_of(name: TokenClass) -> str:
 _SESSION_COST = " - ".join(("sum(at_rate.cost)", *map(_cost_of, _OTHERS)))
 
 
-def _rebuilding(table: str, period: str, of_charge: str) -> str:
+def _rebuilding(table: str, period: str, of_charge: str, more: dict[str, str]) -> str:
+    """`more` are the columns that only this rollup has, by what they sum of the charges."""
     key = (*SPEND_KEY, period)
-    columns = (*key, *_SUMS)
+    sums = (*_SUMS, *more)
+    columns = (*key, *sums)
     costs = {name: _cost_of(name) for name in _OTHERS} | {TokenClass.SESSION: _SESSION_COST}
     return f"""
 WITH at_rate AS (
     SELECT {", ".join(SPEND_KEY)}, {of_charge} AS {period}, rate_id,
         count(*) FILTER (WHERE leg = 0) - count(*) FILTER (WHERE leg = -1) AS requests,
         {", ".join(f"sum({name}) AS {name}" for name in TokenClass)}, sum(cost) AS cost
+        {"".join(f", {of} AS {name}" for name, of in more.items())}
     FROM {Charge._meta.db_table} WHERE team_id = %(team)s::bigint
     GROUP BY {", ".join(SPEND_KEY)}, {of_charge}, rate_id
 ), derived AS (
@@ -93,6 +97,7 @@ WITH at_rate AS (
         {", ".join(f"sum(at_rate.{name}) AS {name}" for name in TokenClass)},
         {", ".join(f"{costs[name]} AS {name}_cost" for name in TokenClass)},
         sum(at_rate.cost) AS cost
+        {"".join(f", sum(at_rate.{name}) AS {name}" for name in more)}
     FROM at_rate LEFT JOIN {Rate._meta.db_table} r ON r.id = at_rate.rate_id
     GROUP BY {", ".join(f"at_rate.{name}" for name in key)}
 ), written AS (
@@ -100,9 +105,9 @@ WITH at_rate AS (
     SELECT {", ".join(("%(team)s::bigint", *columns[1:]))} FROM derived
     ORDER BY {", ".join(key)}
     ON CONFLICT ({", ".join(key)}) DO UPDATE SET
-        {", ".join(f"{name} = EXCLUDED.{name}" for name in _SUMS)}
-    WHERE ({", ".join(f"kept.{name}" for name in _SUMS)})
-        IS DISTINCT FROM ({", ".join(f"EXCLUDED.{name}" for name in _SUMS)})
+        {", ".join(f"{name} = EXCLUDED.{name}" for name in sums)}
+    WHERE ({", ".join(f"kept.{name}" for name in sums)})
+        IS DISTINCT FROM ({", ".join(f"EXCLUDED.{name}" for name in sums)})
     RETURNING 1
 ), removed AS (
     DELETE FROM {table} kept WHERE kept.team_id = %(team)s::bigint AND NOT EXISTS (
@@ -115,7 +120,12 @@ SELECT (SELECT count(*) FROM written), (SELECT count(*) FROM removed)
 """
 
 
-_DAILY = _rebuilding(DailySpend._meta.db_table, "day", "day")
+_DAILY = _rebuilding(
+    DailySpend._meta.db_table,
+    "day",
+    "day",
+    {"adjustment": f"coalesce(sum(cost) FILTER (WHERE {IS_ADJUSTMENT}), 0)"},
+)
 _HOURLY = _rebuilding(
-    HourlySpend._meta.db_table, "hour", "date_trunc('hour', occurred_at, 'UTC')"
+    HourlySpend._meta.db_table, "hour", "date_trunc('hour', occurred_at, 'UTC')", {}
 )

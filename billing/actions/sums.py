@@ -5,8 +5,10 @@ from datetime import date, datetime
 from operator import add as plus
 from typing import Any, NamedTuple
 
+from billing.actions import adjustments
 from billing.actions.budget_totals import Spent
 from billing.models import DailySpend, HourlySpend, unnest
+from billing.models.months import is_adjustment
 from billing.models.rollups import SPEND_KEY
 from billing.pricing import money
 from billing.pricing.rates import Prices
@@ -77,6 +79,14 @@ def add(team_id: int, totals: Iterable[tuple[Place, Total]]) -> list[Spent]:
         by_place[place] = known.plus(its) if known else its
     _add(team_id, DailySpend, "day", "date", by_place)
     _add(team_id, HourlySpend, "hour", "timestamptz", by_place)
+    adjustments.add(
+        team_id,
+        [
+            (place.key, place.day, money.exact(its.cost))
+            for place, its in by_place.items()
+            if is_adjustment(place.day, place.hour)
+        ],
+    )
     return [
         Spent(place.project_id, place.day, money.exact(its.cost))
         for place, its in by_place.items()

@@ -1,8 +1,8 @@
-"""A usage record, its charges and their rates as JSON."""
+"""A usage record, its charges, their rates and whether it stands, as JSON."""
 
 from typing import Any
 
-from billing.models import Rate
+from billing.models import Rate, Void
 from billing.models.rates import PRICE_FIELDS
 from billing.pricing import money
 from billing.pricing.token_classes import UNITS, TokenClass
@@ -34,6 +34,26 @@ def as_json(report: RecordReport, currency: str) -> dict[str, Any]:
         "flags": record.flags,
         "tags": record.tags,
         "charges": [_charge(charge) for charge in report.charges],
+        "history": [_entry(charge) for charge in report.history],
+        "void": _void(report.void) if report.void else None,
+        "corrects": report.corrects or None,
+        "corrected_by": (report.void.correction_id or None) if report.void else None,
+    }
+
+
+def _void(void: Void) -> dict[str, Any]:
+    return {"at": void.voided_at, "by": void.voided_by, "reason": void.reason}
+
+
+def _entry(charge: RatedCharge) -> dict[str, Any]:
+    return {
+        "revision": charge.revision,
+        "leg": charge.leg,
+        "model": charge.model,
+        "cost": money.plain(charge.cost),
+        "day": charge.day,
+        "adjustment": charge.adjustment,
+        "posted_at": charge.posted_at,
     }
 
 
@@ -42,6 +62,8 @@ def _charge(charge: RatedCharge) -> dict[str, Any]:
         "model": charge.model,
         "cost": money.plain(charge.cost),
         "posted_at": charge.posted_at,
+        "day": charge.day,
+        "adjustment": charge.adjustment,
         "rate": _rate(charge.rate) if charge.rate else None,
         "lines": [
             {

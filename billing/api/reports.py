@@ -11,6 +11,7 @@ from rest_framework.views import APIView
 
 from billing.api import budget_schemas, schemas, scopes
 from billing.api.estimates import MonthField
+from billing.models import months
 from billing.pricing import money
 from billing.reports import estimates, exposure, spend
 from billing.reports.estimates import EstimateReport, ModelRow
@@ -65,6 +66,7 @@ class SpendView(APIView):
         return Response(
             {
                 **_as_json(report),
+                "open_months": months.open_months(days, now)._asdict(),
                 "currency": key.organization.currency,
                 "time_zone": days.zone(now).key,
                 "as_of": now,
@@ -149,4 +151,5 @@ def _sums(sums: Sums) -> dict[str, Any]:
         "requests": sums.requests,
         "quantities": sums.quantities,
         "cost": money.plain(sums.cost),
+        "adjustment": money.plain(sums.adjustment),
     }

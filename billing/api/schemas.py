@@ -124,58 +124,98 @@ _RATE: Schema = {
     "type": ["object", "null"],
 }
 
+_RECORD_QUERY = [
+    OpenApiParameter(
+        "project", OpenApiTypes.STR, description="Needed where the key covers several."
+    ),
+    OpenApiParameter(
+        "month",
+        OpenApiTypes.STR,
+        description="As 2026-11, in UTC; default: the latest that the id was seen in.",
+    ),
+]
+_DAY_OF_CHARGE: Schema = {
+    "day": {**DATE, "description": "Which it counts on, in the reporting zone."},
+    "adjustment": {
+        "type": "boolean",
+        "description": "Its month was closed: it counts on the day it was charged.",
+    },
+}
+_VOID: Schema = {**object_of(at=TIME, by=STRING, reason=STRING), "type": ["object", "null"]}
+_RECORD_REPORT = object_of(
+    id=STRING,
+    project=STRING,
+    team=STRING,
+    state={
+        "type": "string",
+        "enum": ["pending", "priced", "unpriced", "quarantined", "void"],
+    },
+    cost=MONEY_OR_NULL,
+    currency=STRING,
+    reason=nullable("string"),
+    detail=nullable("string"),
+    occurred_at=TIME,
+    received_at=TIME,
+    provider=STRING,
+    model=STRING,
+    usage_format=STRING,
+    processing=STRING,
+    speed=STRING,
+    geo=STRING,
+    endpoint=STRING,
+    quantities=QUANTITIES,
+    thinking=COUNT,
+    flags=array_of(STRING),
+    tags={"type": "object", "additionalProperties": STRING},
+    charges=array_of(
+        object_of(
+            model=STRING,
+            cost=MONEY,
+            posted_at=TIME,
+            **_DAY_OF_CHARGE,
+            rate=_RATE,
+            lines=array_of(LINE),
+        )
+    ),
+    history=array_of(
+        object_of(
+            revision=COUNT,
+            leg={"type": "integer", "description": "Below 0: takes another back."},
+            model=STRING,
+            cost=MONEY,
+            **_DAY_OF_CHARGE,
+            posted_at=TIME,
+        )
+    ),
+    void=_VOID,
+    corrects=nullable("string", "The id of the record that it stands in the place of."),
+    corrected_by=nullable("string", "The id of the record that stands in its place."),
+)
+
 get_usage = extend_schema(
     operation_id="get_usage",
     summary="One usage record: state, charges, rates",
-    parameters=[
-        OpenApiParameter(
-            "project",
-            OpenApiTypes.STR,
-            description="Needed where the key covers several.",
-        )
-    ],
-    responses={
-        200: OpenApiResponse(
-            object_of(
-                id=STRING,
-                project=STRING,
-                team=STRING,
-                state={
-                    "type": "string",
-                    "enum": ["pending", "priced", "unpriced", "quarantined"],
-                },
-                cost=MONEY_OR_NULL,
-                currency=STRING,
-                reason=nullable("string"),
-                detail=nullable("string"),
-                occurred_at=TIME,
-                received_at=TIME,
-                provider=STRING,
-                model=STRING,
-                usage_format=STRING,
-                processing=STRING,
-                speed=STRING,
-                geo=STRING,
-                endpoint=STRING,
-                quantities=QUANTITIES,
-                thinking=COUNT,
-                flags=array_of(STRING),
-                tags={"type": "object", "additionalProperties": STRING},
-                charges=array_of(
-                    object_of(
-                        model=STRING,
-                        cost=MONEY,
-                        posted_at=TIME,
-                        rate=_RATE,
-                        lines=array_of(LINE),
-                    )
-                ),
-            )
-        ),
-        **PROBLEMS,
-        **problems(404),
-    },
+    parameters=_RECORD_QUERY,
+    responses={200: OpenApiResponse(_RECORD_REPORT), **PROBLEMS, **problems(404)},
 )
+void_usage = extend_schema(
+    operation_id="void_usage",
+    summary="Take a usage record back",
+    description=(
+        "Its charges are taken back when it is counted, within seconds. Safe to repeat: "
+        "the first reason stands."
+    ),
+    parameters=_RECORD_QUERY,
+    request={
+        "application/json": {
+            "type": "object",
+            "required": ["reason"],
+            "properties": {"reason": STRING},
+        }
+    },
+    responses={200: OpenApiResponse(_RECORD_REPORT), **PROBLEMS, **problems(404)},
+)
+not_described = extend_schema(exclude=True)
 
 # --- POST /prices/quote -------------------------------------------------------------
 
@@ -230,7 +270,16 @@ post_quote = extend_schema(
 
 # --- GET /reports/spend -------------------------------------------------------------
 
-_SUMS = {"requests": COUNT, "quantities": QUANTITIES, "cost": MONEY}
+_SUMS = {
+    "requests": COUNT,
+    "quantities": QUANTITIES,
+    "cost": MONEY,
+    "adjustment": {**MONEY, "description": "Of the cost: what is of closed months."},
+}
+_OPEN_MONTHS: Schema = {
+    **object_of(first=DATE, until=DATE),
+    "description": "Months before `first` are closed. Its own closes as `until` begins.",
+}
 _SPEND_ROW = object_of(**_SUMS)
 _SPEND_ROW["properties"] |= dict.fromkeys(DIMENSIONS, STRING)
 
@@ -256,6 +305,7 @@ get_spend = extend_schema(
                 total=object_of(**_SUMS),
                 unpriced_records=COUNT,
                 unpriced=EXPOSURE,
+                open_months=_OPEN_MONTHS,
                 currency=STRING,
                 time_zone=STRING,
                 as_of=TIME,

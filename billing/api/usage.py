@@ -1,4 +1,7 @@
-"""`POST /usage`: the door. `GET /usage/{id}`: what became of a record."""
+"""`POST /usage`: the door. `GET /usage/{id}`: what became of a record.
+
+`POST /usage/{id}/void` takes one back.
+"""
 
 import logging
 import re
@@ -6,28 +9,30 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import timezone
+from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from billing.actions import post, receive
+from billing.actions import post, receive, voids
 from billing.actions.receive import Outcome, Status
 from billing.api import admission, schemas
 from billing.api.bodies import records_in
+from billing.api.estimates import MonthField
 from billing.api.problems import Refused
 from billing.api.records import as_json
-from billing.models import server_clock
+from billing.models import UsageRecord, server_clock
 from billing.pricing import money
 from billing.reports import records
 from teams import isolation
 from teams.api.authentication import key_of
-from teams.models import ApiKey, Project
+from teams.models import ApiKey, Project, Team
 from teams.models.api_keys import Scope
 
 logger = logging.getLogger(__name__)
@@ -182,22 +187,85 @@ def _states(team_id: int, outcomes: Sequence[Outcome]) -> dict[str, dict[str, An
 # --- One record ---------------------------------------------------------------------
 
 
+class RecordQuery(serializers.Serializer[Any]):
+    """Which record has an id: of which project, and of which UTC month."""
+
+    project = serializers.CharField(required=False)
+    month = MonthField(required=False)
+
+
+class ReasonInput(serializers.Serializer[Any]):
+    reason = serializers.CharField(max_length=voids.LONGEST_REASON)
+
+
 class UsageRecordView(APIView):
     scopes = {"GET": Scope.USAGE_READ}
 
     @schemas.get_usage
     def get(self, request: Request, record_id: str) -> Response:
-        key = key_of(request)
-        slug = request.query_params.get("project")
-        if "\0" in record_id + (slug or ""):
-            raise Refused(404, "not_found", "No usage record has such a name.")
-        project = _project(key, slug)
-        team_ids = list(key.teams().values_list("pk", flat=True))
-        with isolation.visible_teams(team_ids):
-            report = records.latest(team_ids=team_ids, project=project, record_id=record_id)
-        if report is None:
-            raise Refused(404, "not_found", f"No usage record {record_id!r} is here.")
-        return Response(as_json(report, key.organization.currency))
+        return Response(_shown(request, _found(request, record_id)))
+
+
+class UsageVoidView(APIView):
+    scopes = {"GET": Scope.USAGE_READ, "POST": Scope.USAGE_WRITE}
+
+    @schemas.void_usage
+    def post(self, request: Request, record_id: str) -> Response:
+        """The same answer however often it is asked for: the first one's reason stands."""
+        wanted = ReasonInput(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        found = _found(request, record_id)
+        voids.void(
+            team=Team.objects.select_related("organization").get(pk=found.record.team_id),
+            uids=[found.record.uid],
+            reason=wanted.validated_data["reason"],
+            by=str(key_of(request)),
+            now=timezone.now(),
+        )
+        return Response(_shown(request, found))
+
+    @schemas.not_described
+    def get(self, request: Request, record_id: str) -> Response:
+        """A record whose id ends like this address."""
+        return Response(_shown(request, _found(request, f"{record_id}/void")))
+
+
+class _Found(NamedTuple):
+    record: UsageRecord
+    project: Project
+
+
+def _found(request: Request, record_id: str) -> _Found:
+    """The record asked for. Raises Refused (400, 404)."""
+    key = key_of(request)
+    if "\0" in record_id + request.query_params.get("project", ""):
+        raise Refused(404, "not_found", "No usage record has such a name.")
+    query = RecordQuery(data=request.query_params)
+    query.is_valid(raise_exception=True)
+    asked = query.validated_data
+    project = _project(key, asked.get("project"))
+    team_ids = _team_ids(key)
+    with isolation.visible_teams(team_ids):
+        record = records.found(
+            team_ids=team_ids,
+            project=project,
+            record_id=record_id,
+            month=asked.get("month"),
+        )
+    if record is None:
+        raise Refused(404, "not_found", f"No usage record {record_id!r} is here.")
+    return _Found(record, project)
+
+
+def _shown(request: Request, found: _Found) -> dict[str, Any]:
+    key = key_of(request)
+    with isolation.visible_teams([found.record.team_id]):
+        report = records.report(found.record, found.project)
+    return as_json(report, key.organization.currency)
+
+
+def _team_ids(key: ApiKey) -> list[int]:
+    return list(key.teams().values_list("pk", flat=True))
 
 
 def _project(key: ApiKey, slug: str | None) -> Project:

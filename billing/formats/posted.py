@@ -58,9 +58,11 @@ class PostedRecord(Record, kw_only=True, frozen=True, forbid_unknown_fields=True
     """One call, to be counted once. `id` is the provider's response id if it has one.
 
     Without an id no retry could be told from a second call, so there is no default.
+    `corrects` is the id of the record that this one stands in the place of.
     """
 
     id: Name
+    corrects: Name | None = None
 
 
 class QuoteRecord(Record, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -83,7 +85,10 @@ _QUOTE = msgspec.json.Decoder(QuoteRecord)
 
 def decode(raw: msgspec.Raw | bytes) -> PostedRecord:
     """Decode one posted record. Raises RecordError for each way it can be wrong."""
-    return _checked(strict.decode(_POSTED, bytes(raw)))
+    record = _checked(strict.decode(_POSTED, bytes(raw)))
+    if record.corrects == record.id:
+        raise RecordError("corrects_itself", "/corrects", "A record cannot correct itself.")
+    return record
 
 
 def decode_quote(raw: msgspec.Raw | bytes) -> QuoteRecord:
@@ -130,10 +135,11 @@ def fingerprint(record: Record, usage: Usage) -> bytes:
     """Return 16 bytes that two records share when they say the same about one call.
 
     What differs makes the same id a conflict: the normalised usage with its
-    conditions, and the tags. Left out are the identity itself (project, id), the
-    order of members, and members of `usage` that its format does not know.
+    conditions, the tags, and which record it corrects. Left out are the identity
+    itself (project, id), the order of members, and members of `usage` that its format
+    does not know.
     """
-    content = (
+    content: tuple[object, ...] = (
         usage.provider,
         usage.model,
         usage.occurred_at.astimezone(UTC),
@@ -143,6 +149,8 @@ def fingerprint(record: Record, usage: Usage) -> bytes:
         usage.thinking,
         sorted(record.tags.items()),
     )
+    if isinstance(record, PostedRecord) and record.corrects is not None:
+        content = (*content, record.corrects)
     return blake2b(msgspec.json.encode(content), digest_size=16).digest()
 
 

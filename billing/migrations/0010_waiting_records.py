@@ -14,7 +14,7 @@ GRANT EXECUTE ON FUNCTION purser_waiting_records() TO purser_app, purser_worker;
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("billing", "0008_verifications"),
+        ("billing", "0009_voids"),
     ]
 
     operations = [

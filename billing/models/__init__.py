@@ -8,11 +8,13 @@ from billing.models.ledger import (
     QuarantinedRecord,
     UnpricedRecord,
     UsageRecord,
+    Void,
 )
 from billing.models.ledger_rows import (
     QuarantinedRecordRow,
     UnpricedRecordRow,
     UsageRecordRow,
+    VoidRow,
 )
 from billing.models.proposals import Proposal
 from billing.models.rates import Publication, Rate, RateCard
@@ -49,4 +51,6 @@ __all__ = [
     "UsageRecord",
     "UsageRecordRow",
     "Verification",
+    "Void",
+    "VoidRow",
 ]

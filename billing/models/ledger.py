@@ -120,7 +120,8 @@ class Charge(Conditions, Counts):
     models; leg 0 stands for the request. `revision` numbers the pricings. Each pricing
     after the first begins by taking back the one before: leg -1 - n is the opposite of
     its leg n. So all charges of a record together are its usage at its last price, and
-    the legs of its last pricing that are not negative are in force.
+    the legs of its last pricing that are not negative are in force. The last pricing of a
+    void record takes back and charges nothing.
     """
 
     pk = models.CompositePrimaryKey("team_id", "record_uid", "month", "revision", "leg")
@@ -149,8 +150,8 @@ class Charge(Conditions, Counts):
     context_tier = models.PositiveIntegerField()
     occurred_at = models.DateTimeField()
     day = models.DateField(
-        help_text="Of the record, in the reporting zone. Of a re-rate after its month was "
-        "closed: of the re-rate, as an adjustment."
+        help_text="Of the record, in the reporting zone. Once its month is closed: the day "
+        "it was charged on, as an adjustment."
     )
     cost = models.DecimalField(max_digits=27, decimal_places=15)
     reason = models.CharField(max_length=40, help_text="Why it costs nothing, if so.")
@@ -243,3 +244,45 @@ class QuarantinedRecord(QuarantinedRecordFields):
 
     def __str__(self) -> str:
         return f"{self.record_id}: {self.detail}"
+
+
+class VoidFields(models.Model):
+    team = team_key()
+    month = models.DateField()
+    project = project_key()
+    record_id = models.CharField(max_length=200)
+    voided_at = models.DateTimeField()
+    voided_by = models.CharField(max_length=250)
+    reason = models.CharField(max_length=1000)
+    corrected_by = models.UUIDField(
+        null=True, help_text="The record that stands in its place, if one does."
+    )
+    correction_id = models.CharField(max_length=200, help_text="The id of that one.")
+
+    class Meta:
+        abstract = True
+
+
+class Void(VoidFields):
+    """A record was taken back: who did it, when and why. Append-only, like the record.
+
+    It is written with a posting that names the record. Counting takes back its charges.
+    """
+
+    # Counting asks for all of a month.
+    pk = models.CompositePrimaryKey("team_id", "month", "record_uid")
+    record_uid = models.UUIDField()
+
+    class Meta:
+        db_table = "billing_void"
+        indexes = [
+            # What a record corrects is found by the record.
+            models.Index(
+                fields=["team", "corrected_by"],
+                condition=models.Q(corrected_by__isnull=False),
+                name="void_of_correction",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.record_id

@@ -12,6 +12,8 @@ from billing.models.ledger import (
     UnpricedRecordFields,
     UsageFields,
     UsageRecord,
+    Void,
+    VoidFields,
 )
 
 
@@ -22,6 +24,7 @@ class UsageRecordRow(UsageFields):
         managed = False
         db_table = UsageRecord._meta.db_table
         verbose_name = "usage record"
+        permissions = [("void_usagerecord", "Can take usage records back")]
 
     def __str__(self) -> str:
         return self.record_id
@@ -47,6 +50,18 @@ class QuarantinedRecordRow(QuarantinedRecordFields):
         db_table = QuarantinedRecord._meta.db_table
         verbose_name = "quarantined record"
         permissions = [("redrive_quarantinedrecord", "Can re-drive quarantined records")]
+
+    def __str__(self) -> str:
+        return self.record_id
+
+
+class VoidRow(VoidFields):
+    record_uid = models.UUIDField(primary_key=True)
+
+    class Meta:
+        managed = False
+        db_table = Void._meta.db_table
+        verbose_name = "void"
 
     def __str__(self) -> str:
         return self.record_id

@@ -12,6 +12,7 @@ DISTRIBUTED = frozenset(
         "billing.Posting",
         "billing.UnpricedRecord",
         "billing.QuarantinedRecord",
+        "billing.Void",
         "billing.DailySpend",
         "billing.HourlySpend",
         "billing.BudgetTotal",

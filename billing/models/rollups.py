@@ -77,6 +77,13 @@ class DailySpend(Spend):
 
     pk = models.CompositePrimaryKey(*SPEND_KEY, "day")
     day = models.DateField()
+    adjustment = models.DecimalField(
+        max_digits=30,
+        decimal_places=15,
+        default=0,
+        db_default=0,
+        help_text="The part of the cost that is of records of closed months.",
+    )
 
     class Meta:
         db_table = "billing_daily_spend"
@@ -84,7 +91,13 @@ class DailySpend(Spend):
             # Reports read a range of days of some teams.
             models.Index(fields=["team", "day"], name="daily_spend_of_team")
         ]
-        constraints = [_finite("daily_spend_finite")]
+        constraints = [
+            _finite("daily_spend_finite"),
+            models.CheckConstraint(
+                condition=models.Q(adjustment__lt=10**15),
+                name="daily_spend_adjustment_finite",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.day}: {self.cost}"

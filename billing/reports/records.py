@@ -16,7 +16,9 @@ from billing.models import (
     Rate,
     UnpricedRecord,
     UsageRecord,
+    Void,
 )
+from billing.models.months import is_adjustment
 from billing.models.rates import PRICE_FIELDS
 from billing.pricing import money
 from billing.pricing.token_classes import UNITS, TokenClass
@@ -33,13 +35,19 @@ class RatedLine:
 
 @dataclass(frozen=True, slots=True)
 class RatedCharge:
-    """One charge with the lines it is made of; one of a leg below 0 takes another back."""
+    """One charge with the lines it is made of; one of a leg below 0 takes another back.
+
+    `day` is the one it counts on. That of an adjustment is not the record's own: it was
+    charged when the record's month was closed.
+    """
 
     revision: int
     leg: int
     model: str
     cost: Decimal
     posted_at: datetime
+    day: date
+    adjustment: bool
     rate: Rate | None
     lines: list[RatedLine]
 
@@ -49,11 +57,14 @@ class RecordReport:
     record: UsageRecord
     project: str
     team: str
-    state: str  # pending | priced | unpriced | quarantined
+    state: str  # pending | priced | unpriced | quarantined | void
     cost: Decimal | None
     reason: str
     detail: str
-    charges: list[RatedCharge]
+    charges: list[RatedCharge]  # in force
+    history: list[RatedCharge]  # all there ever were
+    void: Void | None
+    corrects: str  # the id of the record that it stands in the place of
 
 
 class Priced(NamedTuple):
@@ -78,30 +89,39 @@ def states(
     costs = Charge.objects.filter(**its).values_list("record_uid").annotate(Sum("cost"))
     for uid, cost in costs:
         states[uid] = Priced("priced", cost)
+    for uid in Void.objects.filter(**its).values_list("record_uid", flat=True):
+        states[uid] = Priced("void", None)
     return states
 
 
-def latest(*, team_ids: list[int], project: Project, record_id: str) -> RecordReport | None:
-    """The record of this id (of the latest month it was seen in), or None."""
-    record = (
-        UsageRecord.objects.filter(
-            team_id__in=team_ids, project_id=project.pk, record_id=record_id
-        )
-        .order_by("-month")
-        .first()
+def found(
+    *,
+    team_ids: list[int],
+    project: Project,
+    record_id: str,
+    month: date | None = None,
+) -> UsageRecord | None:
+    """The record of this id: of a UTC month, or of the latest it was seen in; or None."""
+    records = UsageRecord.objects.filter(
+        team_id__in=team_ids, project_id=project.pk, record_id=record_id
     )
-    return None if record is None else _report(record, project)
+    if month is not None:
+        records = records.filter(month=month)
+    return records.order_by("-month").first()
 
 
-def _report(record: UsageRecord, project: Project) -> RecordReport:
-    charges = _in_force(
-        charges_of(team_id=record.team_id, month=record.month, record_uid=record.uid)
-    )
+def report(record: UsageRecord, project: Project) -> RecordReport:
+    history = charges_of(team_id=record.team_id, month=record.month, record_uid=record.uid)
+    charges = _in_force(history)
     its = {"team_id": record.team_id, "month": record.month, "record_uid": record.uid}
     unpriced = UnpricedRecord.objects.filter(**its).first()
     quarantined = QuarantinedRecord.objects.filter(**its).first()
+    void = Void.objects.filter(**its).first()
+    corrected = Void.objects.filter(team_id=record.team_id, corrected_by=record.uid).first()
     state, reason, detail = "pending", "", ""
-    if charges:
+    if void is not None:
+        state, detail = "void", void.reason
+    elif charges:
         state, reason = "priced", record.unbilled
     elif unpriced is not None:
         state, reason, detail = "unpriced", unpriced.reason, unpriced.detail
@@ -112,10 +132,15 @@ def _report(record: UsageRecord, project: Project) -> RecordReport:
         project=project.slug,
         team=Team.objects.values_list("slug", flat=True).get(pk=record.team_id),
         state=state,
-        cost=sum((charge.cost for charge in charges), Decimal()) if charges else None,
+        cost=sum((charge.cost for charge in charges), Decimal())
+        if state == "priced"
+        else None,
         reason=reason,
         detail=detail,
         charges=charges,
+        history=history,
+        void=void,
+        corrects=corrected.record_id if corrected else "",
     )
 
 
@@ -143,6 +168,8 @@ def _rated(charge: Charge) -> RatedCharge:
         model=charge.model.name,
         cost=charge.cost,
         posted_at=charge.posted_at,
+        day=charge.day,
+        adjustment=is_adjustment(charge.day, charge.occurred_at),
         rate=rate,
         lines=_lines(charge, rate) if rate else [],
     )

@@ -18,7 +18,7 @@ from teams.models import Project, Team
 DIMENSIONS = ("team", "project", "model", "family", "day")
 # The rollups' column with the cost of each token class.
 COST_COLUMNS = {token_class: f"{token_class}_cost" for token_class in TokenClass}
-_MEASURES = ("requests", *TokenClass, *COST_COLUMNS.values(), "cost")
+_MEASURES = ("requests", *TokenClass, *COST_COLUMNS.values(), "cost", "adjustment")
 # The column that a dimension is grouped by in SQL; names come afterwards.
 _COLUMNS = {
     "team": "team_id",
@@ -48,6 +48,8 @@ class Sums:
         default_factory=lambda: dict.fromkeys(TokenClass, Decimal())
     )
     cost: Decimal = Decimal()
+    # Of the cost: what was charged for months that were closed.
+    adjustment: Decimal = Decimal()
 
     @property
     def tokens_in(self) -> int:
@@ -65,6 +67,7 @@ class Sums:
             self.quantities[token_class] += row[token_class]
             self.costs[token_class] += row[column]
         self.cost += row["cost"]
+        self.adjustment += row["adjustment"]
 
     def plus(self, other: "Sums") -> None:
         """Add another group's sums to these."""
@@ -73,6 +76,7 @@ class Sums:
             self.quantities[token_class] += other.quantities[token_class]
             self.costs[token_class] += other.costs[token_class]
         self.cost += other.cost
+        self.adjustment += other.adjustment
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from datetime import date, datetime, timedelta
 
 from django.db.models import Q
 
-from billing.models import Budget
+from billing.models import Budget, months
+from billing.models.months import OpenMonths
 from billing.pricing.budget_periods import Period, PeriodKind, period
 from billing.pricing.standing import Standing
 from billing.reports import budget_view, budgets, completeness, estimates, team_spend
@@ -32,6 +33,7 @@ class TeamPage:
     spent: Spent
     month: EstimateReport
     freshness: Freshness
+    open_months: OpenMonths
 
 
 def team_page(
@@ -67,6 +69,7 @@ def team_page(
         freshness=completeness.freshness(
             team_ids=[team.pk], now=now, time_zone=days.zone(now).key
         ),
+        open_months=months.open_months(days, now),
     )
 
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from django.db import OperationalError, connection, transaction
 
+from billing.models.months import IS_ADJUSTMENT
 from billing.models.rates import PRICE_FIELDS
 from billing.models.rollups import SPEND_KEY
 from billing.pricing import money
@@ -179,6 +180,15 @@ _NOT_COUNTED = """
     UNION ALL SELECT team_id, record_uid, 'quarantine' FROM billing_quarantined_record
 """
 
+# Of the others a posting says that they are still to be counted.
+_COUNTED_VOIDS = """
+    SELECT v.team_id, v.month, v.record_uid, v.record_id FROM billing_void v
+    LEFT JOIN (
+        SELECT p.team_id, unnest(p.record_uids) AS record_uid FROM billing_posting p
+    ) w ON w.team_id = v.team_id AND w.record_uid = v.record_uid
+    WHERE w.record_uid IS NULL
+"""
+
 # name, query for how many agree, query for what does not
 _CHECKS = (
     (
@@ -190,6 +200,20 @@ _CHECKS = (
         "hourly rollups = Σ charges",
         "SELECT count(*) FROM billing_hourly_spend",
         _rollup_against_charges("billing_hourly_spend", "hour", _HOUR),
+    ),
+    (
+        "adjustments of a day = Σ charges for closed months",
+        _DAILY,
+        f"""
+        SELECT {", ".join(SPEND_KEY)}, day, kept.adjustment, summed.charged
+        FROM (SELECT {", ".join(SPEND_KEY)}, day, adjustment FROM billing_daily_spend) kept
+        FULL JOIN (
+            SELECT {", ".join(SPEND_KEY)}, day, sum(cost) AS charged
+            FROM billing_charge WHERE {IS_ADJUSTMENT}
+            GROUP BY {", ".join(SPEND_KEY)}, day
+        ) summed USING ({", ".join(SPEND_KEY)}, day)
+        WHERE coalesce(kept.adjustment, 0) <> coalesce(summed.charged, 0)
+        """,
     ),
     (
         "cost of a day = Σ of its token classes",
@@ -242,7 +266,40 @@ _CHECKS = (
         JOIN (SELECT team_id, month, record_uid, {_QUANTITIES} FROM billing_charge
               GROUP BY team_id, month, record_uid) c
         ON c.team_id = u.team_id AND c.month = u.month AND c.record_uid = u.uid
-        WHERE NOT ({_SAME_QUANTITIES})
+        LEFT JOIN billing_void v
+        ON v.team_id = u.team_id AND v.month = u.month AND v.record_uid = u.uid
+        WHERE v.record_uid IS NULL AND NOT ({_SAME_QUANTITIES})
+        """,
+    ),
+    (
+        "a void record's charges come to nothing",
+        f"SELECT count(*) FROM ({_COUNTED_VOIDS}) v",
+        f"""
+        SELECT v.team_id, v.record_uid, v.record_id, c.cost
+        FROM ({_COUNTED_VOIDS}) v
+        LEFT JOIN (
+            SELECT team_id, month, record_uid, {_QUANTITIES}, sum(cost) AS cost
+            FROM billing_charge GROUP BY team_id, month, record_uid
+        ) c ON c.team_id = v.team_id AND c.month = v.month AND c.record_uid = v.record_uid
+        LEFT JOIN billing_unpriced_record n ON n.team_id = v.team_id
+            AND n.month = v.month AND n.record_uid = v.record_uid
+        WHERE n.record_uid IS NOT NULL
+            OR {" OR ".join(f"c.{name} <> 0" for name in (*PRICE_FIELDS, "cost"))}
+        """,
+    ),
+    (
+        "each void and each correction names its record",
+        "SELECT count(*) FROM billing_void",
+        """
+        SELECT v.team_id, v.record_uid, v.record_id, v.corrected_by, v.correction_id
+        FROM billing_void v
+        LEFT JOIN billing_usage_record u
+        ON u.team_id = v.team_id AND u.month = v.month AND u.uid = v.record_uid
+        LEFT JOIN billing_usage_record n
+        ON n.team_id = v.team_id AND n.uid = v.corrected_by
+        WHERE (v.record_id, v.project_id) IS DISTINCT FROM (u.record_id, u.project_id)
+            OR v.corrected_by IS NOT NULL AND (v.correction_id, v.project_id)
+                IS DISTINCT FROM (n.record_id, n.project_id)
         """,
     ),
     (
@@ -282,11 +339,13 @@ _CHECKS = (
         """,
     ),
     (
-        "each record is pending, priced, unpriced or quarantined",
+        "each record is pending, priced, unpriced, quarantined or void",
         _RECORDS,
         """
         SELECT u.team_id, u.uid, u.record_id, count(state) AS states
         FROM billing_usage_record u
+        LEFT JOIN billing_void v
+        ON v.team_id = u.team_id AND v.month = u.month AND v.record_uid = u.uid
         LEFT JOIN (
             SELECT team_id, record_uid, 'priced' AS state FROM billing_charge
             GROUP BY team_id, record_uid
@@ -300,6 +359,7 @@ _CHECKS = (
                 WHERE n.team_id = p.team_id AND n.record_uid = waiting.uid)
             GROUP BY p.team_id, waiting.uid
         ) s ON s.team_id = u.team_id AND s.record_uid = u.uid
+        WHERE v.record_uid IS NULL
         GROUP BY u.team_id, u.uid, u.record_id
         HAVING count(state) <> 1
         """,
@@ -329,9 +389,12 @@ _CHECKS = (
         "no id twice: in two months, or under two owners",
         _RECORDS,
         """
-        SELECT project_id, record_id, count(*) AS records
-        FROM billing_usage_record GROUP BY project_id, record_id
-        HAVING count(*) > 1
+        SELECT u.project_id, u.record_id, count(*) AS records
+        FROM billing_usage_record u
+        LEFT JOIN billing_void v
+        ON v.team_id = u.team_id AND v.month = u.month AND v.record_uid = u.uid
+        WHERE v.record_uid IS NULL
+        GROUP BY u.project_id, u.record_id HAVING count(*) > 1
         """,
     ),
 )

@@ -1,5 +1,6 @@
 """The sentence at the head of a page: what was used, of what, with how long to go."""
 
+from datetime import timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from django.utils.html import format_html
@@ -77,6 +78,21 @@ def of_overview(page: Overview, currency: str) -> SafeString:
         page.organization.name,
         _amount(page.total.cost, currency),
         from_to(Period(page.since, page.until)),
+    )
+
+
+def of_months(page: TeamPage) -> str:
+    """Whether the figures of these days can still change, and what happens to late ones."""
+    open_months = page.open_months
+    if page.spent.until <= open_months.first:
+        return (
+            "The books of these days are closed: late records and corrections of them "
+            "count on the day they come in."
+        )
+    last = open_months.until - timedelta(days=1)
+    return (
+        f"{open_months.first:%B %Y} is open until the end of {last.day} {last:%B}. Late "
+        "records and corrections of earlier months count on the day they come in."
     )
 
 

@@ -73,6 +73,7 @@ def _context(
         "visitor": visitor,
         "page": report,
         "headline": sentences.of_team(report, currency),
+        "months": sentences.of_months(report),
         "currency": currency,
         "zone": report.freshness.time_zone,
         "range": shown,

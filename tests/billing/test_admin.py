@@ -44,6 +44,7 @@ READ_ONLY = (
     "billing_usagerecordrow",
     "billing_unpricedrecordrow",
     "billing_quarantinedrecordrow",
+    "billing_voidrow",
     "billing_rate",
     "billing_alert",
     "billing_delivery",

@@ -330,7 +330,7 @@ def test_the_ledger_verifies_after_all_of_this(cast: Cast, send):
         ),
         (
             "DELETE FROM billing_charge",
-            "each record is pending, priced, unpriced or quarantined",
+            "each record is pending, priced, unpriced, quarantined or void",
         ),
         ("DELETE FROM billing_usage_record", "no charge without its record"),
     ],
@@ -375,7 +375,7 @@ def test_the_verifier_finds_what_waits_without_its_record(cast: Cast, send, dama
     failed = {check.name for check in verification.checks() if not check.ok}
 
     assert failed == {
-        "each record is pending, priced, unpriced or quarantined",
+        "each record is pending, priced, unpriced, quarantined or void",
         "nothing waits or is set aside without its record",
     }
 

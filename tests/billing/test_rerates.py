@@ -42,7 +42,7 @@ from billing.models import (
 )
 from billing.pricing.budget_periods import PeriodKind
 from billing.reports import verification
-from teams.models import AuditEvent
+from teams.models import AuditEvent, Team
 from tests.builders import COST, body, record
 from tests.conftest import NOW, Cast, issue
 
@@ -67,19 +67,20 @@ TWO_MODELS = {
 @pytest.fixture
 def spend(cast: Cast):
     """Post and count records, `answers` of the team search unless they say otherwise."""
+    Team.objects.update(created_at="2026-01-15T00:00:00Z")
     key, _ = issue(cast.acme, scopes=["usage:write", "import"])
 
-    def post_and_count(*records: dict) -> None:
+    def post_and_count(*records: dict, now=NOW) -> None:
         raws = split(body(*records), "application/json", 1000)
-        receive.receive(key=key, raws=raws, now=NOW)
-        count_all()
+        receive.receive(key=key, raws=raws, now=now)
+        count_all(now)
 
     return post_and_count
 
 
-def count_all() -> None:
+def count_all(now=NOW) -> None:
     for team_id in post.batches_waiting():
-        post.count(team_id=team_id, now=NOW)
+        post.count(team_id=team_id, now=now)
 
 
 def publish(model: str = OPUS, since: str = "2025-01-01", **prices: str) -> None:
@@ -415,7 +416,7 @@ def test_in_an_open_month_it_is_posted_to_the_records_own_day(cast: Cast, spend)
 
 
 def test_for_a_closed_month_it_is_an_adjustment_of_today(cast: Cast, spend):
-    spend(record(occurred_at="2026-10-31T22:30:00Z"))
+    spend(record(occurred_at="2026-10-31T22:30:00Z"), now=NOW.replace(day=1))
     october = list(DailySpend.objects.values())
     publish()
 
@@ -431,7 +432,7 @@ def test_for_a_closed_month_it_is_an_adjustment_of_today(cast: Cast, spend):
 
 
 def test_a_month_closes_three_days_after_its_end_in_the_zone(cast: Cast, spend):
-    spend(record(occurred_at="2026-10-31T22:30:00Z"))
+    spend(record(occurred_at="2026-10-31T22:30:00Z"), now=NOW.replace(day=1))
     publish()
     last_moment = NOW.replace(day=3, hour=22, minute=59)  # 23:59 on 3 November in Berlin
 
@@ -441,7 +442,7 @@ def test_a_month_closes_three_days_after_its_end_in_the_zone(cast: Cast, spend):
 
 
 def test_once_closed_a_second_re_rate_leaves_the_month_alone(cast: Cast, spend):
-    spend(record(occurred_at="2026-10-31T22:30:00Z"))
+    spend(record(occurred_at="2026-10-31T22:30:00Z"), now=NOW.replace(day=1))
     publish()
     carry_out(plan(cast), now=NOW.replace(day=3))
     october = list(DailySpend.objects.values())

@@ -24,6 +24,7 @@ API = CHECKOUT / "docs" / "api.md"
 SOURCES = ("billing/**/*.py", "teams/api/*.py", "config/*.py")
 CODE_ARGUMENT = {
     "RecordError": 0,
+    "Refusal": 0,
     "BodyError": 1,
     "Refused": 1,
     "Unpriced": 0,
@@ -33,7 +34,7 @@ CODE_ARGUMENT = {
     "body": 1,
 }
 # Arguments that hand on a code which is found where it is made.
-HANDED_ON = {"code", "error.code", "_code(message)"}
+HANDED_ON = {"code", "error.code", "refusal.code", "_code(message)"}
 # What REST framework says by itself: of a request before a view sees it, of a parameter.
 FRAMEWORK = {
     "method_not_allowed",

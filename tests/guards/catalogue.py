@@ -18,7 +18,7 @@ Database = psycopg.Connection[tuple[Any, ...]]
 
 SERVICES = ("purser_app", "purser_worker")
 PARTITIONED = ("billing_usage_record", "billing_charge")
-APPEND_ONLY = (*PARTITIONED, "teams_auditevent")
+APPEND_ONLY = (*PARTITIONED, "billing_void", "teams_auditevent")
 OWNERS_FUNCTIONS = (
     "purser_make_partitions",
     "purser_months_without_partition",

@@ -22,6 +22,7 @@ from billing.models import (
     Rate,
     RateCard,
     UsageRecord,
+    Void,
 )
 from billing.models.rates import PRICE_FIELDS
 from config import databases
@@ -158,7 +159,7 @@ def test_app_deletes_nothing_of_another_team(database: Database):
 
 
 @every_service
-@pytest.mark.parametrize("model", [UsageRecord, Charge, AuditEvent])
+@pytest.mark.parametrize("model", [UsageRecord, Charge, Void, AuditEvent])
 @pytest.mark.parametrize("statement", ["UPDATE {} SET {} = {}", "DELETE FROM {}"])
 def test_service_cannot_change_what_is_append_only(
     database: Database, role: str, model: Any, statement: str

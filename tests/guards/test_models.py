@@ -56,7 +56,7 @@ def test_twins_cannot_be_changed_in_the_admin():
     request.user = User(is_superuser=True, is_active=True, is_staff=True)
     twins = [model for model in apps.get_models() if not model._meta.managed]
 
-    assert len(twins) == 3
+    assert len(twins) == 4
     for twin in twins:
         assert model_lint.writable(twin, admin.site, request) == []
 

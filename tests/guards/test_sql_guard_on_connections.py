@@ -12,7 +12,7 @@ import pytest
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery, Sum
 
-from billing.actions import budgets, parked, post, receive
+from billing.actions import budgets, parked, post, receive, voids
 from billing.actions.budgets import Terms
 from billing.formats.body import split
 from billing.models import (
@@ -27,7 +27,7 @@ from billing.models import (
 from billing.pricing.budget_periods import PeriodKind
 from billing.reports import verification
 from teams import isolation
-from teams.models import Team
+from teams.models import ApiKey, Team
 from tests.builders import body, record
 from tests.conftest import NOW, Cast, issue
 from tests.guards.sql_guard import Reading, SqlGuard, Tables, guarding, read
@@ -246,6 +246,19 @@ def _post_count_retry_and_quarantine(cast: Cast) -> None:
         uids = list(UsageRecord.objects.filter(team=cast.search).values_list("uid"))
         kept = recorded.read(cast.search.pk, [uid for (uid,) in uids], [MONTH])
         parked.quarantine(cast.search.pk, kept[0], ValueError("planted"), NOW)
+    _correct_and_void(cast, key)
+
+
+def _correct_and_void(cast: Cast, key: ApiKey) -> None:
+    """Also of a closed month, which is adjusted."""
+    Team.objects.update(created_at="2026-01-15T00:00:00Z")
+    old = record(occurred_at="2026-10-20T10:00:00Z")
+    posted = body(old, record(corrects=old["id"]), record(id="msg_void"))
+    receive.receive(key=key, raws=split(posted, "application/json", 10), now=NOW)
+    uid = UsageRecord.objects.get(record_id="msg_void").uid
+    for _ in range(2):
+        post.count(team_id=cast.search.pk, now=NOW)
+        voids.void(team=cast.search, uids=[uid], reason="planted", by="tests", now=NOW)
 
 
 @pytest.mark.parametrize("check", verification._CHECKS, ids=lambda check: check[0])

@@ -7,14 +7,16 @@ from pathlib import Path
 import pytest
 from django.contrib.staticfiles import finders
 from django.test import Client
+from django.utils import timezone
 
 from billing.actions import budgets, post
 from billing.actions.budgets import Terms
 from billing.models import Budget
 from billing.pricing.budget_periods import PeriodKind
 from teams.actions import organizations, teams
-from tests.builders import body, record
-from tests.conftest import NOW, Cast, Service
+from teams.models import Team
+from tests.builders import COST, body, record
+from tests.conftest import NOW, Cast, Service, as_owner
 from tests.web.conftest import NOVEMBER, read
 
 pytestmark = pytest.mark.usefixtures("as_app")
@@ -322,3 +324,36 @@ def test_an_address_that_is_not_there_is_a_page(client: Client):
     assert response.status_code == 404
     assert response["content-type"].startswith("text/html")
     assert "<b>" not in response.content.decode()
+
+
+# --- Closed months ------------------------------------------------------------------
+
+
+def test_what_adjusts_earlier_months_is_said(finance: Client, spent: Service, cast: Cast):
+    with as_owner():
+        Team.objects.update(created_at="2026-01-15T00:00:00Z")
+    before = read(finance, TEAM, **NOVEMBER)
+    spent.post("usage", body(record(occurred_at="2026-10-20T10:00:00Z")))
+    post.count(team_id=cast.search.pk, now=NOW)
+
+    page = read(finance, TEAM, **NOVEMBER)
+
+    assert "adjusts earlier months" not in before.text
+    assert "adjusts earlier months" in page.text
+    assert COST in page.values()
+
+
+def test_a_range_says_whether_its_figures_can_change(
+    finance: Client, spent: Service, cast: Cast
+):
+    now = timezone.now()
+    last_year = {"from": "2025-12-01", "through": "2025-12-31"}
+    moments = "2025-12-20T10:00:00Z", now.isoformat()
+    spent.post("usage", body(*(record(occurred_at=one) for one in moments)))
+    post.count(team_id=cast.search.pk, now=now)
+
+    closed = read(finance, TEAM, **last_year)
+    still_open = read(finance, TEAM)
+
+    assert "The books of these days are closed" in closed.text
+    assert "is open until the end of 3" in still_open.text
