@@ -23,6 +23,17 @@ _SERVICE_OPTIONS = {
     "citus.multi_shard_modify_mode": "sequential",
 }
 
+# A worker's statements look for thousands of records: how is decided with these, not once
+# for all while the tables are empty.
+_OPTIONS_OF: dict[str, dict[str, str]] = {
+    "app": {},
+    "worker": {"plan_cache_mode": "force_custom_plan"},
+}
+
+# How many connections a process has at most. A worker does one task at a time, with a
+# verification beside it, and the sender asks for none while it sends.
+_POOLED = {"app": 10, "worker": 3}
+
 
 def configured(env: environ.Env, role: str) -> dict[str, Any]:
     """Django's DATABASES entry for a process of this role.
@@ -39,14 +50,16 @@ def configured(env: environ.Env, role: str) -> dict[str, Any]:
         config = dict(env.db_url("DATABASE_URL"))
     options = dict(config.get("OPTIONS") or {})
     if role != "owner":
-        options["options"] = _command_line({"role": f"purser_{role}"} | _SERVICE_OPTIONS)
+        settings = {"role": f"purser_{role}"} | _SERVICE_OPTIONS | _OPTIONS_OF[role]
+        options["options"] = _command_line(settings)
         # Statements of the ledger are planned once a connection. A pooler in between has
         # to carry them (PgBouncer: max_prepared_statements).
         options["prepare_threshold"] = 2
-    if role == "app":
         # A server that was restarted leaves dead connections behind: each is checked
-        # before it is used, and a request waits two seconds for one at most.
-        options["pool"] = {"min_size": 1, "max_size": 10, "timeout": 2}
+        # before it is used, and who needs one waits two seconds for it at most. A worker
+        # gives its own back after each task, and a new one would have to learn all
+        # partitions and statements again.
+        options["pool"] = {"min_size": 1, "max_size": _POOLED[role], "timeout": 2}
         config["CONN_HEALTH_CHECKS"] = True
     return config | {"ENGINE": "django.db.backends.postgresql", "OPTIONS": options}
 

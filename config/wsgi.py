@@ -1,6 +1,7 @@
 """The web process: role `app`."""
 
 import os
+import sys
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 os.environ.setdefault("DATABASE_ROLE", "app")
@@ -51,3 +52,5 @@ def _await_body(environ: dict[str, Any]) -> None:
 
 
 garbage.collect_seldom()
+# A thread that waits for the database has its turn soon, beside one that reads a batch.
+sys.setswitchinterval(0.0005)

@@ -7,7 +7,7 @@ Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 # What somebody takes away (a key's revocation) is taken from every process so soon.
-HELD_SECONDS = 2
+HELD_SECONDS = 4
 # More than are in use in so short a time.
 _MOST = 10_000
 

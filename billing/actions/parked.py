@@ -94,7 +94,7 @@ def quarantine(team_id: int, record: Recorded, error: Exception, now: datetime) 
 
 def release(team_id: int, records: Sequence[Recorded]) -> None:
     """Forget where these were kept before: each record is in one state."""
-    if not records:
+    if not records or not _has_any(team_id):
         return
     uids = arrays.literal([record.uid for record in records], "uuid")
     months = sorted({record.month for record in records})
@@ -105,6 +105,19 @@ def release(team_id: int, records: Sequence[Recorded]) -> None:
                 "AND month = ANY(%b::date[]) AND record_uid = ANY(%s::uuid[])",
                 [team_id, months, uids],
             )
+
+
+_HAS_ANY = f"""
+SELECT EXISTS (SELECT FROM {UnpricedRecord._meta.db_table} WHERE team_id = %(team)s)
+    OR EXISTS (SELECT FROM {QuarantinedRecord._meta.db_table} WHERE team_id = %(team)s)
+"""
+
+
+def _has_any(team_id: int) -> bool:
+    """Mostly a team has none, and a look at that is less than to name a thousand."""
+    with connection.cursor() as cursor:
+        cursor.execute(_HAS_ANY, {"team": team_id})
+        return bool(cursor.fetchone()[0])
 
 
 _RETRY = f"""

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 import uuid_utils
-from django.db import IntegrityError, InterfaceError, OperationalError
+from django.db import IntegrityError, InterfaceError, OperationalError, connection
 from psycopg_pool import PoolTimeout
 
 from billing.actions import corrections, voids
@@ -19,7 +19,7 @@ from billing.actions.corrections import Identity, Overtaken, Refusal
 from billing.formats import posted, registry
 from billing.formats.errors import RecordError
 from billing.formats.posted import PostedRecord
-from billing.models import Posting, UsageRecord, bound, unnest
+from billing.models import Posting, UsageRecord, arrays, bound, unnest
 from billing.pricing.token_classes import TokenClass
 from billing.pricing.usage import Usage
 from teams import isolation
@@ -353,19 +353,20 @@ def _record_row(
 _HELD = f"""
 SELECT project_id, record_id, month, uid::text, fingerprint, route
 FROM {UsageRecord._meta.db_table}
-JOIN unnest(%b::bigint[], %b::text[], %b::date[]) AS asked(project_id, record_id, month)
+JOIN unnest(%s::bigint[], %s::text[], %s::date[]) AS asked(project_id, record_id, month)
 USING (project_id, record_id, month)
-WHERE team_id = %b::bigint
+WHERE team_id = %s::bigint
 """
 
 
 def _held(team_id: int, arrivals: list[Arrival]) -> dict[Identity, Stored]:
     if not arrivals:
         return {}
-    identities = [arrival.identity for arrival in arrivals]
-    columns = [list(values) for values in zip(*identities, strict=True)]
-    with bound.cursor() as cursor:
-        cursor.execute(_HELD, [*columns, team_id])
+    columns = zip(*(arrival.identity for arrival in arrivals), strict=True)
+    asked = map(arrays.literal, columns, ("bigint", "text", "date"))
+    # Not prepared: how they are best found depends on how many there are by then.
+    with connection.cursor() as cursor:
+        cursor.execute(_HELD, [*asked, team_id])
         return {
             (project_id, record_id, month): Stored(uid, fingerprint, route)
             for project_id, record_id, month, uid, fingerprint, route in cursor.fetchall()

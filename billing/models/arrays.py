@@ -17,7 +17,9 @@ def literal(values: Collection[Any], kind: str) -> str:
     text column takes.
     """
     if kind not in _QUOTED:
-        return _joined("NULL" if one is None else str(one) for one in values)
+        if None in values:
+            return _joined("NULL" if one is None else str(one) for one in values)
+        return _joined(map(str, values))
     if kind == "bytea":
         return _joined(
             "NULL" if one is None else f'"\\\\x{bytes(one).hex()}"' for one in values

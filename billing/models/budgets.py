@@ -5,7 +5,7 @@ from django.db import models
 from billing.models.ledger import team_key
 from billing.pricing.budget_periods import PeriodKind
 from billing.pricing.caps import DEFAULT_THRESHOLDS
-from teams.models import Organization, Project, Team
+from teams.models import Organization, Ownership, Project, Team
 
 _PERIODS = [(kind.value, kind.value.capitalize()) for kind in PeriodKind]
 
@@ -46,11 +46,13 @@ class BudgetQuerySet(models.QuerySet["Budget"]):
     def over_team(self, team: Team | int) -> "BudgetQuerySet":
         """Budgets that some spend of this team counts against."""
         team_id = team.pk if isinstance(team, Team) else team
+        its_organization = Team.objects.filter(pk=team_id).values("organization")
+        its_projects = Ownership.objects.filter(team=team_id).values("project")
         return self.filter(
             models.Q(team=team_id)
-            | models.Q(team=None, project=None, organization__teams=team_id)
-            | models.Q(project__ownerships__team=team_id)
-        ).distinct()
+            | models.Q(team=None, project=None, organization__in=its_organization)
+            | models.Q(project__in=its_projects)
+        )
 
     def with_scope(self) -> "BudgetQuerySet":
         """With all that `scope`, `is_wide` and an evaluation read."""
