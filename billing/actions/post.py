@@ -8,7 +8,7 @@ changed nothing, and the postings can be claimed again at once.
 import logging
 import time
 from collections.abc import Callable, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import NamedTuple
 from uuid import UUID
 
@@ -136,11 +136,11 @@ def count_within(
     *, team_id: int, posting: UUID, seconds: float, clock: Callable[[], datetime]
 ) -> bool:
     """Count one posting now, or wait for the process that holds it; whether it is done."""
-    deadline = clock() + timedelta(seconds=seconds)
+    deadline = time.monotonic() + seconds
     while not count(team_id=team_id, now=clock(), only=posting):
         if not _is_waiting(team_id, posting):
             return True
-        if clock() >= deadline:
+        if time.monotonic() >= deadline:
             return False
         time.sleep(_LOOK_AGAIN_SECONDS)
     return True

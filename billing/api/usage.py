@@ -5,6 +5,7 @@
 
 import logging
 import re
+import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -148,7 +149,7 @@ def _prices(outcomes: Sequence[Outcome], seconds: int) -> dict[str, dict[str, An
         if outcome.team_id is not None and outcome.uid is not None:
             by_team[outcome.team_id].append(outcome)
     prices: dict[str, dict[str, Any]] = {}
-    deadline = timezone.now() + timedelta(seconds=seconds)
+    deadline = time.monotonic() + seconds
     for team_id, its_outcomes in by_team.items():
         try:
             _count(team_id, its_outcomes, deadline)
@@ -160,9 +161,9 @@ def _prices(outcomes: Sequence[Outcome], seconds: int) -> dict[str, dict[str, An
     return prices
 
 
-def _count(team_id: int, outcomes: Sequence[Outcome], deadline: datetime) -> None:
+def _count(team_id: int, outcomes: Sequence[Outcome], deadline: float) -> None:
     for posting in {outcome.posting for outcome in outcomes if outcome.posting}:
-        left = max((deadline - timezone.now()).total_seconds(), 0)
+        left = max(deadline - time.monotonic(), 0)
         post.count_within(
             team_id=team_id, posting=posting, seconds=left, clock=timezone.now
         )
