@@ -16,6 +16,7 @@ DISTRIBUTED = frozenset(
         "billing.HourlySpend",
         "billing.BudgetTotal",
         "billing.TeamLedger",
+        "billing.Receipt",
     }
 )
 
