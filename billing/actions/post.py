@@ -22,7 +22,7 @@ from django.db import (
 
 from billing.actions import alerts, budget_totals, budgets, charges, parked, voids
 from billing.actions.batch import Batch
-from billing.models import Budget, Posting, months, rate_book, recorded
+from billing.models import Budget, Posting, Receipt, months, rate_book, recorded
 from billing.models.recorded import Recorded
 from billing.pricing import engine
 from billing.pricing.engine import Charges, Unpriced
@@ -71,7 +71,22 @@ WHERE team_id = %(team)s AND uid IN (
 ORDER BY uid FOR UPDATE SKIP LOCKED
 """
 
-_FINISH = f"DELETE FROM {_TABLE} WHERE team_id = %s AND uid = ANY(%s)"
+_TALLIES = ("received", "accepted", "duplicates", "conflicts", "rejected")
+# What was received is added to the receipts as its postings end.
+_FINISH = f"""
+WITH done AS (
+    DELETE FROM {_TABLE} WHERE team_id = %(team)s AND uid = ANY(%(postings)s) RETURNING *
+)
+INSERT INTO {Receipt._meta.db_table} AS kept
+    (team_id, hour, api_key, route, {", ".join(_TALLIES)})
+SELECT %(team)s::bigint, date_trunc('hour', received_at, 'UTC'), api_key, route,
+    sum(coalesce(received, records)), sum(coalesce(accepted, records)),
+    sum(duplicates), sum(conflicts), sum(rejected)
+FROM done WHERE coalesce(received, records) > 0
+GROUP BY 2, 3, 4 ORDER BY 2, 3, 4
+ON CONFLICT (team_id, hour, api_key, route) DO UPDATE SET
+    {", ".join(f"{name} = kept.{name} + EXCLUDED.{name}" for name in _TALLIES)}
+"""
 
 
 class _Claim(NamedTuple):
@@ -158,14 +173,14 @@ def _claim(team_id: int, only: UUID | None) -> _Claim:
         rows = cursor.fetchall()
     return _Claim(
         posting_uids=[uid for uid, _, _ in rows],
-        record_uids=[uid for _, uids, _ in rows for uid in uids.split(",")],
+        record_uids=[uid for _, uids, _ in rows for uid in filter(None, uids.split(","))],
         months=sorted({month for _, _, months in rows for month in months}),
     )
 
 
 def _finish(team_id: int, posting_uids: list[UUID]) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(_FINISH, [team_id, posting_uids])
+        cursor.execute(_FINISH, {"team": team_id, "postings": posting_uids})
 
 
 def _count_or_quarantine(batch: Batch, records: Sequence[Recorded]) -> None:

@@ -1,7 +1,7 @@
 """The door: posted records become usage records and one posting per team."""
 
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -13,6 +13,7 @@ import msgspec
 import uuid_utils
 from django.db import IntegrityError, InterfaceError, OperationalError, connection
 from psycopg_pool import PoolTimeout
+from uuid_utils.compat import uuid7
 
 from billing.actions import corrections, voids
 from billing.actions.corrections import Identity, Overtaken, Refusal
@@ -114,7 +115,10 @@ def receive(
             outcomes[index] = _rejected(index, raw, error)
         else:
             by_team[arrival.team_id].append(arrival)
-    for outcome in _store_all(by_team, key=key, now=now, route=route):
+    rejected = len(outcomes)
+    if not by_team and (home := _home_team(key)):
+        by_team[home] = []  # what is rejected is received, too
+    for outcome in _store_all(by_team, rejected, key=key, now=now, route=route):
         outcomes[outcome.index] = outcome
     return [outcomes[index] for index in range(len(raws))]
 
@@ -175,22 +179,35 @@ class _Reader:
         return self._owners.owner(record.project, record.occurred_at)
 
 
+def _home_team(key: ApiKey) -> int | None:
+    """Where it is noted that nothing of a request could be read."""
+    return key.teams().order_by("pk").values_list("pk", flat=True).first()
+
+
 def _store_all(
-    by_team: dict[int, list[Arrival]], *, key: ApiKey, now: datetime, route: str
+    by_team: dict[int, list[Arrival]],
+    rejected: int,
+    *,
+    key: ApiKey,
+    now: datetime,
+    route: str,
 ) -> list[Outcome]:
+    """Store team by team; the first one's receipt has what was rejected before."""
     outcomes: list[Outcome] = []
     committed = False
     for team_id in sorted(by_team):
         arrivals = by_team[team_id]
         try:
-            stored = _store_in_partition(team_id, arrivals, key=key, now=now, route=route)
+            stored = _store_in_partition(
+                team_id, arrivals, rejected, key=key, now=now, route=route
+            )
         except (OperationalError, InterfaceError, PoolTimeout) as error:
             if not committed:
                 raise
             logger.warning("team %s must send again: %s", team_id, error)
             outcomes += [_try_again(arrival) for arrival in arrivals]
         else:
-            committed = True
+            committed, rejected = True, 0
             outcomes += [
                 _outcome(arrival, stored[arrival.identity], route) for arrival in arrivals
             ]
@@ -198,7 +215,13 @@ def _store_all(
 
 
 def _store_in_partition(
-    team_id: int, arrivals: list[Arrival], *, key: ApiKey, now: datetime, route: str
+    team_id: int,
+    arrivals: list[Arrival],
+    rejected: int,
+    *,
+    key: ApiKey,
+    now: datetime,
+    route: str,
 ) -> dict[Identity, Stored]:
     """Store; and once more if the month got its partition just then.
 
@@ -206,22 +229,31 @@ def _store_in_partition(
     Once more, too, if a correction was recorded meanwhile.
     """
     try:
-        return _store(team_id, arrivals, key=key, now=now, route=route)
+        return _store(team_id, arrivals, rejected, key=key, now=now, route=route)
     except (IntegrityError, Overtaken):
-        return _store(team_id, arrivals, key=key, now=now, route=route)
+        return _store(team_id, arrivals, rejected, key=key, now=now, route=route)
 
 
 def _store(
-    team_id: int, arrivals: list[Arrival], *, key: ApiKey, now: datetime, route: str
+    team_id: int,
+    arrivals: list[Arrival],
+    rejected: int,
+    *,
+    key: ApiKey,
+    now: datetime,
+    route: str,
 ) -> dict[Identity, Stored]:
-    """One transaction: the new records and their posting. What is held afterwards."""
+    """One transaction: the new records, their posting, and what became of the others.
+
+    Returns what is held afterwards.
+    """
     first: dict[Identity, Arrival] = {}
     for arrival in arrivals:
         first.setdefault(arrival.identity, arrival)
     postings: dict[str, UUID] = {}
 
     def insert(ones: list[Arrival]) -> Set[str]:
-        posting = UUID(bytes=uuid_utils.uuid7().bytes)
+        posting = uuid7()
         new = _insert(team_id, ones, posting, key, now, route) if ones else set()
         postings.update(dict.fromkeys(new, posting))
         return new
@@ -239,14 +271,39 @@ def _store(
         voids.post(team_id, corrected.voided, now)
         known = [arrival for arrival in first.values() if arrival.uid not in postings]
         held = _held(team_id, known)
-    for arrival in first.values():
-        if posting := postings.get(arrival.uid):
-            held[arrival.identity] = Stored(
-                arrival.uid, arrival.fingerprint, route, posting
-            )
-        elif refusal := corrected.refused.get(arrival.identity):
-            held[arrival.identity] = Stored(arrival.uid, b"", route, refusal=refusal)
+        for arrival in first.values():
+            if posting := postings.get(arrival.uid):
+                held[arrival.identity] = Stored(
+                    arrival.uid, arrival.fingerprint, route, posting
+                )
+            elif refusal := corrected.refused.get(arrival.identity):
+                held[arrival.identity] = Stored(arrival.uid, b"", route, refusal=refusal)
+        others = [arrival for arrival in arrivals if arrival.uid not in postings]
+        statuses = [_outcome(one, held[one.identity], route).status for one in others]
+        _note(team_id, statuses + [Status.REJECTED] * rejected, key, now, route)
     return held
+
+
+def _note(
+    team_id: int, statuses: Sequence[Status], key: ApiKey, now: datetime, route: str
+) -> None:
+    """Have it counted what was received and not accepted."""
+    if statuses:
+        became = Counter(statuses)
+        Posting.objects.create(
+            team_id=team_id,
+            uid=uuid7(),
+            received_at=now,
+            record_uids=[],
+            records=0,
+            months=[],
+            api_key=key.pk,
+            route=route,
+            received=len(statuses),
+            duplicates=became[Status.DUPLICATE],
+            conflicts=became[Status.CONFLICT],
+            rejected=became[Status.REJECTED],
+        )
 
 
 _RECORD_COLUMNS: unnest.Columns = {
@@ -280,9 +337,10 @@ _RECORD_COLUMNS: unnest.Columns = {
 _STORE = f"""
 WITH stored AS ({{insertion}}), posted AS (
     INSERT INTO {Posting._meta.db_table}
-        (team_id, uid, received_at, record_uids, records, months)
-    SELECT %b::bigint, %b::uuid, %b::timestamptz,
-        array_agg(uid), count(*), array_agg(DISTINCT month)
+        (team_id, uid, received_at, api_key, route,
+        record_uids, records, months, received, accepted)
+    SELECT %b::bigint, %b::uuid, %b::timestamptz, %b::bigint, %b::text,
+        array_agg(uid), count(*), array_agg(DISTINCT month), count(*), count(*)
     FROM stored HAVING count(*) > 0
 )
 SELECT count(*), CASE WHEN count(*) < %b::bigint THEN array_agg(uid::text) END FROM stored
@@ -312,7 +370,7 @@ def _insert(
     with bound.cursor() as cursor:
         cursor.execute(
             _STORE.format(insertion=statement),
-            [*parameters, team_id, posting, now, len(arrivals)],
+            [*parameters, team_id, posting, now, key.pk, route, len(arrivals)],
         )
         stored, uids = cursor.fetchone()
     if stored == len(arrivals):

@@ -9,7 +9,6 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from contextlib import ExitStack
-from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 

@@ -18,6 +18,7 @@ from billing.models.ledger_rows import (
 )
 from billing.models.proposals import Proposal
 from billing.models.rates import Publication, Rate, RateCard
+from billing.models.receipts import Receipt
 from billing.models.rerates import Rerate, RerateTotal
 from billing.models.rollups import DailySpend, HourlySpend
 from billing.models.verifications import Verification
@@ -43,6 +44,7 @@ __all__ = [
     "QuarantinedRecordRow",
     "Rate",
     "RateCard",
+    "Receipt",
     "Rerate",
     "RerateTotal",
     "TeamLedger",

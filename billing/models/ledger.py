@@ -172,8 +172,27 @@ class Charge(Conditions, Counts):
         return f"{self.cost}"
 
 
-class Posting(models.Model):
-    """The durable note, written with its records, that they must be priced and counted."""
+class Tally(models.Model):
+    """Of so many records that were received, what became of each.
+
+    Null in a posting of code that knew no receipts: it received and accepted its records.
+    """
+
+    received = models.IntegerField(null=True, default=0)
+    accepted = models.IntegerField(null=True, default=0)
+    duplicates = models.IntegerField(default=0, db_default=0)
+    conflicts = models.IntegerField(default=0, db_default=0)
+    rejected = models.IntegerField(default=0, db_default=0)
+
+    class Meta:
+        abstract = True
+
+
+class Posting(Tally):
+    """The durable note, written with its records, that they must be priced and counted.
+
+    It says besides what was received with them. One of no records says that alone.
+    """
 
     pk = models.CompositePrimaryKey("team_id", "uid")
     team = team_key()
@@ -182,6 +201,8 @@ class Posting(models.Model):
     record_uids = ArrayField(models.UUIDField())
     records = models.IntegerField(help_text="How many those are.")
     months = ArrayField(models.DateField(), help_text="Of those records, without repeats.")
+    api_key = models.BigIntegerField(default=0, db_default=0, help_text="0: none.")
+    route = models.CharField(max_length=20, default="", db_default="")
 
     class Meta:
         db_table = "billing_posting"

@@ -17,6 +17,7 @@ DISTRIBUTED = frozenset(
         "billing.HourlySpend",
         "billing.BudgetTotal",
         "billing.TeamLedger",
+        "billing.Receipt",
     }
 )
 

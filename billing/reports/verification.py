@@ -190,6 +190,17 @@ _COUNTED_VOIDS = """
 """
 
 # name, query for how many agree, query for what does not
+# What the receipts say, and the postings that are not in them yet.
+_TALLIED = """
+SELECT team_id, hour, api_key, route,
+    received, accepted, duplicates, conflicts, rejected FROM billing_receipt
+UNION ALL
+SELECT team_id, date_trunc('hour', received_at, 'UTC'), api_key, route,
+    coalesce(received, records), coalesce(accepted, records),
+    duplicates, conflicts, rejected
+FROM billing_posting WHERE coalesce(received, records) > 0
+"""
+
 _CHECKS = (
     (
         "daily rollups = Σ charges",
@@ -336,6 +347,31 @@ _CHECKS = (
             WHERE rerate_id IS NOT NULL GROUP BY rerate_id, team_id
         ) c USING (rerate_id, team_id)
         WHERE coalesce(t.difference, 0) <> coalesce(c.added, 0)
+        """,
+    ),
+    (
+        "received = accepted + duplicates + conflicts + rejected",
+        f"SELECT coalesce(sum(received), 0) FROM ({_TALLIED}) tallied",
+        f"""
+        SELECT * FROM ({_TALLIED}) tallied
+        WHERE received <> accepted + duplicates + conflicts + rejected
+        """,
+    ),
+    (
+        "what was accepted is recorded, and nothing else",
+        _RECORDS,
+        f"""
+        SELECT team_id, hour, said.accepted, kept.recorded
+        FROM (
+            SELECT team_id, hour, sum(accepted) AS accepted
+            FROM ({_TALLIED}) tallied GROUP BY team_id, hour
+        ) said
+        FULL JOIN (
+            SELECT team_id, date_trunc('hour', received_at, 'UTC') AS hour,
+                count(*) AS recorded
+            FROM billing_usage_record GROUP BY 1, 2
+        ) kept USING (team_id, hour)
+        WHERE coalesce(said.accepted, 0) <> coalesce(kept.recorded, 0)
         """,
     ),
     (

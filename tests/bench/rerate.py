@@ -93,6 +93,7 @@ def fill(service: Service, records: int) -> None:
         database.execute(_PLACES)
         database.execute(_RATES, [list(MODELS)])
         database.execute(_RECORDS, {"records": records, "first": FIRST, "last": LAST})
+        database.execute(_RECEIPTS)
         database.execute(_CHARGES)
         for table, period, of_charge in (
             ("billing_daily_spend", "day", "c.day"),
@@ -161,6 +162,14 @@ FROM (
 ) made
 JOIN place p ON p.n = mod(made.n, (SELECT count(*) FROM place))
 JOIN priced m ON m.n = mod(made.n / 7, (SELECT count(*) FROM priced))
+"""
+
+_RECEIPTS = """
+INSERT INTO billing_receipt (team_id, hour, api_key, route, received, accepted,
+    duplicates, conflicts, rejected)
+SELECT team_id, date_trunc('hour', received_at, 'UTC'), 0, route,
+    count(*), count(*), 0, 0, 0
+FROM billing_usage_record GROUP BY 1, 2, 3, 4
 """
 
 _COST = " + ".join(

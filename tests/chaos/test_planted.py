@@ -2,8 +2,7 @@
 
 A real service makes the ledger once; each plant gets a copy, in which the owner's SQL
 does what the product must never do to the records of one project. The oracle has to
-notice all of it. `verify_ledger` knows only what the ledger itself says: it notices
-whatever leaves a contradiction there.
+notice all of it, and so has `verify_ledger`, which knows only what the ledger itself says.
 """
 
 import time
@@ -46,11 +45,10 @@ INSERT INTO billing_usage_record SELECT * FROM copied
 
 @dataclass(frozen=True)
 class Plant:
-    """Statements that spoil a ledger, and whether it then contradicts itself."""
+    """Statements that spoil a ledger, so that it contradicts itself."""
 
     name: str
     statements: list[str]
-    contradicts: bool = True
 
 
 PLANTS = [
@@ -66,7 +64,6 @@ PLANTS = [
             f"DELETE FROM billing_usage_record WHERE {_MINE}",
             f"DELETE FROM billing_unpriced_record WHERE {_MINE}",
         ],
-        contradicts=False,
     ),
     Plant(
         "records-gone-that-had-no-price",
@@ -159,4 +156,4 @@ def test_what_is_planted_is_found(ledger: Ledger, plant: Plant) -> None:
             owner.execute(statement)
 
     assert ledger.oracle_finds(database)
-    assert ledger.verified(database) is not plant.contradicts
+    assert not ledger.verified(database)

@@ -26,7 +26,7 @@ def plant(receive: ModuleType) -> None:
 
     def store(*arguments: Any, **given: Any) -> Any:
         accepted.put((arguments, given))
-        _, arrivals = arguments
+        _, arrivals, _ = arguments
         return {
             one.identity: receive.Stored(one.uid, one.fingerprint, given["route"])
             for one in arrivals

@@ -19,11 +19,11 @@ _NOTE = "INSERT INTO chaos_seen VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING"
 def plant(receive: ModuleType) -> None:
     true_store = receive._store
 
-    def store(team_id: int, arrivals: list[Any], **given: Any) -> Any:
+    def store(team_id: int, arrivals: list[Any], rejected: int, **given: Any) -> Any:
         first = {one.identity: one for one in reversed(arrivals)}
         with receive.isolation.visible_teams([team_id]):
             new = [one for one in first.values() if note(team_id, one)]
-        held = true_store(team_id, new, **given) if new else {}
+        held = true_store(team_id, new, rejected, **given) if new else {}
         seen = {
             identity: receive.Stored(None, one.fingerprint, given["route"])
             for identity, one in first.items()
