@@ -9,7 +9,7 @@ DEPLOYED = env DEBUG=false HTTPS_ONLY=true ALLOWED_HOSTS=purser.example.com EMAI
 LOCK = uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --quiet --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help up manage demo test check smoke lint types imports migrations deploy-check openapi openapi-diff chaos chaos-planted chaos-disk fuzz fuzz-api bench-ingest bench-pricing bench-rerate format lock
+.PHONY: help up manage demo test faults check smoke lint types imports migrations deploy-check openapi openapi-diff chaos chaos-planted chaos-disk pressure fuzz fuzz-api bench-ingest bench-pricing bench-rerate format lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,9 +24,12 @@ demo: ## seed the demo beside a running `make up` that did not; ARGS="--records 
 	@$(PYTHON) -m launch manage -- seed_demo $(ARGS)
 
 test: ## run the tests on a database of their own; ARGS= goes to pytest
-	@$(PYTHON) -m launch test -- $(ARGS)
+	@$(PYTHON) -m launch test -- $(or $(ARGS),--ignore=tests/chaos)
 
-check: lint types imports migrations deploy-check openapi-diff test chaos smoke ## all that has to hold before a merge
+faults: ## one fault after the other, and that the harness of `make chaos` can fail
+	@$(PYTHON) -m launch test -- tests/chaos
+
+check: lint types imports migrations deploy-check openapi-diff test faults chaos pressure smoke ## all that has to hold before a merge
 
 smoke: ## `make up` in a directory of its own, a request, a small demo, Ctrl-C
 	$(TOOL) python -m tests.launch.smoke
@@ -54,6 +57,9 @@ openapi-diff: ## docs/openapi.yaml is what the code emits
 
 chaos: ## break everything at random under load; SECONDS=60 SEED=1
 	$(WITH_DATABASE) python -m tests.chaos --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1)
+
+pressure: ## twice as much as it can do, and one team at full speed beside another
+	@$(PYTHON) -m launch test -- -s -n 0 tests/journeys/pressure.py
 
 fuzz: ## bodies of all kinds against the door, its memory watched; SECONDS=180 SEED=1
 	$(TOOL) python -m tests.door.fuzz --seconds $(or $(SECONDS),180) --seed $(or $(SEED),1)

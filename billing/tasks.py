@@ -10,6 +10,7 @@ from typing import Any
 from celery import shared_task
 from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
+from psycopg_pool import PoolTimeout
 
 from billing.actions import (
     deliver,
@@ -25,6 +26,8 @@ from billing.models import Rerate
 from billing.reports import verification
 
 logger = logging.getLogger(__name__)
+
+_UNAVAILABLE = (DatabaseError, InterfaceError, PoolTimeout)
 
 _SECONDS_OF_COUNTING = 20
 # Little, so that what waits behind it, counting above all, waits little.
@@ -53,7 +56,7 @@ def count_postings(**kwargs: Any) -> None:
 def _count(team_id: int) -> int:
     try:
         return post.count(team_id=team_id, now=timezone.now())
-    except (DatabaseError, InterfaceError):
+    except _UNAVAILABLE:
         # A deadlock, a lock held too long, a server gone: its postings are still there,
         # and the next tick is a second away. The other teams go on.
         logger.exception("counting of team %s is put off", team_id)
@@ -91,7 +94,7 @@ def go_on_rerating(**kwargs: Any) -> None:
 def _rerate(rerate: Rerate, seconds: float) -> None:
     try:
         rerates.advance(rerate=rerate, clock=timezone.now, seconds=seconds)
-    except (DatabaseError, InterfaceError):
+    except _UNAVAILABLE:
         logger.exception("%s is put off", rerate)
 
 
@@ -133,7 +136,7 @@ def _verify() -> None:
             logger.error("the ledger does not verify: %s", wrong)
     except verification.UnderWay:
         logger.info("another process verifies the ledger")
-    except (DatabaseError, InterfaceError):
+    except _UNAVAILABLE:
         logger.exception("what a verification found is lost")
     finally:
         connection.close()  # it is this thread's own

@@ -31,8 +31,11 @@ _OPTIONS_OF: dict[str, dict[str, str]] = {
 }
 
 # How many connections a process has at most. A worker does one task at a time, with a
-# verification beside it, and the sender asks for none while it sends.
-_POOLED = {"app": 10, "worker": 3}
+# verification beside it; nobody waits for it.
+_POOLS: dict[str, dict[str, int]] = {
+    "app": {"max_size": 10, "timeout": 2},
+    "worker": {"max_size": 3, "timeout": 10},
+}
 
 
 def configured(env: environ.Env, role: str) -> dict[str, Any]:
@@ -56,10 +59,10 @@ def configured(env: environ.Env, role: str) -> dict[str, Any]:
         # to carry them (PgBouncer: max_prepared_statements).
         options["prepare_threshold"] = 2
         # A server that was restarted leaves dead connections behind: each is checked
-        # before it is used, and who needs one waits two seconds for it at most. A worker
+        # before it is used, and a request waits two seconds for one at most. A worker
         # gives its own back after each task, and a new one would have to learn all
         # partitions and statements again.
-        options["pool"] = {"min_size": 1, "max_size": _POOLED[role], "timeout": 2}
+        options["pool"] = {"min_size": 1, **_POOLS[role]}
         config["CONN_HEALTH_CHECKS"] = True
     return config | {"ENGINE": "django.db.backends.postgresql", "OPTIONS": options}
 

@@ -236,7 +236,9 @@ class TestStories:
                 membership.role,
                 membership.team.slug if membership.team else None,
             )
-            for membership in Membership.objects.select_related("user", "team")
+            for membership in Membership.objects.select_related("user", "team").order_by(
+                "pk"
+            )
         }
 
         assert roles == {

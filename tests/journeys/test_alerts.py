@@ -48,6 +48,7 @@ with connection.cursor() as cursor:
     cursor.execute("SELECT team_id, uid FROM billing_posting ORDER BY uid")
     postings = cursor.fetchall()
 connection.close()
+connection.close_pool()  # what is open in it cannot be shared
 gate, keeper = os.pipe()
 def count(number):
     os.close(keeper)

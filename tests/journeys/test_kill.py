@@ -24,7 +24,7 @@ SECONDS_BETWEEN = 30
 
 def killed_over_and_over(service: Service, seed: int) -> Outcome:
     """Kill whenever enough was posted since the last time and a worker is counting."""
-    load = Load(service, seed=seed, mix=Mix(pause_seconds=0.1))
+    load = Load(service, seed=seed, mix=Mix(pause_seconds=0.03))
     director = Director(service, load)
     director.begin()
     for fault in plan(seed):

@@ -59,10 +59,11 @@ def post_all(demo: Client) -> list[dict[str, Any]]:
 
 
 def ledger(service: Service) -> list[tuple[Any, ...]]:
-    """How much is in each table, and what it comes to."""
-    tables = ("usage_record", "charge", "daily_spend", "hourly_spend", "posting")
+    """How much is in each table, and what it comes to; besides what was received."""
+    tables = ("usage_record", "charge", "daily_spend", "hourly_spend")
     counts = [service.query(f"SELECT count(*) FROM billing_{table}") for table in tables]
-    return [*counts, *service.query("SELECT sum(cost) FROM billing_daily_spend")]
+    waiting = service.query("SELECT sum(records) FROM billing_posting WHERE records > 0")
+    return [*counts, waiting, *service.query("SELECT sum(cost) FROM billing_daily_spend")]
 
 
 @pytest.fixture(scope="module")
