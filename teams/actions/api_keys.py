@@ -87,7 +87,7 @@ def limit(
         after={"records_per_minute": records_per_minute},
         reason=reason,
     )
-    _recent.forget()
+    transaction.on_commit(_recent.forget)
 
 
 @transaction.atomic
@@ -106,7 +106,7 @@ def revoke(*, key: ApiKey, by: str, now: datetime, reason: str = "") -> None:
         after={"revoked_at": now.isoformat()},
         reason=reason,
     )
-    _recent.forget()
+    transaction.on_commit(_recent.forget)
 
 
 def find(*, secret: str, now: datetime) -> ApiKey | None:
