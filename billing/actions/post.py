@@ -119,7 +119,8 @@ def count(*, team_id: int, now: datetime, only: UUID | None = None) -> int:
         if claim.posting_uids:
             records = recorded.read(team_id, claim.record_uids, claim.months)
             batch = _batch(team_id, now)
-            _count_or_quarantine(batch, records)
+            if records:  # there are postings that only say what was received
+                _count_or_quarantine(batch, records)
             _finish(team_id, claim.posting_uids)
             wide = [budget for budget in batch.budgets if budget.is_wide]
             narrow = [budget for budget in batch.budgets if not budget.is_wide]
