@@ -14,6 +14,8 @@ from uuid import UUID
 
 from django.db import (
     InterfaceError,
+    InternalError,
+    NotSupportedError,
     OperationalError,
     ProgrammingError,
     connection,
@@ -41,6 +43,16 @@ MANY_TEAMS = 10
 WORTH_A_TRANSACTION = 500
 
 _LOOK_AGAIN_SECONDS = 0.05
+
+# Of the database, its connection or its statements: the transaction is tried again.
+_NO_RECORDS_FAULT = (
+    OperationalError,
+    InterfaceError,
+    ProgrammingError,
+    NotSupportedError,
+    InternalError,
+    MemoryError,
+)
 
 _TABLE = Posting._meta.db_table
 
@@ -119,7 +131,8 @@ def count(*, team_id: int, now: datetime, only: UUID | None = None) -> int:
         if claim.posting_uids:
             records = recorded.read(team_id, claim.record_uids, claim.months)
             batch = _batch(team_id, now)
-            _count_or_quarantine(batch, records)
+            if records:  # there are postings that only say what was received
+                _count_or_quarantine(batch, records)
             _finish(team_id, claim.posting_uids)
             wide = [budget for budget in batch.budgets if budget.is_wide]
             narrow = [budget for budget in batch.budgets if not budget.is_wide]
@@ -188,7 +201,7 @@ def _count_or_quarantine(batch: Batch, records: Sequence[Recorded]) -> None:
     try:
         with transaction.atomic():
             _count(batch, records)
-    except (OperationalError, InterfaceError, ProgrammingError, MemoryError):
+    except _NO_RECORDS_FAULT:
         raise  # not a record's fault: the whole transaction is tried again later
     except Exception as error:  # whatever a record broke, the others go on
         if len(records) == 1:

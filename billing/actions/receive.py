@@ -231,7 +231,11 @@ def _store_in_partition(
     try:
         return _store(team_id, arrivals, rejected, key=key, now=now, route=route)
     except (IntegrityError, Overtaken):
+        pass
+    try:
         return _store(team_id, arrivals, rejected, key=key, now=now, route=route)
+    except (IntegrityError, Overtaken) as error:
+        raise OperationalError("twice overtaken by another request") from error
 
 
 def _store(
@@ -277,10 +281,13 @@ def _store(
                     arrival.uid, arrival.fingerprint, route, posting
                 )
             elif refusal := corrected.refused.get(arrival.identity):
-                held[arrival.identity] = Stored(arrival.uid, b"", route, refusal=refusal)
+                held[arrival.identity] = Stored(
+                    arrival.uid, arrival.fingerprint, route, refusal=refusal
+                )
         others = [arrival for arrival in arrivals if arrival.uid not in postings]
         statuses = [_outcome(one, held[one.identity], route).status for one in others]
-        _note(team_id, statuses + [Status.REJECTED] * rejected, key, now, route)
+        final = [status for status in statuses if status is not Status.TRY_AGAIN]
+        _note(team_id, final + [Status.REJECTED] * rejected, key, now, route)
     return held
 
 
@@ -433,6 +440,9 @@ def _held(team_id: int, arrivals: list[Arrival]) -> dict[Identity, Stored]:
 
 def _outcome(arrival: Arrival, held: Stored, route: str) -> Outcome:
     if held.refusal:
+        if arrival.fingerprint != held.fingerprint:
+            # Another record under the same id, which nothing is wrong with by itself.
+            return _try_again(arrival)
         return _refused(arrival, held.refusal)
     if held.uid == arrival.uid:
         return _say(arrival, Status.ACCEPTED, held=held)
@@ -464,7 +474,7 @@ def _try_again(arrival: Arrival) -> Outcome:
         arrival,
         Status.TRY_AGAIN,
         "try_again",
-        "Its team's ledger could not be reached. Send the record again.",
+        "It could not be stored just now. Send the record again.",
     )
 
 

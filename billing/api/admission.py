@@ -38,6 +38,8 @@ _BUSY_RETRY_SECONDS = 2
 # Of this process.
 _noted: dict[str, int] = {}
 _turns = BoundedSemaphore(_AT_ONCE)
+# Who waits for the counting of one team keeps others' records from being taken.
+_waits = BoundedSemaphore(_AT_ONCE // 2)
 _limits = RateLimits()
 _backlog = Backlog(ask=waiting.records, clock=time.monotonic_ns)
 
@@ -59,6 +61,17 @@ def turn(request: Request) -> Iterator[None]:
         yield
     finally:
         _turns.release()
+
+
+@contextmanager
+def wait_for_prices() -> Iterator[bool]:
+    """Whether a request may keep its turn until it is counted: half of them may."""
+    is_free = _waits.acquire(blocking=False)
+    try:
+        yield is_free
+    finally:
+        if is_free:
+            _waits.release()
 
 
 def check_backlog(request: Request) -> None:

@@ -151,7 +151,9 @@ def _prices(outcomes: Sequence[Outcome], seconds: int) -> dict[str, dict[str, An
     deadline = time.monotonic() + seconds
     for team_id, its_outcomes in by_team.items():
         try:
-            _count(team_id, its_outcomes, deadline)
+            with admission.wait_for_prices() as may_wait:
+                if may_wait:
+                    _count(team_id, its_outcomes, deadline)
             prices |= _states(team_id, its_outcomes)
         except Exception:
             logger.exception("accepted records of team %s have no price yet", team_id)

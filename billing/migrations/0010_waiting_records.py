@@ -5,7 +5,7 @@ from django.db import migrations
 CREATE = """
 CREATE FUNCTION purser_waiting_records() RETURNS bigint
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    SELECT coalesce(sum(records), 0)::bigint FROM billing_posting
+    SELECT coalesce(sum(greatest(records, 1)), 0)::bigint FROM billing_posting
 $$;
 REVOKE ALL ON FUNCTION purser_waiting_records() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION purser_waiting_records() TO purser_app, purser_worker;

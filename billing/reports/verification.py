@@ -189,7 +189,6 @@ _COUNTED_VOIDS = """
     WHERE w.record_uid IS NULL
 """
 
-# name, query for how many agree, query for what does not
 # What the receipts say, and the postings that are not in them yet.
 _TALLIED = """
 SELECT team_id, hour, api_key, route,
@@ -201,6 +200,7 @@ SELECT team_id, date_trunc('hour', received_at, 'UTC'), api_key, route,
 FROM billing_posting WHERE coalesce(received, records) > 0
 """
 
+# name, query for how many agree, query for what does not
 _CHECKS = (
     (
         "daily rollups = Σ charges",
@@ -292,8 +292,10 @@ _CHECKS = (
             SELECT team_id, month, record_uid, {_QUANTITIES}, sum(cost) AS cost
             FROM billing_charge GROUP BY team_id, month, record_uid
         ) c ON c.team_id = v.team_id AND c.month = v.month AND c.record_uid = v.record_uid
-        LEFT JOIN billing_unpriced_record n ON n.team_id = v.team_id
-            AND n.month = v.month AND n.record_uid = v.record_uid
+        LEFT JOIN (
+            SELECT team_id, month, record_uid FROM billing_unpriced_record
+            UNION SELECT team_id, month, record_uid FROM billing_quarantined_record
+        ) n ON n.team_id = v.team_id AND n.month = v.month AND n.record_uid = v.record_uid
         WHERE n.record_uid IS NOT NULL
             OR {" OR ".join(f"c.{name} <> 0" for name in (*PRICE_FIELDS, "cost"))}
         """,

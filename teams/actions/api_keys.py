@@ -87,7 +87,7 @@ def limit(
         after={"records_per_minute": records_per_minute},
         reason=reason,
     )
-    _recent.forget()
+    transaction.on_commit(_recent.forget)
 
 
 @transaction.atomic
@@ -106,7 +106,7 @@ def revoke(*, key: ApiKey, by: str, now: datetime, reason: str = "") -> None:
         after={"revoked_at": now.isoformat()},
         reason=reason,
     )
-    _recent.forget()
+    transaction.on_commit(_recent.forget)
 
 
 def find(*, secret: str, now: datetime) -> ApiKey | None:
@@ -129,11 +129,12 @@ def find_recent(*, secret: str, now: datetime) -> ApiKey | None:
 
     One that expires is refused at once. What does not fit is not held.
     """
-    key = _recent.get(secret)
+    digest = digest_of(secret)
+    key = _recent.get(digest)
     if key is not None:
         return key if key.is_usable(now) else None
     key = find(secret=secret, now=now)
-    return None if key is None else _recent.keep(secret, key)
+    return None if key is None else _recent.keep(digest, key)
 
 
 def note_use(*, key: ApiKey, now: datetime) -> None:

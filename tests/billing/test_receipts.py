@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from billing.actions import parked, post, receive
 from billing.formats.body import split
@@ -68,6 +69,16 @@ def test_what_waits_is_counted_in(cast: Cast, key: ApiKey):
     assert receipts() == []
     assert verified(RECEIVED)
     assert verified(ACCEPTED)
+
+
+def test_where_nothing_was_accepted_nothing_is_looked_for(cast: Cast, key: ApiKey):
+    send(key, bad())
+
+    with CaptureQueriesContext(connection) as asked:
+        count_all()
+
+    assert receipts() == [(1, 0, 0, 0, 1)]
+    assert not [one["sql"] for one in asked if "billing_void" in one["sql"]]
 
 
 def test_the_same_record_twice_in_a_request_is_received_twice(cast: Cast, key: ApiKey):

@@ -409,6 +409,19 @@ def test_one_that_is_not_counted_yet_is_not_re_rated_either(cast: Cast, spend: A
 
 # --- The verifier -------------------------------------------------------------------
 
+IN_UNPRICED = """
+INSERT INTO billing_unpriced_record (team_id, record_uid, month, project_id, record_id,
+    provider, model_name, reason, detail, tried_at, book)
+SELECT team_id, uid, month, project_id, record_id, provider, model_name, 'unknown_model',
+    '', received_at, '' FROM billing_usage_record
+"""
+IN_QUARANTINE = """
+INSERT INTO billing_quarantined_record (team_id, record_uid, month, project_id, record_id,
+    detail, quarantined_at)
+SELECT team_id, uid, month, project_id, record_id, '', received_at
+FROM billing_usage_record
+"""
+
 
 @pytest.mark.parametrize(
     ("statement", "found_by"),
@@ -417,6 +430,8 @@ def test_one_that_is_not_counted_yet_is_not_re_rated_either(cast: Cast, spend: A
             "DELETE FROM billing_charge WHERE leg = -1",
             "a void record's charges come to nothing",
         ),
+        (IN_UNPRICED, "a void record's charges come to nothing"),
+        (IN_QUARANTINE, "a void record's charges come to nothing"),
         (
             "UPDATE billing_void SET record_id = 'another'",
             "each void and each correction names its record",

@@ -11,7 +11,7 @@ from tests.builders import body, record
 from tests.door.installation import Answer, Door, answered
 
 SECONDS = 10
-# More than there are threads for requests.
+# More than there are connections to the database.
 SLOW_CLIENTS = 40
 
 

@@ -59,6 +59,19 @@ def test_a_key_is_found_by_its_secret_until_it_is_revoked(cast: Cast):
     assert (event.actor, event.reason) == ("tests", "leaked")
 
 
+def test_a_key_that_is_read_while_it_is_revoked_is_not_held(
+    cast: Cast, django_capture_on_commit_callbacks
+):
+    key, secret = issue(cast.acme)
+    as_others_see_it = ApiKey.objects.get(pk=key.pk)
+
+    with django_capture_on_commit_callbacks(execute=True):
+        api_keys.revoke(key=key, by="tests", now=NOW)
+        api_keys._recent.keep(secret, as_others_see_it)
+
+    assert api_keys.find_recent(secret=secret, now=NOW) is None
+
+
 def test_a_key_expires(cast: Cast):
     _, secret = issue(cast.acme, expires_at=NOW + timedelta(hours=1))
 

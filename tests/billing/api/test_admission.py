@@ -191,6 +191,24 @@ def test_a_turn_is_given_back_whatever_happens(
         assert service.post("usage", content).status_code == status
 
 
+def test_not_every_turn_may_wait_for_prices(
+    alice: Service, monkeypatch: pytest.MonkeyPatch
+):
+    waits = BoundedSemaphore(1)
+    monkeypatch.setattr(admission, "_waits", waits)
+    waits.acquire()
+
+    response = alice.post("usage", body(record()), headers={"prefer": "wait=5"})
+
+    (result,) = response.json()["results"]
+    assert (response.status_code, result["state"]) == (202, "pending")
+    waits.release()
+    response = alice.post("usage", body(record()), headers={"prefer": "wait=5"})
+    (result,) = response.json()["results"]
+    assert result["state"] == "priced"
+    assert waits.acquire(blocking=False)
+
+
 # --- What waits to be counted -------------------------------------------------------
 
 

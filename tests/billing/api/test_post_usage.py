@@ -106,7 +106,8 @@ def test_posting_again_is_a_success_that_changes_nothing(alice: Service):
     assert summary(response) == (202, 1, 0, 1, 0, 0)
     with as_owner():
         assert UsageRecord.objects.count() == 1
-        assert Posting.objects.filter(records__gt=0).count() == 1
+        postings = Posting.objects.values_list("records", "duplicates")
+        assert sorted(postings) == [(0, 1), (1, 0)]
 
 
 def test_members_that_no_format_knows_do_not_make_a_conflict(alice: Service):
@@ -321,8 +322,12 @@ def test_a_request_for_several_teams_makes_one_posting_each(cast: Cast):
     assert summary(response) == (207, 4, 3, 0, 0, 1)
     assert response.json()["results"][0]["index"] == 3
     with as_owner():
-        postings = Posting.objects.filter(records__gt=0).values_list("team_id", "records")
-        assert set(postings) == {(cast.search.pk, 2), (cast.support.pk, 1)}
+        postings = Posting.objects.values_list("team_id", "records", "rejected")
+        assert set(postings) == {
+            (cast.search.pk, 2, 0),
+            (cast.search.pk, 0, 1),
+            (cast.support.pk, 1, 0),
+        }
 
 
 @pytest.mark.parametrize(
