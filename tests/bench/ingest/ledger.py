@@ -45,7 +45,8 @@ WITH accepted AS (
     FROM record r JOIN charge c ON c.team_id = r.team_id AND c.record_uid = r.uid
 )
 SELECT times.records, extract(epoch FROM last_at)::float8, p99::float8,
-    (SELECT coalesce(sum(greatest(%(records)s - coalesce(counted.records, 0), 0)), 0)::bigint
+    (SELECT coalesce(
+            sum(greatest(%(records)s - coalesce(counted.records, 0), 0)), 0)::bigint
         FROM accepted LEFT JOIN counted ON counted.post = accepted.name),
     (SELECT coalesce(sum(doubled), 0)::bigint FROM counted)
 FROM times
