@@ -5,7 +5,7 @@ from xdist.scheduler import LoadGroupScheduling
 # By the beginning of a test's id. The marks of pytest-xdist are suffixes that it adds to
 # ids, which pytest 9.2 does not let it do any more.
 GROUPS = {
-    "tests/journeys/test_kill.py": "kill",
+    "tests/chaos/test_kill.py": "kill",
     "tests/journeys/test_rerate.py": "rerate",
     "tests/journeys/": "journeys",
     "tests/chaos/": "chaos",

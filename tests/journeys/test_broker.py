@@ -20,6 +20,8 @@ pytestmark = pytest.mark.xdist_group("journeys")
 
 # From a commit until it is counted: a beat each second, and what counting takes.
 COUNTED_SECONDS = 5
+# Who lost the queue ends, and is started again.
+RESTARTED_SECONDS = 20
 BEATS = 5
 
 # Beat's scheduler, whose sessions end just before it sends what it sends unconditionally.
@@ -73,10 +75,15 @@ def post(demo: Client, record_ids: list[str]) -> float:
     return longest
 
 
-def await_counted(service: Service, demo: Client, record_ids: list[str]) -> None:
+def await_counted(
+    service: Service,
+    demo: Client,
+    record_ids: list[str],
+    seconds: float = COUNTED_SECONDS,
+) -> None:
     service.await_tended(
         lambda: states(demo, record_ids) == {"priced"},
-        COUNTED_SECONDS,
+        seconds,
         f"{record_ids} are priced",
     )
 
@@ -137,7 +144,7 @@ def test_posting_goes_on_without_a_queue(service: Service, demo: Client) -> None
         assert "pending" in states(demo, ids)
 
     assert longest < 1
-    await_counted(service, demo, ids)
+    await_counted(service, demo, ids, RESTARTED_SECONDS)
 
 
 def test_posting_goes_on_beside_a_hung_queue(service: Service, demo: Client) -> None:
