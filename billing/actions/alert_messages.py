@@ -22,7 +22,6 @@ from billing.models import Alert, Budget, Rerate
 from billing.models.alerts import Crossing
 from billing.pricing import caps, money
 from billing.pricing.budget_periods import PeriodKind, period
-from teams.models import Organization
 
 _EVERY = {
     PeriodKind.DAY: "daily",
@@ -44,7 +43,7 @@ _UNPRINTABLE = re.compile(
 
 def payload(alert: Alert) -> bytes:
     """The body of a webhook. Amounts are decimal strings, ids are strings."""
-    crossing, organization = alert.crossing, _organization(alert)
+    crossing = alert.crossing
     content = {
         "type": "alert.fired",
         "timestamp": _moment(alert.fired_at),
@@ -52,7 +51,7 @@ def payload(alert: Alert) -> bytes:
             "id": str(alert.pk),
             "kind": alert.kind,
             **(_of_budget(alert, crossing) if crossing else _of_model(alert)),
-            "organization": organization.slug,
+            "organization": alert.organization.slug,
             "url": _page(crossing.budget if crossing else None),
         },
     }
@@ -83,14 +82,7 @@ def _cause(rerate: Rerate) -> dict[str, str]:
 
 
 def _of_model(alert: Alert) -> dict[str, Any]:
-    return {"model": {"provider": alert.provider, "name": alert.model_name}}
-
-
-def _organization(alert: Alert) -> Organization:
-    organization = alert.budget.organization if alert.budget else alert.organization
-    if organization is None:  # the table shuts this out
-        raise ValueError(f"alert {alert.pk} is of no organization")
-    return organization
+    return {"model": alert.details}
 
 
 def _page(budget: Budget | None) -> str:
@@ -156,7 +148,7 @@ def _crossed(crossing: Crossing) -> str:
 
 def _unpriced(alert: Alert) -> str:
     return (
-        f"{_printable(alert.provider)} {_printable(alert.model_name)} has no price: its "
+        f"{_printable(alert.subject)} has no price: its "
         "records are kept, and in no total until there is one."
     )
 
@@ -164,7 +156,7 @@ def _unpriced(alert: Alert) -> str:
 def _subject(alert: Alert) -> str:
     crossing = alert.crossing
     if crossing is None:
-        return f"No price for {_printable(alert.model_name)}"
+        return f"No price for {_printable(alert.details['name'])}"
     level = "" if alert.kind == "cap_reached" else f"{crossing.threshold} % of "
     every = _EVERY[PeriodKind(crossing.budget.period)]
     return f"{_name(crossing.budget)} has reached {level}its {every} budget"
@@ -174,7 +166,7 @@ def _said(alert: Alert) -> dict[str, Any]:
     crossing = alert.crossing
     said = {
         "sentence": sentence(alert),
-        "organization": _printable(_organization(alert).name),
+        "organization": _printable(alert.organization.name),
         "alert": alert,
         "url": _page(crossing.budget if crossing else None),
     }

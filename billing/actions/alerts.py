@@ -1,11 +1,11 @@
-"""Alerts: what a budget's total has reached, and which models have no price. Each is said
-once, and sent to every channel."""
+"""Alerts: what a budget's total has reached, and whatever else holds. Each is said once,
+and sent to every channel that listens."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import connection, transaction
 from django.db.models import Q
@@ -22,21 +22,15 @@ from billing.models import (
 )
 from billing.pricing import caps
 from billing.pricing.budget_periods import PeriodKind, period
-from teams.models import Organization, Team
+from teams.models import Organization, Project, Team
 from teams.reporting_days import ReportingDays
-
-
-class UnpricedModel(NamedTuple):
-    """A model as records name it."""
-
-    provider: str
-    name: str
-
 
 _RAISE = f"""
 INSERT INTO {Alert._meta.db_table}
-    (budget_id, revision, period_start, threshold, state, spent, cap, rerate_id, fired_at)
-SELECT %s, %s, %s, threshold, 'firing', %s, %s, %s, %s
+    (kind, organization_id, team_id, project_id, budget_id, revision, period_start,
+    threshold, spent, cap, rerate_id, fired_at, state)
+SELECT CASE threshold WHEN {caps.CAP_REACHED} THEN 'cap_reached' ELSE 'threshold' END,
+    %s, %s, %s, %s, %s, %s, threshold, %s, %s, %s, %s, 'firing'
 FROM unnest(%s::smallint[]) AS levels(threshold) ORDER BY threshold
 ON CONFLICT (budget_id, revision, period_start, threshold) DO NOTHING
 RETURNING threshold, id
@@ -52,7 +46,7 @@ def unsettled(
     firsts = {budget.pk: _running_since(budget, days, now) for budget in budgets}
     known: defaultdict[tuple[int | None, date | None], list[Alert]] = defaultdict(list)
     its = {"budget__in": firsts.keys(), "period_start__in": set(firsts.values())}
-    for alert in Alert.objects.filter(**its):
+    for alert in Alert.objects.exclude(threshold=None).filter(**its):
         known[alert.budget_id, alert.period_start].append(alert)
     spent = budget_totals.totals(firsts)
     return [
@@ -69,8 +63,7 @@ def unsettled(
 def _is_settled(budget: Budget, known: Sequence[Alert], reached: set[int]) -> bool:
     said = {alert.threshold for alert in known if alert.revision == budget.revision}
     return reached <= said and all(
-        _holds(alert, budget, reached) == (alert.state == Alert.State.FIRING)
-        for alert in known
+        _holds(alert, budget, reached) == alert.is_open for alert in known
     )
 
 
@@ -89,11 +82,12 @@ def evaluate(budget: Budget, *, now: datetime) -> list[int]:
     first = _running_since(budget, ReportingDays(budget.organization), now)
     # The alerts before the total: what counting commits between two looks must not seem
     # an alert without its spend, which would be resolved.
-    known = list(Alert.objects.filter(budget=budget, period_start=first).order_by("pk"))
+    of_levels = Alert.objects.exclude(threshold=None)
+    known = list(of_levels.filter(budget=budget, period_start=first).order_by("pk"))
     spent = budget_totals.total(budget, first)
     reached = set(caps.crossed(spent, budget.amount, budget.thresholds))
     said = {alert.threshold for alert in known if alert.revision == budget.revision}
-    firing = {alert.threshold for alert in known if alert.state == Alert.State.FIRING}
+    firing = {alert.threshold for alert in known if alert.is_open}
     raised = _raise(budget, first, sorted(reached - said), spent, now)
     _follow(budget, known, reached, now)
     news = [alert_id for level, alert_id in sorted(raised.items()) if level not in firing]
@@ -111,6 +105,7 @@ def _raise(
         cursor.execute(
             _RAISE,
             [
+                *(budget.organization_id, budget.team_id, budget.project_id),
                 *(budget.pk, budget.revision, first, spent, budget.amount),
                 *(_rerate_under_way(budget), now, levels),
             ],
@@ -144,10 +139,14 @@ def _holds(alert: Alert, budget: Budget, reached: set[int]) -> bool:
 
 
 def _hold(alert: Alert, holds: bool, now: datetime) -> None:
-    if holds != (alert.state == Alert.State.FIRING):
-        alert.state = Alert.State.FIRING if holds else Alert.State.RESOLVED
-        alert.resolved_at = None if holds else now
-        alert.save(update_fields=["state", "resolved_at"])
+    """Resolve it, or open it again; whoever acknowledged it before is not asked again."""
+    if holds == alert.is_open:
+        return
+    is_known = alert.acknowledged_at is not None
+    reopened = Alert.State.ACKNOWLEDGED if is_known else Alert.State.FIRING
+    alert.state = reopened if holds else Alert.State.RESOLVED
+    alert.resolved_at = None if holds else now
+    alert.save(update_fields=["state", "resolved_at"])
 
 
 def _address(budget: Budget, news: list[int], now: datetime) -> None:
@@ -176,37 +175,74 @@ def _channels(budget: Budget, now: datetime) -> list[Channel]:
     return list(channels.filter(disabled_at=None).order_by("pk"))
 
 
-# --- Models without a price ---------------------------------------------------------
+# --- Whatever else holds ------------------------------------------------------------
+
+
+class Occasion(NamedTuple):
+    """Something that holds now, and is said once: once for its subject and occurrence.
+
+    The channels of the organization hear of it, and those of the teams that listen.
+    `details` is what `alert_messages` makes a sentence of: text and whole numbers.
+    """
+
+    subject: str
+    occurrence: str = ""
+    details: dict[str, Any] = {}
+    team: Team | None = None
+    project: Project | None = None
+    budget: Budget | None = None
+    listening: frozenset[int] = frozenset()  # teams, besides that one
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.subject, self.occurrence
 
 
 @transaction.atomic
-def say_unpriced(
-    *, organization: Organization, unpriced: Mapping[UnpricedModel, set[int]], now: datetime
+def keep(
+    *,
+    organization: Organization,
+    kind: Alert.Kind,
+    holding: Iterable[Occasion],
+    now: datetime,
 ) -> list[int]:
-    """Raise one alert for each model that records name and that has no price; its ids.
+    """Raise what holds and was not said yet; the new alerts' ids, in order.
 
-    `unpriced` says which teams have such records. It goes to the channels of the
-    organization and to theirs. Where none is left, it is resolved; when there are some
-    again it re-opens and sends nothing.
+    What holds no longer is resolved; when it holds again it re-opens and sends nothing.
     """
+    occasions = {occasion.key: occasion for occasion in holding}
     known = {
-        UnpricedModel(alert.provider, alert.model_name): alert
-        for alert in Alert.objects.filter(organization=organization)
+        (alert.subject, alert.occurrence): alert
+        for alert in Alert.objects.filter(organization=organization, kind=kind)
     }
-    for model, alert in known.items():
-        _hold(alert, model in unpriced, now)
+    for key, alert in known.items():
+        _hold(alert, key in occasions, now)
     raised = []
-    for model in sorted(unpriced.keys() - known.keys()):
+    for key in sorted(occasions.keys() - known.keys()):
+        occasion = occasions[key]
         alert, is_new = Alert.objects.get_or_create(
             organization=organization,
-            provider=model.provider,
-            model_name=model.name,
-            defaults={"fired_at": now},
+            kind=kind,
+            subject=occasion.subject,
+            occurrence=occasion.occurrence,
+            defaults={
+                "team": occasion.team,
+                "project": occasion.project,
+                "budget": occasion.budget,
+                "details": occasion.details,
+                "fired_at": now,
+            },
         )
         if is_new:
-            listens = Q(team=None) | Q(team__in=unpriced[model])
-            channels = Channel.objects.filter(listens, project=None)
-            channels = channels.filter(organization=organization, disabled_at=None)
-            _deliver([alert.pk], list(channels.order_by("pk")), now)
+            _deliver([alert.pk], _listening(organization, occasion), now)
             raised.append(alert.pk)
     return raised
+
+
+def _listening(organization: Organization, occasion: Occasion) -> list[Channel]:
+    teams = {*occasion.listening, *([occasion.team.pk] if occasion.team else [])}
+    listens = Q(team=None, project=None) | Q(team__in=teams)
+    if occasion.project is not None:
+        listens |= Q(project=occasion.project)
+    channels = Channel.objects.filter(listens, organization=organization)
+    return list(channels.filter(disabled_at=None).order_by("pk"))

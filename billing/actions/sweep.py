@@ -2,11 +2,19 @@
 
 from collections import defaultdict
 from datetime import datetime
+from typing import NamedTuple
 
 from billing.actions import alerts, budgets
-from billing.actions.alerts import UnpricedModel
+from billing.actions.alerts import Occasion
 from billing.models import Alert, Budget, UnpricedRecord
 from teams.models import Organization, Team
+
+
+class _Named(NamedTuple):
+    """A model as records name it."""
+
+    provider: str
+    name: str
 
 
 def sweep(*, now: datetime) -> int:
@@ -26,24 +34,39 @@ def sweep_unpriced(*, now: datetime) -> int:
     organizations = Organization.objects.filter(pk__in=concerned).order_by("pk")
     return sum(
         len(
-            alerts.say_unpriced(
-                organization=organization, unpriced=unpriced[organization.pk], now=now
+            alerts.keep(
+                organization=organization,
+                kind=Alert.Kind.UNPRICED_MODEL,
+                holding=_occasions(unpriced[organization.pk]),
+                now=now,
             )
         )
         for organization in organizations
     )
 
 
-def _unpriced() -> dict[int, dict[UnpricedModel, set[int]]]:
+def _unpriced() -> dict[int, dict[_Named, set[int]]]:
     """By organization: the models that records without a price name, and whose they are."""
     organizations = dict(Team.objects.values_list("pk", "organization_id"))
-    found: dict[int, dict[UnpricedModel, set[int]]] = defaultdict(lambda: defaultdict(set))
+    found: dict[int, dict[_Named, set[int]]] = defaultdict(lambda: defaultdict(set))
     named = UnpricedRecord.objects.values_list("team_id", "provider", "model_name")
     for team_id, provider, name in named.distinct().order_by():
-        found[organizations[team_id]][UnpricedModel(provider, name)].add(team_id)
+        found[organizations[team_id]][_Named(provider, name)].add(team_id)
     return found
 
 
+def _occasions(unpriced: dict[_Named, set[int]]) -> list[Occasion]:
+    return [
+        Occasion(
+            subject=f"{model.provider} {model.name}",
+            details=model._asdict(),
+            listening=frozenset(teams),
+        )
+        for model, teams in unpriced.items()
+    ]
+
+
 def _firing() -> list[int]:
-    firing = Alert.objects.filter(organization__isnull=False, state=Alert.State.FIRING)
+    of_models = Alert.objects.filter(kind=Alert.Kind.UNPRICED_MODEL)
+    firing = of_models.exclude(state=Alert.State.RESOLVED)
     return list(firing.values_list("organization_id", flat=True).distinct())

@@ -206,6 +206,7 @@ class DeliveryInline(_ShowsChannel, ReadOnlyInline):
 class AlertAdmin(_ShowsAmounts, ReadOnly):
     list_display = (
         "fired_at",
+        "kind",
         "of",
         "level",
         "state",
@@ -213,7 +214,7 @@ class AlertAdmin(_ShowsAmounts, ReadOnly):
         "cap_shown",
         "rerate",
     )
-    list_filter = ("state", "threshold")
+    list_filter = ("state", "kind", "threshold")
     ordering = ("-pk",)
     inlines = (DeliveryInline,)
 
@@ -226,7 +227,7 @@ class AlertAdmin(_ShowsAmounts, ReadOnly):
     @admin.display(description="of")
     def of(self, alert: Alert) -> str:
         if alert.budget is None:
-            return f"{alert.provider} {alert.model_name} in {alert.organization}"
+            return f"{alert.subject} in {alert.organization}"
         return f"{alert.budget.period} budget of {alert.budget.scope}"
 
 

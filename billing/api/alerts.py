@@ -28,7 +28,7 @@ class AlertsView(APIView):
         key = key_of(request)
         of_its = Q(budget__in=scopes.budgets_of(key))
         if key.team_id is None and key.project_id is None:
-            of_its |= Q(organization=key.organization_id)
+            of_its |= Q(organization=key.organization_id, budget=None)
         alerts = Alert.objects.filter(of_its)
         budget = request.query_params.get("budget")
         if budget is not None:
@@ -54,8 +54,8 @@ def as_json(alert: Alert) -> dict[str, Any]:
         "spent": None if alert.spent is None else money.plain(alert.spent),
         "cap": None if alert.cap is None else money.plain(alert.cap),
         "rerate": _id(alert.rerate_id),
-        "provider": alert.provider or None,
-        "model": alert.model_name or None,
+        "provider": alert.details.get("provider"),
+        "model": alert.details.get("name"),
         "fired_at": alert.fired_at,
         "resolved_at": alert.resolved_at,
         "deliveries": [

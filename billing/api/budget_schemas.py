@@ -19,6 +19,7 @@ from billing.api.json_schemas import (
     object_of,
     problems,
 )
+from billing.models.alerts import Alert
 from billing.models.estimates import Scenario
 from billing.pricing.budget_periods import MONTH, PeriodKind
 
@@ -101,12 +102,12 @@ archive_budget = extend_schema(
 
 _ALERT = object_of(
     id=STRING,
-    kind={"type": "string", "enum": ["threshold", "cap_reached", "unpriced_model"]},
+    kind={"type": "string", "enum": list(Alert.Kind.values)},
     budget=nullable("string", "Null of a model without a price, like the next four."),
     revision=nullable("integer"),
     period_start={**DATE, "type": ["string", "null"]},
     threshold=nullable("integer"),
-    state={"type": "string", "enum": ["firing", "resolved"]},
+    state={"type": "string", "enum": list(Alert.State.values)},
     spent={**MONEY_OR_NULL, "description": "When it was raised."},
     cap=MONEY_OR_NULL,
     rerate=nullable("string", "The re-rate that raised the spend meanwhile."),
@@ -131,7 +132,9 @@ list_alerts = extend_schema(
     summary="Alerts, newest first, with their deliveries",
     parameters=[
         OpenApiParameter("budget", OpenApiTypes.STR, description="The id of a budget."),
-        OpenApiParameter("state", OpenApiTypes.STR, description="firing or resolved."),
+        OpenApiParameter(
+            "state", OpenApiTypes.STR, description="firing, acknowledged or resolved."
+        ),
     ],
     responses={200: OpenApiResponse(object_of(data=array_of(_ALERT))), **PROBLEMS},
 )

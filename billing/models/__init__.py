@@ -1,6 +1,7 @@
-from billing.models.alerts import Alert, Channel, Delivery
+from billing.models.alerts import Alert
 from billing.models.budgets import Budget, BudgetRevision, BudgetTotal, TeamLedger
 from billing.models.catalog import Alias, LanguageModel
+from billing.models.channels import Channel, Delivery
 from billing.models.estimates import Estimate, EstimateLine
 from billing.models.ledger import (
     Charge,

@@ -1,16 +1,16 @@
 from datetime import date
 from decimal import Decimal
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from django.db import models
 
 from billing.models.budgets import Budget
 from billing.models.rerates import Rerate
-from billing.pricing.caps import CAP_REACHED
 from teams.models import Organization, Project, Team
 
-_OF_A_BUDGET = ("budget", "revision", "period_start", "threshold", "spent", "cap")
+# The budget may be named by other alerts too.
+_CROSSING = ("budget", "revision", "period_start", "threshold", "spent", "cap")
+_OF_A_LEVEL = ("threshold", "cap_reached")
 
 
 class Crossing(NamedTuple):
@@ -25,18 +25,47 @@ class Crossing(NamedTuple):
 
 
 class Alert(models.Model):
-    """One thing that happened once: a level of a budget was reached in a period, or
-    records of an organization name a model that has no price.
+    """One thing that happened once, to the spend of an organization.
+
+    A level of a budget is named by budget, revision, period and threshold; whatever else
+    by its subject and the occurrence of it: `anthropic claude-x`, or a project and a day.
     """
+
+    class Kind(models.TextChoices):
+        THRESHOLD = "threshold", "Threshold reached"
+        CAP_REACHED = "cap_reached", "Cap reached"
+        FORECAST_OVER_CAP = "forecast_over_cap", "Forecast over cap"
+        ANOMALY = "anomaly", "Unusual spend"
+        GONE_SILENT = "gone_silent", "Gone silent"
+        UNPRICED_MODEL = "unpriced_model", "Model without a price"
+        PRICE_CHANGE = "price_change", "Price change"
+        SPEND_VELOCITY = "spend_velocity", "Spending fast"
+        KEY_EXPIRING = "key_expiring", "API key expiring"
+        DELIVERIES_FAILING = "deliveries_failing", "Deliveries failing"
+        BACKLOG = "backlog", "Counting falls behind"
+        LEDGER_WRONG = "ledger_wrong", "Ledger does not add up"
+        RAISE_REQUEST = "raise_request", "Raise asked for"
+        TEST = "test", "Test"
 
     class State(models.TextChoices):
         FIRING = "firing", "Firing"
+        ACKNOWLEDGED = "acknowledged", "Acknowledged"
         RESOLVED = "resolved", "Resolved"
 
-    # Of a budget.
+    kind = models.CharField(max_length=30, choices=Kind.choices, db_default="")
+    organization = models.ForeignKey(
+        Organization, on_delete=models.PROTECT, related_name="alerts"
+    )
+    team = models.ForeignKey(
+        Team, on_delete=models.PROTECT, related_name="alerts", null=True
+    )
+    project = models.ForeignKey(
+        Project, on_delete=models.PROTECT, related_name="alerts", null=True
+    )
     budget = models.ForeignKey(
         Budget, on_delete=models.PROTECT, related_name="alerts", null=True
     )
+    # Of a level of a budget.
     revision = models.PositiveIntegerField(null=True)
     period_start = models.DateField(null=True)
     threshold = models.PositiveSmallIntegerField(null=True, help_text="Percent of the cap.")
@@ -51,15 +80,33 @@ class Alert(models.Model):
         null=True,
         help_text="The re-rate that raised the spend meanwhile.",
     )
-    # Of a model without a price.
-    organization = models.ForeignKey(
-        Organization, on_delete=models.PROTECT, related_name="alerts", null=True
+    # Of anything else.
+    subject = models.CharField(
+        max_length=300,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="What in particular it is about.",
     )
-    provider = models.CharField(max_length=40, blank=True, default="", db_default="")
-    model_name = models.CharField(max_length=200, blank=True, default="", db_default="")
+    occurrence = models.CharField(
+        max_length=40,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Which time: a day, an hour.",
+    )
+    details = models.JSONField(
+        default=dict,
+        db_default=models.Value({}, models.JSONField()),
+        help_text="What was true when it was raised; amounts as text.",
+    )
 
-    state = models.CharField(max_length=10, choices=State.choices, default=State.FIRING)
+    state = models.CharField(max_length=12, choices=State.choices, default=State.FIRING)
     fired_at = models.DateTimeField()
+    acknowledged_by = models.CharField(
+        max_length=200, blank=True, default="", db_default=""
+    )
+    acknowledged_at = models.DateTimeField(null=True, blank=True)
     resolved_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -69,24 +116,34 @@ class Alert(models.Model):
                 name="one_alert_per_crossing",
             ),
             models.UniqueConstraint(
-                fields=["organization", "provider", "model_name"],
-                name="one_alert_per_unpriced_model",
+                fields=["organization", "kind", "subject", "occurrence"],
+                condition=models.Q(threshold=None),
+                name="one_alert_per_occurrence",
             ),
             models.CheckConstraint(
                 condition=models.Q(
-                    **{f"{name}__isnull": False for name in _OF_A_BUDGET},
-                    organization=None,
-                    model_name="",
+                    kind__in=_OF_A_LEVEL,
+                    spent__lt=10**15,
+                    cap__lt=10**12,
+                    **{f"{name}__isnull": False for name in _CROSSING},
                 )
-                | models.Q(**dict.fromkeys(_OF_A_BUDGET), organization__isnull=False),
-                name="alert_is_of_one_kind",
+                | (
+                    ~models.Q(kind__in=_OF_A_LEVEL)
+                    & models.Q(**dict.fromkeys(_CROSSING[1:]))
+                ),
+                name="alert_of_a_level_is_whole",
             ),
         ]
 
     def __str__(self) -> str:
-        if self.budget_id is None:
-            return f"no price for {self.model_name}"
+        if self.threshold is None:
+            return f"{self.get_kind_display()}: {self.subject}"
         return f"{self.threshold} % of budget #{self.budget_id}"
+
+    @property
+    def is_open(self) -> bool:
+        """It still holds, whether anybody has seen it or not."""
+        return self.state != Alert.State.RESOLVED
 
     @property
     def crossing(self) -> Crossing | None:
@@ -108,100 +165,3 @@ class Alert(models.Model):
             self.spent,
             self.cap,
         )
-
-    @property
-    def kind(self) -> str:
-        if self.budget_id is None:
-            return "unpriced_model"
-        return "cap_reached" if self.threshold == CAP_REACHED else "threshold"
-
-
-class Channel(models.Model):
-    """Where alerts are sent: all of an organization, or those of a team or a project."""
-
-    class Kind(models.TextChoices):
-        EMAIL = "email", "E-mail"
-        WEBHOOK = "webhook", "Signed webhook"
-
-    organization = models.ForeignKey(
-        Organization, on_delete=models.PROTECT, related_name="channels"
-    )
-    team = models.ForeignKey(
-        Team,
-        on_delete=models.PROTECT,
-        related_name="channels",
-        null=True,
-        blank=True,
-        help_text="Alerts of this team and its projects.",
-    )
-    project = models.ForeignKey(
-        Project,
-        on_delete=models.PROTECT,
-        related_name="channels",
-        null=True,
-        blank=True,
-        help_text="Alerts of this project alone.",
-    )
-    kind = models.CharField(max_length=10, choices=Kind.choices)
-    target = models.CharField(max_length=500, help_text="An address, or an https URL.")
-    secret = models.CharField(
-        max_length=100,
-        blank=True,
-        editable=False,
-        help_text="Signs webhooks (Standard Webhooks).",
-    )
-    created_at = models.DateTimeField(editable=False)
-    disabled_at = models.DateTimeField(null=True, blank=True)
-
-    class Meta:
-        constraints = [
-            models.CheckConstraint(
-                condition=models.Q(team=None) | models.Q(project=None),
-                name="channel_has_one_scope",
-            )
-        ]
-
-    def __str__(self) -> str:
-        # Of a URL the host: its path may be a secret.
-        is_mail = self.kind == Channel.Kind.EMAIL
-        return f"{self.kind} {self.target if is_mail else urlsplit(self.target).hostname}"
-
-
-class Delivery(models.Model):
-    """One alert on its way to one channel: at least once, or visibly not."""
-
-    class State(models.TextChoices):
-        WAITING = "waiting", "Waiting"
-        SENDING = "sending", "Sending"
-        SENT = "sent", "Sent"
-        DEAD = "dead", "Given up"
-
-    alert = models.ForeignKey(Alert, on_delete=models.PROTECT, related_name="deliveries")
-    channel = models.ForeignKey(
-        Channel, on_delete=models.PROTECT, related_name="deliveries"
-    )
-    message_id = models.UUIDField(unique=True, help_text="The same in every attempt.")
-    state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING)
-    attempts = models.PositiveSmallIntegerField(default=0)
-    due_at = models.DateTimeField(help_text="Next attempt, or end of the lease.")
-    last_error = models.TextField(blank=True)
-    sent_at = models.DateTimeField(null=True, blank=True)
-
-    class Meta:
-        verbose_name_plural = "deliveries"
-        constraints = [
-            models.UniqueConstraint(
-                fields=["alert", "channel"], name="one_delivery_per_alert_and_channel"
-            )
-        ]
-        indexes = [
-            # What the sender looks for each second.
-            models.Index(
-                fields=["due_at"],
-                condition=models.Q(state__in=["waiting", "sending"]),
-                name="delivery_due",
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.state} to channel #{self.channel_id}"

@@ -110,7 +110,7 @@ def _spent(periods: dict[int, Period]) -> dict[int, Decimal]:
 
 def _firing(periods: dict[int, Period]) -> dict[int, list[int]]:
     levels: dict[int, list[int]] = {}
-    alerts = Alert.objects.filter(_in(periods), state=Alert.State.FIRING)
+    alerts = Alert.objects.filter(_in(periods)).exclude(state=Alert.State.RESOLVED)
     for alert in alerts.select_related("budget"):
         if alert.crossing is not None:
             levels.setdefault(alert.crossing.budget.pk, []).append(alert.crossing.threshold)

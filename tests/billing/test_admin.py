@@ -552,6 +552,9 @@ def test_where_an_alert_is_sent_is_shown_without_its_secret(admin: Client, cast:
         now=NOW,
     )
     alert = Alert.objects.create(
+        kind=Alert.Kind.THRESHOLD,
+        organization=budget.organization,
+        team=budget.team,
         budget=budget,
         revision=budget.revision,
         period_start=NOW.date(),

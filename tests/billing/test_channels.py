@@ -111,6 +111,9 @@ def budget(cast: Cast) -> Budget:
 
 def delivery(budget: Budget, channel: Channel, state: str, threshold: int) -> Delivery:
     alert = Alert.objects.create(
+        kind=Alert.Kind.THRESHOLD,
+        organization=budget.organization,
+        team=budget.team,
         budget=budget,
         revision=1,
         period_start=NOW.date(),

@@ -58,6 +58,9 @@ def budget(cast: Cast) -> Budget:
 
 def raise_alert(budget: Budget, threshold: int = 80, spent: str = "84.2") -> Alert:
     return Alert.objects.create(
+        kind=Alert.Kind.CAP_REACHED if threshold == 100 else Alert.Kind.THRESHOLD,
+        organization=budget.organization,
+        team=budget.team,
         budget=budget,
         revision=budget.revision,
         period_start=NOW.date().replace(day=1),

@@ -1,5 +1,6 @@
 """Records without a price: what they cost at most, one alert a model, and their price."""
 
+import json
 from decimal import Decimal
 from uuid import UUID
 
@@ -187,12 +188,12 @@ def test_each_model_is_said_once_to_whom_it_concerns(cast: Cast, send):
     send(record(model=UNKNOWN))
     assert sweep.sweep_unpriced(now=NOW) == 0
 
-    assert [str(one) for one in Alert.objects.order_by("model_name")] == [
-        "no price for claude-opus-98",
-        f"no price for {UNKNOWN}",
+    assert [str(one) for one in Alert.objects.order_by("subject")] == [
+        "Model without a price: anthropic claude-opus-98",
+        f"Model without a price: anthropic {UNKNOWN}",
     ]
     assert {one.kind for one in Alert.objects.all()} == {"unpriced_model"}
-    sent_to = Delivery.objects.values_list("alert__model_name", "channel")
+    sent_to = Delivery.objects.values_list("alert__details__name", "channel")
     assert set(sent_to) == {
         (name, channel.pk)
         for name in ("claude-opus-98", UNKNOWN)
@@ -227,9 +228,10 @@ def test_the_message_says_which_model_has_no_price(cast: Cast, send):
 
     assert message.subject == f"[Purser] No price for {UNKNOWN}"
     assert f"anthropic {UNKNOWN} has no price" in message.body
-    content = alert_messages.payload(alert)
-    assert b'"kind":"unpriced_model","model":{"provider":"anthropic"' in content
-    assert b'"organization":"acme"' in content
+    said = json.loads(alert_messages.payload(alert))["data"]
+    assert said["kind"] == "unpriced_model"
+    assert said["model"] == {"provider": "anthropic", "name": UNKNOWN}
+    assert said["organization"] == "acme"
 
 
 def test_only_keys_of_the_organization_read_them(cast: Cast, send, alice, charlie):
