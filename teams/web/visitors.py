@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from teams import isolation, permissions
 from teams.models import Organization, Team
@@ -45,13 +45,24 @@ class Visitor:
         )
 
 
-def page(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+Page = Callable[Concatenate[HttpRequest, P], HttpResponse]
+
+
+def page(view: View[P]) -> Page[P]:
     """A page for signed-in people, kept by no cache: the view is given the visitor.
 
     Row-level security shows it the teams of that visitor and no others; without this
     decorator a view sees no team at all.
     """
+    return require_safe(_of_visitor(view))
 
+
+def form_page(view: View[P]) -> Page[P]:
+    """The same for a page with a form, which is posted back to it."""
+    return require_http_methods(["GET", "HEAD", "POST"])(_of_visitor(view))
+
+
+def _of_visitor(view: View[P]) -> Page[P]:
     @wraps(view)
     def wrapped(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         visitor = _visitor(request)
@@ -60,7 +71,7 @@ def page(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
         with isolation.visible_teams(team.pk for team in visitor.teams):
             return view(request, visitor, *args, **kwargs)
 
-    return require_safe(never_cache(login_required(wrapped)))
+    return never_cache(login_required(wrapped))
 
 
 def _visitor(request: HttpRequest) -> Visitor | None:
