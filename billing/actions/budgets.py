@@ -1,9 +1,8 @@
 """Budgets: made, changed and ended by a named person, for a reason."""
 
 import logging
-from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -11,12 +10,13 @@ from django.core.exceptions import ValidationError
 from django.db import InterfaceError, OperationalError, transaction
 
 from billing.actions import alerts, budget_totals
-from billing.models import Budget, BudgetRevision
+from billing.models import Budget, BudgetRevision, LanguageModel
 from billing.pricing import caps
-from billing.pricing.budget_periods import PeriodKind
+from billing.pricing.budget_periods import Period, PeriodKind
 from teams import isolation
 from teams.actions import audit
 from teams.models import Organization, Project, Team
+from teams.reporting_days import ReportingDays
 
 logger = logging.getLogger(__name__)
 
@@ -30,12 +30,27 @@ class Terms:
     amount: Decimal
     hard: bool = False
     thresholds: tuple[int, ...] = caps.DEFAULT_THRESHOLDS
+    expires_on: date | None = None
+    exempt_free: bool = True
 
     def __post_init__(self) -> None:
         if any(not 0 < level <= MAX_PERCENT for level in self.thresholds):
             raise ValidationError(
                 {"thresholds": f"A threshold is a percentage from 1 to {MAX_PERCENT}."}
             )
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What of its scope's spend a budget counts; what is empty limits nothing."""
+
+    model_ids: tuple[int, ...] = ()
+    processing: tuple[str, ...] = ()
+    tag_key: str = ""
+    tag_values: tuple[str, ...] = ()
+
+
+NO_LIMITS = Limits()
 
 
 @transaction.atomic
@@ -48,18 +63,35 @@ def create(
     now: datetime,
     team: Team | None = None,
     project: Project | None = None,
+    limits: Limits = NO_LIMITS,
+    week_starts_on: int = 0,
+    fiscal_starts_in: int = 1,
+    custom: Period | None = None,
     reason: str = "",
 ) -> Budget:
-    """A new budget, with what is already spent in its periods."""
+    """A new budget, with what is already spent in its periods.
+
+    `week_starts_on` (0 is Monday) is of weeks, `fiscal_starts_in` (a month, 1 to 12) of
+    quarters and years, `custom` of a custom period. Raises ValidationError.
+    """
     budget = Budget(
         organization=organization,
         team=team,
         project=project,
+        model_ids=sorted(set(limits.model_ids)),
+        processing=sorted(set(limits.processing)),
+        tag_key=limits.tag_key,
+        tag_values=sorted(set(limits.tag_values)),
         period=period,
+        week_starts_on=week_starts_on,
+        fiscal_starts_in=fiscal_starts_in,
+        custom_first=custom.first if custom else None,
+        custom_until=custom.until if custom else None,
         created_at=now,
         **_columns(terms),
     )
     _check_scope(budget)
+    _check_expiry(budget, None, now)
     budget.full_clean()
     budget.save()
     _revise(budget, by=by, now=now, reason=reason, before=None)
@@ -84,6 +116,7 @@ def change(
     budget.revision += 1
     for name, value in _columns(terms).items():
         setattr(budget, name, value)
+    _check_expiry(budget, before, now)
     budget.full_clean()
     budget.save()
     _revise(budget, by=by, now=now, reason=reason, before=before)
@@ -141,6 +174,19 @@ def _check_scope(budget: Budget) -> None:
     for bound in (budget.team, budget.project):
         if bound is not None and bound.organization_id != budget.organization_id:
             raise ValidationError("A budget is for something of its organization.")
+    known = LanguageModel.objects.filter(pk__in=budget.model_ids).count()
+    if known < len(budget.model_ids):
+        raise ValidationError({"model_ids": "There is no such model."})
+
+
+def _check_expiry(budget: Budget, before: Terms | None, now: datetime) -> None:
+    """A day that was set earlier may have passed; a new one may not."""
+    if budget.expires_on is None or (before and before.expires_on == budget.expires_on):
+        return
+    if budget.is_expired(ReportingDays(budget.organization).day(now)) and not before:
+        raise ValidationError({"expires_on": "It would be expired from the beginning."})
+    if budget.expires_on < ReportingDays(budget.organization).day(now):
+        raise ValidationError({"expires_on": "This day lies in the past."})
 
 
 def _columns(terms: Terms) -> dict[str, Any]:
@@ -148,15 +194,19 @@ def _columns(terms: Terms) -> dict[str, Any]:
         "amount": terms.amount,
         "hard": terms.hard,
         "thresholds": sorted(set(terms.thresholds)),
+        "expires_on": terms.expires_on,
+        "exempt_free": terms.exempt_free,
     }
 
 
 def _terms_of(budget: Budget) -> Terms:
-    return Terms(budget.amount, budget.hard, _levels(budget.thresholds))
-
-
-def _levels(thresholds: Iterable[int]) -> tuple[int, ...]:
-    return tuple(thresholds)
+    return Terms(
+        amount=budget.amount,
+        hard=budget.hard,
+        thresholds=tuple(budget.thresholds),
+        expires_on=budget.expires_on,
+        exempt_free=budget.exempt_free,
+    )
 
 
 def _revise(
@@ -198,6 +248,8 @@ def _said(terms: Terms | None) -> dict[str, Any] | None:
         "amount": f"{terms.amount.normalize():f}",
         "hard": terms.hard,
         "thresholds": list(terms.thresholds),
+        "expires_on": terms.expires_on and terms.expires_on.isoformat(),
+        "exempt_free": terms.exempt_free,
     }
 
 

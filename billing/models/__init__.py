@@ -1,5 +1,11 @@
 from billing.models.alerts import Alert
-from billing.models.budgets import Budget, BudgetRevision, BudgetTotal, TeamLedger
+from billing.models.budgets import (
+    Budget,
+    BudgetRevision,
+    BudgetTotal,
+    TaggedSpend,
+    TeamLedger,
+)
 from billing.models.catalog import Alias, LanguageModel
 from billing.models.channels import Channel, Delivery
 from billing.models.estimates import Estimate, EstimateLine
@@ -48,6 +54,7 @@ __all__ = [
     "Receipt",
     "Rerate",
     "RerateTotal",
+    "TaggedSpend",
     "TeamLedger",
     "UnpricedRecord",
     "UnpricedRecordRow",

@@ -1,13 +1,26 @@
+from collections.abc import Mapping, Sequence
+from datetime import date
+from functools import cached_property
+
 from django.contrib.postgres.fields import ArrayField
-from django.core.validators import MinValueValidator
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
+from billing.models.catalog import LanguageModel
 from billing.models.ledger import team_key
-from billing.pricing.budget_periods import PeriodKind
+from billing.pricing.budget_periods import FISCAL, Period, PeriodKind, Window
 from billing.pricing.caps import DEFAULT_THRESHOLDS
+from billing.pricing.usage import Processing
 from teams.models import Organization, Ownership, Project, Team
 
 _PERIODS = [(kind.value, kind.value.capitalize()) for kind in PeriodKind]
+_PROCESSINGS = [(one.value, one.value.capitalize()) for one in Processing]
+_WEEKDAYS = list(
+    enumerate(
+        ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+    )
+)
 
 
 def default_thresholds() -> list[int]:
@@ -33,6 +46,17 @@ class BudgetTerms(models.Model):
         default=default_thresholds,
         blank=True,
         help_text="Percentages of the cap that raise an alert, besides the cap itself.",
+    )
+    expires_on = models.DateField(
+        null=True,
+        blank=True,
+        help_text="From this day on it raises and refuses nothing. Empty: never.",
+    )
+    exempt_free = models.BooleanField(
+        "free models pass",
+        default=True,
+        db_default=True,
+        help_text="Calls of models that cost nothing pass, even over the cap.",
     )
 
     class Meta:
@@ -64,7 +88,9 @@ class BudgetQuerySet(models.QuerySet["Budget"]):
 class Budget(BudgetTerms):
     """A cap on what an organization, a team or a project spends per period.
 
-    Which period runs follows from the day: there is nothing to reset.
+    It may be limited to some models, to some kinds of processing, and to the values of
+    one tag; what is empty limits nothing. Which period runs follows from the day: there is
+    nothing to reset. What it is for never changes, only its terms do.
     """
 
     organization = models.ForeignKey(
@@ -76,7 +102,47 @@ class Budget(BudgetTerms):
     project = models.ForeignKey(
         Project, on_delete=models.PROTECT, related_name="budgets", null=True, blank=True
     )
+    # No rows of their own: counting reads them with the budget.
+    model_ids = ArrayField(
+        models.BigIntegerField(),
+        default=list,
+        db_default=[],
+        blank=True,
+        help_text="The models it is limited to.",
+    )
+    processing = ArrayField(
+        models.CharField(max_length=32, choices=_PROCESSINGS),
+        default=list,
+        db_default=[],
+        blank=True,
+        help_text="The kinds of processing it is limited to, such as batch.",
+    )
+    tag_key = models.CharField(
+        max_length=64,
+        default="",
+        db_default="",
+        blank=True,
+        help_text="The tag it is limited to: records with one of the values count.",
+    )
+    tag_values = ArrayField(
+        models.CharField(max_length=200), default=list, db_default=[], blank=True
+    )
     period = models.CharField(max_length=10, choices=_PERIODS, default=PeriodKind.MONTH)
+    week_starts_on = models.PositiveSmallIntegerField(
+        choices=_WEEKDAYS, default=0, db_default=0, help_text="Of a weekly budget."
+    )
+    fiscal_starts_in = models.PositiveSmallIntegerField(
+        default=1,
+        db_default=1,
+        validators=[MinValueValidator(1), MaxValueValidator(12)],
+        help_text="The month, 1 to 12, that quarters and years are counted from.",
+    )
+    custom_first = models.DateField(
+        null=True, blank=True, help_text="Of a custom period: its first day."
+    )
+    custom_until = models.DateField(
+        null=True, blank=True, help_text="The first day after it."
+    )
     revision = models.PositiveIntegerField(default=1, editable=False)
     created_at = models.DateTimeField(editable=False)
     archived_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -93,10 +159,121 @@ class Budget(BudgetTerms):
                 condition=models.Q(amount__gte=0, amount__lt=10**12),
                 name="budget_amount_finite",
             ),
+            models.CheckConstraint(
+                condition=models.Q(
+                    period=PeriodKind.CUSTOM,
+                    custom_first__isnull=False,
+                    custom_until__isnull=False,
+                    custom_until__gt=models.F("custom_first"),
+                )
+                | ~models.Q(period=PeriodKind.CUSTOM)
+                & models.Q(custom_first=None, custom_until=None),
+                name="budget_custom_period_has_its_days",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(week_starts_on=0)
+                | models.Q(period=PeriodKind.WEEK, week_starts_on__lte=6),
+                name="budget_week_starts_on_a_day",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(fiscal_starts_in=1)
+                | models.Q(period__in=sorted(FISCAL), fiscal_starts_in__range=(2, 12)),
+                name="budget_fiscal_year_starts_in_a_month",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(tag_key="", tag_values=[])
+                | ~models.Q(tag_key="") & ~models.Q(tag_values=[]),
+                name="budget_tag_has_values",
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.period} budget #{self.pk}"
+
+    def clean(self) -> None:
+        """Raises ValidationError for a period or a limit that makes no sense."""
+        wrong = {**self._wrong_in_period(), **self._wrong_in_tag()}
+        if wrong:
+            raise ValidationError(wrong)
+
+    def _wrong_in_period(self) -> dict[str, str]:
+        if self.period != PeriodKind.CUSTOM:
+            return self._wrong_in_calendar()
+        if self.custom_first is None or self.custom_until is None:
+            return {"period": "A custom period needs its first day and the day it ends."}
+        if self.custom_until <= self.custom_first:
+            return {"custom_until": "A period ends after its first day."}
+        return self._wrong_in_calendar()
+
+    def _wrong_in_calendar(self) -> dict[str, str]:
+        """What is said of another kind of period than this one."""
+        its_days = {self.custom_first, self.custom_until} - {None}
+        if its_days and self.period != PeriodKind.CUSTOM:
+            return {"custom_first": "Only a custom period has days of its own."}
+        if self.week_starts_on and self.period != PeriodKind.WEEK:
+            return {"week_starts_on": "Only a week has a day to start on."}
+        if self.fiscal_starts_in != 1 and self.period not in FISCAL:
+            return {"fiscal_starts_in": "Only quarters and years are of a fiscal year."}
+        return {}
+
+    def _wrong_in_tag(self) -> dict[str, str]:
+        if self.tag_key and not self.tag_values:
+            return {"tag_values": "Say which values of the tag count."}
+        if self.tag_values and not self.tag_key:
+            return {"tag_key": "Say which tag has these values."}
+        return {}
+
+    @property
+    def window(self) -> Window:
+        """Its periods."""
+        custom = None
+        if self.custom_first is not None and self.custom_until is not None:
+            custom = Period(self.custom_first, self.custom_until)
+        return Window(
+            PeriodKind(self.period), self.week_starts_on, self.fiscal_starts_in, custom
+        )
+
+    def running(self, day: date) -> Period | None:
+        """The period that it raises and refuses in on a day, if it does on that day."""
+        return None if self.is_expired(day) else self.window.period(day)
+
+    def is_expired(self, day: date) -> bool:
+        return self.expires_on is not None and day >= self.expires_on
+
+    def covers(
+        self,
+        *,
+        project_id: int,
+        model_id: int | None,
+        processing: str,
+        tags: Mapping[str, str] | None,
+    ) -> bool:
+        """Whether what a team uses like this counts against its budget.
+
+        A model that is not known (None) may turn out to be any, so it counts; tags that
+        are not known do not have the value that a budget asks for.
+        """
+        return (
+            self.project_id in (None, project_id)
+            and (not self.model_ids or model_id is None or model_id in self.model_ids)
+            and (not self.processing or processing in self.processing)
+            and (not self.tag_key or self._has_tag(tags or {}))
+        )
+
+    @property
+    def covered_rollups(self) -> models.Q:
+        """What of a team's rollups counts against it; they know no tags."""
+        covered = models.Q()
+        if self.project_id is not None:
+            covered &= models.Q(project_id=self.project_id)
+        if self.model_ids:
+            covered &= models.Q(model_id__in=self.model_ids)
+        if self.processing:
+            covered &= models.Q(processing__in=self.processing)
+        return covered
+
+    def _has_tag(self, tags: Mapping[str, str]) -> bool:
+        return tags.get(self.tag_key) in self.tag_values
 
     @property
     def is_wide(self) -> bool:
@@ -110,9 +287,32 @@ class Budget(BudgetTerms):
             return {ownership.team_id for ownership in self.project.ownerships.all()}
         return set() if self.team_id is None else {self.team_id}
 
+    @cached_property
+    def model_names(self) -> Sequence[str]:
+        """Of the models it is limited to. A query, where there are any."""
+        if not self.model_ids:
+            return []
+        named = LanguageModel.objects.filter(pk__in=self.model_ids).order_by("name")
+        return list(dict.fromkeys(named.values_list("name", flat=True)))
+
+    @property
+    def limits(self) -> Sequence[str]:
+        """In words, each; nothing for a budget of all that its scope spends."""
+        said = []
+        if self.processing:
+            said.append(f"{' and '.join(self.processing)} only")
+        said += self.model_names
+        if self.tag_key:
+            said.append(f"tag {self.tag_key}={' or '.join(self.tag_values)}")
+        return said
+
     @property
     def scope(self) -> str:
         """What it is for, in words. Reads the team or project: select them."""
+        return ", ".join((self._owner, *self.limits))
+
+    @property
+    def _owner(self) -> str:
         if self.project_id is not None:
             return f"project {self.project.slug}"  # type: ignore[union-attr]
         if self.team_id is not None:
@@ -173,6 +373,34 @@ class BudgetTotal(models.Model):
 
     def __str__(self) -> str:
         return f"{self.spent}"
+
+
+class TaggedSpend(models.Model):
+    """What counted of one team against one budget that is limited to a tag, on one day.
+
+    The bounded rollup of tags: as many rows as such budgets have days, whatever tags
+    records bring. Written in the transaction that counts; re-derivable from the charges
+    and their records.
+    """
+
+    pk = models.CompositePrimaryKey("team_id", "budget_id", "day")
+    team = team_key()
+    budget = models.ForeignKey(
+        Budget, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
+    day = models.DateField(help_text="In the reporting zone.")
+    cost = models.DecimalField(max_digits=30, decimal_places=15)
+
+    class Meta:
+        db_table = "billing_tagged_spend"
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(cost__lt=10**15), name="tagged_spend_finite"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.day}: {self.cost}"
 
 
 class TeamLedger(models.Model):

@@ -16,6 +16,7 @@ DISTRIBUTED = frozenset(
         "billing.DailySpend",
         "billing.HourlySpend",
         "billing.BudgetTotal",
+        "billing.TaggedSpend",
         "billing.TeamLedger",
         "billing.Receipt",
     }

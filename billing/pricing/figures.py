@@ -3,6 +3,7 @@
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
 
 from billing.pricing import money
+from billing.pricing.budget_periods import Period
 
 _ONE = Decimal(1)
 _CENT = Decimal("0.01")
@@ -59,3 +60,20 @@ def rate(value: Decimal | None) -> str:
     written = money.plain(value)
     places = len(written.partition(".")[2])
     return f"{Decimal(written):,f}" if places >= 2 else f"{value:,.2f}"
+
+
+def span(its: Period) -> str:
+    """1–30 Nov 2026, or with as much of the first day as differs."""
+    last = its.last
+    if its.first == last:
+        return f"{last.day} {last:%b %Y}"
+    if (its.first.year, its.first.month) == (last.year, last.month):
+        return f"{its.first.day}–{last.day} {last:%b %Y}"
+    year = "" if its.first.year == last.year else f" {its.first.year}"
+    return f"{its.first.day} {its.first:%b}{year} – {last.day} {last:%b %Y}"
+
+
+def from_to(its: Period) -> str:
+    """The same in a sentence: from 1 to 30 Nov 2026."""
+    first, _, last = span(its).partition("–")
+    return f"from {first.strip()} to {last.strip()}" if last else f"on {first}"

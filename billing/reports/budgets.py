@@ -9,7 +9,7 @@ from django.db.models import Q, Sum
 
 from billing.models import Alert, Budget, BudgetTotal
 from billing.pricing import caps
-from billing.pricing.budget_periods import Period, PeriodKind, period
+from billing.pricing.budget_periods import Period
 from billing.reports import exposure
 from billing.reports.exposure import Exposure
 from teams.reporting_days import ReportingDays
@@ -54,7 +54,7 @@ def statuses(budgets: Iterable[Budget], *, now: datetime) -> list[BudgetStatus]:
 def statuses_on(budgets: Iterable[Budget], *, day: date) -> list[BudgetStatus]:
     """The status of each budget in the period of a day, in a few queries."""
     listed = list(budgets)
-    periods = {budget.pk: period(PeriodKind(budget.period), day) for budget in listed}
+    periods = {budget.pk: budget.window.shown_on(day) for budget in listed}
     spent = _spent(periods)
     firing = _firing(periods)
     exposed = _exposed(listed, periods)

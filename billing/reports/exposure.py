@@ -12,7 +12,7 @@ from django.db import connection
 
 from billing.models import UnpricedRecord, UsageRecord, rate_book
 from billing.pricing import money
-from billing.pricing.budget_periods import PeriodKind, period
+from billing.pricing.budget_periods import calendar_month
 from billing.pricing.rates import Prices, RateBook
 from billing.pricing.token_classes import Quantities, TokenClass
 from teams.models import Organization, Project, Team
@@ -121,7 +121,7 @@ class _Bounds:
         key = (provider, month)
         if key not in self._known:
             since = datetime.combine(month, time(), UTC)
-            next_month = period(PeriodKind.MONTH, month).until
+            next_month = calendar_month(month).until
             until = datetime.combine(next_month, time(), UTC)
             self._known[key] = self._book.highest(provider, since, until)
         return self._known[key]

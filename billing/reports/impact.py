@@ -10,7 +10,7 @@ from django.db.models import Sum
 
 from billing.models import Budget, BudgetTotal, DailySpend, Publication, Rate, rate_book
 from billing.pricing import caps
-from billing.pricing.budget_periods import Period, PeriodKind, period
+from billing.pricing.budget_periods import Period
 from billing.reports import repriced
 from billing.reports.draft_books import ONE_DAY, Comparison
 from billing.reports.repriced import Moved
@@ -176,8 +176,9 @@ def _crossings(organization: Organization, moved: Moved) -> list[Crossing]:
                 None,
                 project_id,
             ):
-                its = period(PeriodKind(budget.period), day)
-                differences[budget, its] += difference
+                its = budget.window.period(day)
+                if its is not None:
+                    differences[budget, its] += difference
     spent = _spent(differences)
     return [
         crossing

@@ -10,7 +10,7 @@ from typing import Any, NotRequired, TypedDict
 from django.db.models import QuerySet, Sum
 
 from billing.models import DailySpend, LanguageModel
-from billing.pricing.budget_periods import PeriodKind, period
+from billing.pricing.budget_periods import calendar_month
 from billing.pricing.token_classes import TOOLS, TokenClass
 from billing.reports.exposure import Exposure, exposure
 from teams.models import Project, Team
@@ -229,7 +229,7 @@ def _unpriced(
     project_ids: Sequence[int] | None,
 ) -> Exposure:
     # By UTC month: an unpriced record has no reporting day yet.
-    last = period(PeriodKind.MONTH, until - timedelta(days=1))
+    last = calendar_month(until - timedelta(days=1))
     return exposure(
         team_ids=team_ids,
         since=datetime.combine(since.replace(day=1), time(), UTC),

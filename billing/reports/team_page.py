@@ -11,7 +11,7 @@ from django.db.models import Q
 
 from billing.models import Budget, months
 from billing.models.months import OpenMonths
-from billing.pricing.budget_periods import Period, PeriodKind, period
+from billing.pricing.budget_periods import Period, PeriodKind, calendar_month
 from billing.pricing.standing import Standing
 from billing.reports import budget_view, budgets, completeness, estimates, team_spend
 from billing.reports.budget_view import BudgetView
@@ -85,4 +85,4 @@ def budgets_of(team: Team, *, now: datetime) -> list[Budget]:
 
 def period_of(budget: Budget | None, day: date) -> Period:
     """The period a page starts with: that of the budget, else the month."""
-    return period(PeriodKind(budget.period if budget else PeriodKind.MONTH), day)
+    return budget.window.shown_on(day) if budget else calendar_month(day)

@@ -6,6 +6,7 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils import timezone
 
+from billing.pricing import figures
 from billing.pricing.budget_periods import Period
 from billing.reports import budget_view, overview, team_page
 from billing.reports.overview import Overview
@@ -55,7 +56,7 @@ def _context(
         "range": shown,
         "presets": links.presets(query, shown),
         "kept": links.kept(query),
-        "span": sentences.span(Period(shown.since, shown.until)),
+        "span": figures.span(Period(shown.since, shown.until)),
         "days": pictures.days_of_teams(report, series, currency),
         "series": series,
         "day_rows": [

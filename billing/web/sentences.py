@@ -23,7 +23,7 @@ def of_team(page: TeamPage, currency: str) -> SafeString:
             "{} used {} {}. It has no budget yet.",
             page.team.name,
             _amount(page.spent.total.cost, currency),
-            from_to(Period(page.spent.since, page.spent.until)),
+            figures.from_to(Period(page.spent.since, page.spent.until)),
         )
     who = view.status.budget.project or page.team
     return of_budget(str(who), view, currency)
@@ -77,7 +77,7 @@ def of_overview(page: Overview, currency: str) -> SafeString:
         "{} used {} {}.",
         page.organization.name,
         _amount(page.total.cost, currency),
-        from_to(Period(page.since, page.until)),
+        figures.from_to(Period(page.since, page.until)),
     )
 
 
@@ -102,32 +102,14 @@ def days(number: int) -> str:
 
 def period_name(status: BudgetStatus) -> str:
     """November 2026; Q4 2026; 2026; or the days."""
-    its = status.period
-    match PeriodKind(status.budget.period):
-        case PeriodKind.MONTH:
-            return f"{its.first:%B %Y}"
-        case PeriodKind.QUARTER:
-            return f"Q{(its.first.month + 2) // 3} {its.first.year}"
-        case PeriodKind.YEAR:
-            return str(its.first.year)
-    return span(its)
-
-
-def span(its: Period) -> str:
-    """1–30 Nov 2026, or with as much of the first day as differs."""
-    last = its.last
-    if its.first == last:
-        return f"{last.day} {last:%b %Y}"
-    if (its.first.year, its.first.month) == (last.year, last.month):
-        return f"{its.first.day}–{last.day} {last:%b %Y}"
-    year = "" if its.first.year == last.year else f" {its.first.year}"
-    return f"{its.first.day} {its.first:%b}{year} – {last.day} {last:%b %Y}"
-
-
-def from_to(its: Period) -> str:
-    """The same in a sentence: from 1 to 30 Nov 2026."""
-    first, _, last = span(its).partition("–")
-    return f"from {first.strip()} to {last.strip()}" if last else f"on {first}"
+    its, window = status.period, status.budget.window
+    if window.kind is PeriodKind.MONTH:
+        return f"{its.first:%B %Y}"
+    if window.kind is PeriodKind.QUARTER and window.fiscal_starts_in == 1:
+        return f"Q{(its.first.month + 2) // 3} {its.first.year}"
+    if window.kind is PeriodKind.YEAR and window.fiscal_starts_in == 1:
+        return str(its.first.year)
+    return figures.span(its)
 
 
 def _rounded(value: Decimal) -> Decimal:

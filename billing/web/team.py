@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from billing.charts.look import Spec
 from billing.models import Budget, LanguageModel
+from billing.pricing import figures
 from billing.pricing.budget_periods import Period
 from billing.reports import team_page
 from billing.reports.budget_view import BudgetView
@@ -78,7 +79,7 @@ def _context(
         "zone": report.freshness.time_zone,
         "range": shown,
         "presets": links.presets(query, shown),
-        "span": sentences.span(Period(shown.since, shown.until)),
+        "span": figures.span(Period(shown.since, shown.until)),
         "kept": links.kept(query),
         "period_name": sentences.period_name(report.budget.status) if report.budget else "",
         "bar": _bar(report.budget) if report.budget else None,
