@@ -1,8 +1,7 @@
 """Budgets: made, changed and ended by a named person, for a reason."""
 
 import logging
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -12,7 +11,7 @@ from django.db import InterfaceError, OperationalError, transaction
 
 from billing.actions import alerts, budget_totals
 from billing.models import Budget, BudgetRevision
-from billing.pricing import caps
+from billing.pricing import caps, money
 from billing.pricing.budget_periods import PeriodKind
 from teams import isolation
 from teams.actions import audit
@@ -21,6 +20,8 @@ from teams.models import Organization, Project, Team
 logger = logging.getLogger(__name__)
 
 MAX_PERCENT = 1000
+# By whom the clock makes a change.
+_ITSELF = "purser"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +31,34 @@ class Terms:
     amount: Decimal
     hard: bool = False
     thresholds: tuple[int, ...] = caps.DEFAULT_THRESHOLDS
+    # The cap for now, and when it ends: both or neither.
+    raised_to: Decimal | None = None
+    raised_until: datetime | None = None
+
+    @classmethod
+    def of(cls, budget: Budget, **changes: Any) -> "Terms":
+        """What a budget says, but for these changes.
+
+        A temporary raise stays as long as it is above the cap.
+        """
+        its = {name: getattr(budget, name) for name in _NAMES}
+        its |= {"thresholds": tuple(budget.thresholds)} | changes
+        if its["raised_to"] is not None and its["raised_to"] <= its["amount"]:
+            its |= {"raised_to": None, "raised_until": None}
+        return cls(**its)
 
     def __post_init__(self) -> None:
+        if (self.raised_to is None) != (self.raised_until is None):
+            raise ValidationError("A temporary raise has an amount and an end.")
+        if self.raised_to is not None and self.raised_to <= self.amount:
+            raise ValidationError("A temporary raise is above the cap.")
         if any(not 0 < level <= MAX_PERCENT for level in self.thresholds):
             raise ValidationError(
                 {"thresholds": f"A threshold is a percentage from 1 to {MAX_PERCENT}."}
             )
+
+
+_NAMES = tuple(field.name for field in fields(Terms))
 
 
 @transaction.atomic
@@ -78,7 +101,7 @@ def change(
     budget = _held(budget)
     if budget.archived_at is not None:
         raise ValidationError("An archived budget does not change: make a new one.")
-    before = _terms_of(budget)
+    before = Terms.of(budget)
     if before == terms:
         return budget
     budget.revision += 1
@@ -100,6 +123,34 @@ def archive(*, budget: Budget, by: str, now: datetime, reason: str = "") -> None
     budget.archived_at = now
     budget.save(update_fields=["archived_at"])
     _audit(budget, "budget.archive", by=by, now=now, reason=reason)
+
+
+def end_raises(*, now: datetime) -> int:
+    """Write down which temporary raises have ended; how many. Twice is once.
+
+    The cap itself has been the lower one since then: this is the revision that says so.
+    """
+    ended = Budget.objects.active().filter(raised_until__lte=now).order_by("pk")
+    return sum(_end_raise(budget, now=now) for budget in ended)
+
+
+def _end_raise(budget: Budget, *, now: datetime) -> bool:
+    try:
+        with transaction.atomic():
+            held = _held(budget)
+            if held.raised_until is None or held.raised_until > now:
+                return False
+            change(
+                budget=held,
+                terms=Terms.of(held, raised_to=None, raised_until=None),
+                by=_ITSELF,
+                now=now,
+                reason="The temporary raise ended.",
+            )
+            return True
+    except (OperationalError, InterfaceError):
+        logger.exception("ending the raise of budget %s is put off", budget.pk)
+        return False
 
 
 def _held(budget: Budget) -> Budget:
@@ -144,25 +195,14 @@ def _check_scope(budget: Budget) -> None:
 
 
 def _columns(terms: Terms) -> dict[str, Any]:
-    return {
-        "amount": terms.amount,
-        "hard": terms.hard,
-        "thresholds": sorted(set(terms.thresholds)),
-    }
-
-
-def _terms_of(budget: Budget) -> Terms:
-    return Terms(budget.amount, budget.hard, _levels(budget.thresholds))
-
-
-def _levels(thresholds: Iterable[int]) -> tuple[int, ...]:
-    return tuple(thresholds)
+    columns = {name: getattr(terms, name) for name in _NAMES}
+    return columns | {"thresholds": sorted(set(terms.thresholds))}
 
 
 def _revise(
     budget: Budget, *, by: str, now: datetime, reason: str, before: Terms | None
 ) -> None:
-    terms = _terms_of(budget)
+    terms = Terms.of(budget)
     BudgetRevision.objects.create(
         budget=budget,
         revision=budget.revision,
@@ -194,11 +234,15 @@ def _audit(budget: Budget, action: str, **said: Any) -> None:
 def _said(terms: Terms | None) -> dict[str, Any] | None:
     if terms is None:
         return None
-    return {
-        "amount": f"{terms.amount.normalize():f}",
+    said = {
+        "amount": money.plain(terms.amount),
         "hard": terms.hard,
         "thresholds": list(terms.thresholds),
     }
+    if terms.raised_to is not None and terms.raised_until is not None:
+        said["raised_to"] = money.plain(terms.raised_to)
+        said["raised_until"] = terms.raised_until.isoformat()
+    return said
 
 
 def evaluate(budget: Budget, *, now: datetime) -> int:

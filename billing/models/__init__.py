@@ -18,6 +18,7 @@ from billing.models.ledger_rows import (
     VoidRow,
 )
 from billing.models.proposals import Proposal
+from billing.models.raises import BudgetPolicy, RaiseDecision, RaiseRequest
 from billing.models.rates import Publication, Rate, RateCard
 from billing.models.receipts import Receipt
 from billing.models.rerates import Rerate, RerateTotal
@@ -28,6 +29,7 @@ __all__ = [
     "Alert",
     "Alias",
     "Budget",
+    "BudgetPolicy",
     "BudgetRevision",
     "BudgetTotal",
     "Channel",
@@ -43,6 +45,8 @@ __all__ = [
     "Publication",
     "QuarantinedRecord",
     "QuarantinedRecordRow",
+    "RaiseDecision",
+    "RaiseRequest",
     "Rate",
     "RateCard",
     "Receipt",

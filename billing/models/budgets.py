@@ -1,3 +1,6 @@
+from datetime import datetime
+from decimal import Decimal
+
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MinValueValidator
 from django.db import models
@@ -7,6 +10,13 @@ from billing.pricing.budget_periods import PeriodKind
 from billing.pricing.caps import DEFAULT_THRESHOLDS
 from teams.models import Organization, Ownership, Project, Team
 
+# A temporary raise has an amount above the cap and an end, or there is none.
+_RAISED_OR_NOT = models.Q(raised_to=None, raised_until=None) | models.Q(
+    raised_to__isnull=False,
+    raised_until__isnull=False,
+    raised_to__gt=models.F("amount"),
+    raised_to__lt=10**12,
+)
 _PERIODS = [(kind.value, kind.value.capitalize()) for kind in PeriodKind]
 
 
@@ -34,9 +44,24 @@ class BudgetTerms(models.Model):
         blank=True,
         help_text="Percentages of the cap that raise an alert, besides the cap itself.",
     )
+    raised_to = models.DecimalField(
+        max_digits=21,
+        decimal_places=9,
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="The cap for now, until it is what it was.",
+    )
+    raised_until = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
         abstract = True
+
+    def cap(self, now: datetime) -> Decimal:
+        """The cap in force: a temporary raise ends by the clock and by nothing else."""
+        if self.raised_to is None or self.raised_until is None or now >= self.raised_until:
+            return self.amount
+        return self.raised_to
 
 
 class BudgetQuerySet(models.QuerySet["Budget"]):
@@ -93,6 +118,7 @@ class Budget(BudgetTerms):
                 condition=models.Q(amount__gte=0, amount__lt=10**12),
                 name="budget_amount_finite",
             ),
+            models.CheckConstraint(condition=_RAISED_OR_NOT, name="budget_raise_is_whole"),
         ]
 
     def __str__(self) -> str:
@@ -137,6 +163,9 @@ class BudgetRevision(BudgetTerms):
             models.CheckConstraint(
                 condition=models.Q(amount__gte=0, amount__lt=10**12),
                 name="budget_revision_amount_finite",
+            ),
+            models.CheckConstraint(
+                condition=_RAISED_OR_NOT, name="budget_revision_raise_is_whole"
             ),
         ]
 
