@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 MAX_PERCENT = 1000
 # By whom the clock makes a change.
-_ITSELF = "purser"
+ITSELF = "purser"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ def change(
 
     Raises ValidationError for an archived budget.
     """
-    budget = _held(budget)
+    budget = held(budget)
     if budget.archived_at is not None:
         raise ValidationError("An archived budget does not change: make a new one.")
     before = Terms.of(budget)
@@ -117,7 +117,7 @@ def change(
 @transaction.atomic
 def archive(*, budget: Budget, by: str, now: datetime, reason: str = "") -> None:
     """End a budget. It raises nothing more; its history stays. Twice is once."""
-    budget = _held(budget)
+    budget = held(budget)
     if budget.archived_at is not None:
         return
     budget.archived_at = now
@@ -137,13 +137,13 @@ def end_raises(*, now: datetime) -> int:
 def _end_raise(budget: Budget, *, now: datetime) -> bool:
     try:
         with transaction.atomic():
-            held = _held(budget)
-            if held.raised_until is None or held.raised_until > now:
+            current = held(budget)
+            if current.raised_until is None or current.raised_until > now:
                 return False
             change(
-                budget=held,
-                terms=Terms.of(held, raised_to=None, raised_until=None),
-                by=_ITSELF,
+                budget=current,
+                terms=Terms.of(current, raised_to=None, raised_until=None),
+                by=ITSELF,
                 now=now,
                 reason="The temporary raise ended.",
             )
@@ -153,14 +153,14 @@ def _end_raise(budget: Budget, *, now: datetime) -> bool:
         return False
 
 
-def _held(budget: Budget) -> Budget:
+def held(budget: Budget) -> Budget:
     """The budget as it is now, ours until the transaction ends.
 
     No key is locked: counting, which has the ledger that a change waits for, may name the
     budget in its alerts.
     """
-    held = Budget.objects.with_scope().select_for_update(of=("self",), no_key=True)
-    return held.get(pk=budget.pk)
+    rows = Budget.objects.with_scope().select_for_update(of=("self",), no_key=True)
+    return rows.get(pk=budget.pk)
 
 
 def _settle(budget: Budget, *, now: datetime) -> None:

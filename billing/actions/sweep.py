@@ -4,7 +4,7 @@ from collections import defaultdict
 from datetime import datetime
 from typing import NamedTuple
 
-from billing.actions import alerts, budgets
+from billing.actions import alerts, budgets, raises
 from billing.actions.alerts import Occasion
 from billing.models import Alert, Budget, UnpricedRecord
 from teams.models import Organization, Team
@@ -25,6 +25,7 @@ def sweep(*, now: datetime) -> int:
     temporary raise has ended.
     """
     budgets.end_raises(now=now)
+    raises.expire(now=now)
     active = Budget.objects.active().with_scope()
     return sum(budgets.evaluate(budget, now=now) for budget in active)
 

@@ -1,4 +1,5 @@
 from datetime import datetime
+from decimal import Decimal
 
 from django.conf import settings
 from django.core.validators import MinValueValidator
@@ -35,6 +36,14 @@ class BudgetPolicy(models.Model):
 
     def __str__(self) -> str:
         return f"policy of {self.organization}"
+
+    @classmethod
+    def approvals_needed(cls, organization_id: int, amount: Decimal) -> int:
+        """How many people have to approve a cap of this amount."""
+        above = cls.objects.filter(
+            organization=organization_id, two_approvals_above__lt=amount
+        )
+        return 2 if above.exists() else 1
 
 
 class RaiseRequestQuerySet(models.QuerySet["RaiseRequest"]):
@@ -122,6 +131,28 @@ class RaiseRequest(models.Model):
 
     def __str__(self) -> str:
         return f"raise request #{self.pk}"
+
+    def state_at(self, now: datetime) -> State:
+        """Its state: nobody can decide any more once its end has come, or the budget's."""
+        state = RaiseRequest.State(self.state)
+        is_over = self.until is not None and now >= self.until
+        if state == self.State.PENDING and (is_over or self.budget.archived_at):
+            return self.State.EXPIRED
+        return state
+
+    @property
+    def last_decisions(self) -> "list[RaiseDecision]":
+        """What each said last, in the order it was said."""
+        by_decider = {one.decided_by: one for one in self.decisions.order_by("pk")}
+        return sorted(by_decider.values(), key=lambda one: one.pk)
+
+    def approvals(self, amount: Decimal, until: datetime | None) -> "list[RaiseDecision]":
+        """Who has approved exactly these terms."""
+        return [
+            one
+            for one in self.last_decisions
+            if one.approves and (one.amount, one.until) == (amount, until)
+        ]
 
 
 class RaiseDecision(models.Model):
