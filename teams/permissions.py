@@ -18,13 +18,14 @@ class Permission(StrEnum):
     VIEW_SPEND = "view spend"
     EDIT_ESTIMATES = "edit estimates"
     APPROVE_ESTIMATES = "approve estimates"
+    REQUEST_RAISES = "request raises"
     EDIT_BUDGETS = "edit budgets"
     EDIT_RATES = "edit rates"
     MANAGE_PEOPLE = "manage people"
 
 
 _VIEWER = frozenset({Permission.VIEW_SPEND})
-_LEAD = _VIEWER | {Permission.EDIT_ESTIMATES}
+_LEAD = _VIEWER | {Permission.EDIT_ESTIMATES, Permission.REQUEST_RAISES}
 _FINANCE = _LEAD | {Permission.APPROVE_ESTIMATES, Permission.EDIT_BUDGETS}
 
 ROLES: dict[Role, frozenset[Permission]] = {
@@ -51,8 +52,16 @@ def has_permission(
     if user.is_superuser:
         return True
     roles = _memberships(user).filter(_reaching(organization, team))
-    allowed = [role for role, held in ROLES.items() if permission in held]
-    return roles.filter(role__in=allowed).exists()
+    return roles.filter(role__in=_with(permission)).exists()
+
+
+def people_with(
+    permission: Permission, *, organization: Organization, team: Team | None = None
+) -> QuerySet[User]:
+    """Whom a role gives it, in the team or its whole organization; no superusers."""
+    reaching = Membership.objects.filter(_reaching(organization, team))
+    holders = reaching.filter(role__in=_with(permission)).values("user")
+    return User.objects.filter(pk__in=holders, is_active=True)
 
 
 def teams_of(user: Person) -> QuerySet[Team]:
@@ -75,6 +84,10 @@ def organizations_of(user: Person) -> QuerySet[Organization]:
     if user.is_superuser:
         return Organization.objects.all()
     return Organization.objects.filter(pk__in=_memberships(user).values("organization"))
+
+
+def _with(permission: Permission) -> list[Role]:
+    return [role for role, held in ROLES.items() if permission in held]
 
 
 def _memberships(user: Person) -> QuerySet[Membership]:

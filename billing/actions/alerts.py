@@ -60,7 +60,7 @@ def unsettled(
         and not _is_settled(
             budget,
             known[budget.pk, firsts[budget.pk]],
-            set(caps.crossed(spent[budget.pk], budget.amount, budget.thresholds)),
+            set(caps.crossed(spent[budget.pk], budget.cap(now), budget.thresholds)),
         )
     ]
 
@@ -90,7 +90,7 @@ def evaluate(budget: Budget, *, now: datetime) -> list[int]:
     of_levels = Alert.objects.exclude(threshold=None)
     known = list(of_levels.filter(budget=budget, period_start=first).order_by("pk"))
     spent = budget_totals.total(budget, first)
-    reached = set(caps.crossed(spent, budget.amount, budget.thresholds))
+    reached = set(caps.crossed(spent, budget.cap(now), budget.thresholds))
     said = {alert.threshold for alert in known if alert.revision == budget.revision}
     firing = {alert.threshold for alert in known if alert.is_open}
     raised = _raise(budget, first, sorted(reached - said), spent, now)
@@ -111,7 +111,7 @@ def _raise(
             _RAISE,
             [
                 *(budget.organization_id, budget.team_id, budget.project_id),
-                *(budget.pk, budget.revision, first, spent, budget.amount),
+                *(budget.pk, budget.revision, first, spent, budget.cap(now)),
                 *(_rerate_under_way(budget), now, levels),
             ],
         )

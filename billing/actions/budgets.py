@@ -1,7 +1,7 @@
 """Budgets: made, changed and ended by a named person, for a reason."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -11,7 +11,7 @@ from django.db import InterfaceError, OperationalError, transaction
 
 from billing.actions import alerts, budget_totals
 from billing.models import Budget, BudgetRevision, LanguageModel
-from billing.pricing import caps
+from billing.pricing import caps, money
 from billing.pricing.budget_periods import Period, PeriodKind
 from teams import isolation
 from teams.actions import audit
@@ -21,6 +21,8 @@ from teams.reporting_days import ReportingDays
 logger = logging.getLogger(__name__)
 
 MAX_PERCENT = 1000
+# By whom the clock makes a change.
+ITSELF = "purser"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +34,34 @@ class Terms:
     thresholds: tuple[int, ...] = caps.DEFAULT_THRESHOLDS
     expires_on: date | None = None
     exempt_free: bool = True
+    # The cap for now, and when it ends: both or neither.
+    raised_to: Decimal | None = None
+    raised_until: datetime | None = None
+
+    @classmethod
+    def of(cls, budget: Budget, **changes: Any) -> "Terms":
+        """What a budget says, but for these changes.
+
+        A temporary raise stays as long as it is above the cap.
+        """
+        its = {name: getattr(budget, name) for name in _NAMES}
+        its |= {"thresholds": tuple(budget.thresholds)} | changes
+        if its["raised_to"] is not None and its["raised_to"] <= its["amount"]:
+            its |= {"raised_to": None, "raised_until": None}
+        return cls(**its)
 
     def __post_init__(self) -> None:
+        if (self.raised_to is None) != (self.raised_until is None):
+            raise ValidationError("A temporary raise has an amount and an end.")
+        if self.raised_to is not None and self.raised_to <= self.amount:
+            raise ValidationError("A temporary raise is above the cap.")
         if any(not 0 < level <= MAX_PERCENT for level in self.thresholds):
             raise ValidationError(
                 {"thresholds": f"A threshold is a percentage from 1 to {MAX_PERCENT}."}
             )
+
+
+_NAMES = tuple(field.name for field in fields(Terms))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +131,10 @@ def change(
 
     Raises ValidationError for an archived budget.
     """
-    budget = _held(budget)
+    budget = held(budget)
     if budget.archived_at is not None:
         raise ValidationError("An archived budget does not change: make a new one.")
-    before = _terms_of(budget)
+    before = Terms.of(budget)
     if before == terms:
         return budget
     budget.revision += 1
@@ -127,7 +151,7 @@ def change(
 @transaction.atomic
 def archive(*, budget: Budget, by: str, now: datetime, reason: str = "") -> None:
     """End a budget. It raises nothing more; its history stays. Twice is once."""
-    budget = _held(budget)
+    budget = held(budget)
     if budget.archived_at is not None:
         return
     budget.archived_at = now
@@ -135,14 +159,42 @@ def archive(*, budget: Budget, by: str, now: datetime, reason: str = "") -> None
     _audit(budget, "budget.archive", by=by, now=now, reason=reason)
 
 
-def _held(budget: Budget) -> Budget:
+def end_raises(*, now: datetime) -> int:
+    """Write down which temporary raises have ended; how many. Twice is once.
+
+    The cap itself has been the lower one since then: this is the revision that says so.
+    """
+    ended = Budget.objects.active().filter(raised_until__lte=now).order_by("pk")
+    return sum(_end_raise(budget, now=now) for budget in ended)
+
+
+def _end_raise(budget: Budget, *, now: datetime) -> bool:
+    try:
+        with transaction.atomic():
+            current = held(budget)
+            if current.raised_until is None or current.raised_until > now:
+                return False
+            change(
+                budget=current,
+                terms=Terms.of(current, raised_to=None, raised_until=None),
+                by=ITSELF,
+                now=now,
+                reason="The temporary raise ended.",
+            )
+            return True
+    except (OperationalError, InterfaceError):
+        logger.exception("ending the raise of budget %s is put off", budget.pk)
+        return False
+
+
+def held(budget: Budget) -> Budget:
     """The budget as it is now, ours until the transaction ends.
 
     No key is locked: counting, which has the ledger that a change waits for, may name the
     budget in its alerts.
     """
-    held = Budget.objects.with_scope().select_for_update(of=("self",), no_key=True)
-    return held.get(pk=budget.pk)
+    rows = Budget.objects.with_scope().select_for_update(of=("self",), no_key=True)
+    return rows.get(pk=budget.pk)
 
 
 def _settle(budget: Budget, *, now: datetime) -> None:
@@ -190,29 +242,14 @@ def _check_expiry(budget: Budget, before: Terms | None, now: datetime) -> None:
 
 
 def _columns(terms: Terms) -> dict[str, Any]:
-    return {
-        "amount": terms.amount,
-        "hard": terms.hard,
-        "thresholds": sorted(set(terms.thresholds)),
-        "expires_on": terms.expires_on,
-        "exempt_free": terms.exempt_free,
-    }
-
-
-def _terms_of(budget: Budget) -> Terms:
-    return Terms(
-        amount=budget.amount,
-        hard=budget.hard,
-        thresholds=tuple(budget.thresholds),
-        expires_on=budget.expires_on,
-        exempt_free=budget.exempt_free,
-    )
+    columns = {name: getattr(terms, name) for name in _NAMES}
+    return columns | {"thresholds": sorted(set(terms.thresholds))}
 
 
 def _revise(
     budget: Budget, *, by: str, now: datetime, reason: str, before: Terms | None
 ) -> None:
-    terms = _terms_of(budget)
+    terms = Terms.of(budget)
     BudgetRevision.objects.create(
         budget=budget,
         revision=budget.revision,
@@ -244,13 +281,17 @@ def _audit(budget: Budget, action: str, **said: Any) -> None:
 def _said(terms: Terms | None) -> dict[str, Any] | None:
     if terms is None:
         return None
-    return {
-        "amount": f"{terms.amount.normalize():f}",
+    said = {
+        "amount": money.plain(terms.amount),
         "hard": terms.hard,
         "thresholds": list(terms.thresholds),
         "expires_on": terms.expires_on and terms.expires_on.isoformat(),
         "exempt_free": terms.exempt_free,
     }
+    if terms.raised_to is not None and terms.raised_until is not None:
+        said["raised_to"] = money.plain(terms.raised_to)
+        said["raised_until"] = terms.raised_until.isoformat()
+    return said
 
 
 def evaluate(budget: Budget, *, now: datetime) -> int:

@@ -81,7 +81,12 @@ class RevisionInline(ReadOnlyInline):
 
     @admin.display(description="cap")
     def cap(self, revision: BudgetRevision) -> str:
-        return figures.amount(revision.amount)
+        cap = figures.amount(revision.amount)
+        if revision.raised_to is None or revision.raised_until is None:
+            return cap
+        until = timezone.localtime(revision.raised_until)
+        raised = figures.amount(revision.raised_to)
+        return f"{raised} until {until:%Y-%m-%d %H:%M %Z}, then {cap}"
 
 
 class _ShowsAmounts:
@@ -140,17 +145,19 @@ class BudgetAdmin(Kept):
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         data = form.cleaned_data
-        terms = Terms(data["amount"], data["hard"], tuple(data["thresholds"] or ()))
+        terms = {name: data[name] for name in ("amount", "hard")}
+        terms["thresholds"] = tuple(data["thresholds"] or ())
         said = {"by": actor(request), "now": timezone.now(), "reason": data["reason"]}
         if change:
-            budgets.change(budget=obj, terms=terms, **said)
+            before = Budget.objects.get(pk=obj.pk)
+            budgets.change(budget=obj, terms=Terms.of(before, **terms), **said)
             return
         made = budgets.create(
             organization=obj.organization,
             team=obj.team,
             project=obj.project,
             period=PeriodKind(obj.period),
-            terms=terms,
+            terms=Terms(**terms),
             **said,
         )
         obj.pk = made.pk
@@ -166,7 +173,7 @@ class BudgetAdmin(Kept):
 
     @admin.display(description="cap", ordering="amount")
     def amount_shown(self, budget: Budget) -> str:
-        return shown(budget.amount, budget.organization.currency)
+        return shown(budget.cap(timezone.now()), budget.organization.currency)
 
     @admin.display(description="spent in this period")
     def spent(self, budget: Any) -> str:

@@ -16,7 +16,7 @@ from billing.api import budget_schemas as schemas
 from billing.api import scopes
 from billing.api.problems import Refused
 from billing.models import Budget
-from billing.pricing import caps, money
+from billing.pricing import money
 from billing.pricing.budget_periods import PeriodKind
 from billing.reports import budgets as reports
 from billing.reports import exposure
@@ -25,6 +25,8 @@ from teams import isolation
 from teams.api.authentication import key_of
 from teams.models import ApiKey
 from teams.models.api_keys import Scope
+
+_TERMS = ("amount", "hard", "thresholds")
 
 
 class TermsInput(serializers.Serializer[Any]):
@@ -120,12 +122,10 @@ def _find(key: ApiKey, budget_id: int) -> Budget:
 
 def _terms(asked: dict[str, Any], budget: Budget | None = None) -> Terms:
     """The terms asked for; what is not said stays as the budget has it."""
-    said = {
-        "amount": budget.amount if budget else None,
-        "hard": budget.hard if budget else False,
-        "thresholds": budget.thresholds if budget else caps.DEFAULT_THRESHOLDS,
-    } | asked
-    return Terms(said["amount"], said["hard"], tuple(said["thresholds"]))
+    said = {name: value for name, value in asked.items() if name in _TERMS}
+    if "thresholds" in said:
+        said["thresholds"] = tuple(said["thresholds"])
+    return Terms.of(budget, **said) if budget else Terms(**said)
 
 
 def _shown(key: ApiKey, listed: list[Budget]) -> list[dict[str, Any]]:
@@ -148,6 +148,8 @@ def as_json(status: BudgetStatus, *, partial: bool) -> dict[str, Any]:
         "period_start": status.period.first,
         "period_end": status.period.until,
         "amount": money.plain(budget.amount),
+        "cap": money.plain(status.cap),
+        "raised_until": budget.raised_until if status.is_raised else None,
         "hard": budget.hard,
         "thresholds": budget.thresholds,
         "revision": budget.revision,

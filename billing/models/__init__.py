@@ -24,6 +24,7 @@ from billing.models.ledger_rows import (
     VoidRow,
 )
 from billing.models.proposals import Proposal
+from billing.models.raises import BudgetPolicy, RaiseDecision, RaiseRequest
 from billing.models.rates import Publication, Rate, RateCard
 from billing.models.receipts import Receipt
 from billing.models.rerates import Rerate, RerateTotal
@@ -34,6 +35,7 @@ __all__ = [
     "Alert",
     "Alias",
     "Budget",
+    "BudgetPolicy",
     "BudgetRevision",
     "BudgetTotal",
     "Channel",
@@ -49,6 +51,8 @@ __all__ = [
     "Publication",
     "QuarantinedRecord",
     "QuarantinedRecordRow",
+    "RaiseDecision",
+    "RaiseRequest",
     "Rate",
     "RateCard",
     "Receipt",

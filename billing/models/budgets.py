@@ -1,5 +1,6 @@
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
+from decimal import Decimal
 from functools import cached_property
 
 from django.contrib.postgres.fields import ArrayField
@@ -14,6 +15,13 @@ from billing.pricing.caps import DEFAULT_THRESHOLDS
 from billing.pricing.usage import Processing
 from teams.models import Organization, Ownership, Project, Team
 
+# A temporary raise has an amount above the cap and an end, or there is none.
+_RAISED_OR_NOT = models.Q(raised_to=None, raised_until=None) | models.Q(
+    raised_to__isnull=False,
+    raised_until__isnull=False,
+    raised_to__gt=models.F("amount"),
+    raised_to__lt=10**12,
+)
 _PERIODS = [(kind.value, kind.value.capitalize()) for kind in PeriodKind]
 _PROCESSINGS = [(one.value, one.value.capitalize()) for one in Processing]
 _WEEKDAYS = list(
@@ -58,9 +66,24 @@ class BudgetTerms(models.Model):
         db_default=True,
         help_text="Calls of models that cost nothing pass, even over the cap.",
     )
+    raised_to = models.DecimalField(
+        max_digits=21,
+        decimal_places=9,
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="The cap for now, until it is what it was.",
+    )
+    raised_until = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
         abstract = True
+
+    def cap(self, now: datetime) -> Decimal:
+        """The cap in force: a temporary raise ends by the clock and by nothing else."""
+        if self.raised_to is None or self.raised_until is None or now >= self.raised_until:
+            return self.amount
+        return self.raised_to
 
 
 class BudgetQuerySet(models.QuerySet["Budget"]):
@@ -185,6 +208,7 @@ class Budget(BudgetTerms):
                 | ~models.Q(tag_key="") & ~models.Q(tag_values=[]),
                 name="budget_tag_has_values",
             ),
+            models.CheckConstraint(condition=_RAISED_OR_NOT, name="budget_raise_is_whole"),
         ]
 
     def __str__(self) -> str:
@@ -337,6 +361,9 @@ class BudgetRevision(BudgetTerms):
             models.CheckConstraint(
                 condition=models.Q(amount__gte=0, amount__lt=10**12),
                 name="budget_revision_amount_finite",
+            ),
+            models.CheckConstraint(
+                condition=_RAISED_OR_NOT, name="budget_revision_raise_is_whole"
             ),
         ]
 

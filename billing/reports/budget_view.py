@@ -95,7 +95,7 @@ class BudgetView:
 def standing_of(status: BudgetStatus, today: date) -> Standing:
     return standing(
         spent=status.spent,
-        cap=status.budget.amount,
+        cap=status.cap,
         elapsed=_elapsed(status, today),
         days=status.period.days,
     )

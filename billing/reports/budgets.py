@@ -21,18 +21,24 @@ class BudgetStatus:
 
     budget: Budget
     period: Period
+    cap: Decimal  # in force: with a temporary raise, as long as it lasts
     spent: Decimal
     firing: tuple[int, ...]  # levels, in percent
     exposure: Exposure  # not in what is spent
 
     @property
+    def is_raised(self) -> bool:
+        """Whether the cap is higher for now."""
+        return self.cap != self.budget.amount
+
+    @property
     def remaining(self) -> Decimal:
         """Negative when the cap is passed."""
-        return self.budget.amount - self.spent
+        return self.cap - self.spent
 
     @property
     def percent(self) -> Decimal | None:
-        return caps.percent(self.spent, self.budget.amount)
+        return caps.percent(self.spent, self.cap)
 
 
 def statuses(budgets: Iterable[Budget], *, now: datetime) -> list[BudgetStatus]:
@@ -46,13 +52,20 @@ def statuses(budgets: Iterable[Budget], *, now: datetime) -> list[BudgetStatus]:
         status
         for organization_id, day in today.items()
         for status in statuses_on(
-            [one for one in listed if one.organization_id == organization_id], day=day
+            [one for one in listed if one.organization_id == organization_id],
+            day=day,
+            now=now,
         )
     ]
 
 
-def statuses_on(budgets: Iterable[Budget], *, day: date) -> list[BudgetStatus]:
-    """The status of each budget in the period of a day, in a few queries."""
+def statuses_on(
+    budgets: Iterable[Budget], *, day: date, now: datetime
+) -> list[BudgetStatus]:
+    """The status of each budget in the period of a day, in a few queries.
+
+    The terms are those of now, whichever period it is.
+    """
     listed = list(budgets)
     periods = {budget.pk: budget.window.shown_on(day) for budget in listed}
     spent = _spent(periods)
@@ -62,6 +75,7 @@ def statuses_on(budgets: Iterable[Budget], *, day: date) -> list[BudgetStatus]:
         BudgetStatus(
             budget=budget,
             period=periods[budget.pk],
+            cap=budget.cap(now),
             spent=spent.get(budget.pk, Decimal()),
             firing=tuple(sorted(firing.get(budget.pk, ()))),
             exposure=exposed[budget.pk],

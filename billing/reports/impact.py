@@ -45,6 +45,7 @@ class Crossing:
 
     budget: Budget
     period: Period
+    cap: Decimal
     before: Decimal
     after: Decimal
     levels: tuple[int, ...]
@@ -132,7 +133,7 @@ def _of_organization(
             since=since,
             until=until,
             months=_months(teams, moved, comparison),
-            crossings=_crossings(organization, moved),
+            crossings=_crossings(organization, moved, now),
             requests=moved.requests,
             without_price=moved.without_price,
             newly_priced=moved.newly_priced,
@@ -166,7 +167,7 @@ def _months(
     ]
 
 
-def _crossings(organization: Organization, moved: Moved) -> list[Crossing]:
+def _crossings(organization: Organization, moved: Moved, now: datetime) -> list[Crossing]:
     """The budgets, in each of their periods, that reach a level they have not."""
     budgets = Budget.objects.active().with_scope().filter(organization=organization)
     differences: defaultdict[tuple[Budget, Period], Decimal] = defaultdict(Decimal)
@@ -180,13 +181,13 @@ def _crossings(organization: Organization, moved: Moved) -> list[Crossing]:
                 if its is not None:
                     differences[budget, its] += difference
     spent = _spent(differences)
-    return [
-        crossing
+    crossings = (
+        _crossing(budget, its, budget.cap(now), spent[budget.pk, its.first], difference)
         for (budget, its), difference in sorted(
             differences.items(), key=lambda one: (one[0][0].pk, one[0][1])
         )
-        if (crossing := _crossing(budget, its, spent[budget.pk, its.first], difference))
-    ]
+    )
+    return [crossing for crossing in crossings if crossing.levels]
 
 
 def _spent(
@@ -204,10 +205,10 @@ def _spent(
 
 
 def _crossing(
-    budget: Budget, its: Period, spent: Decimal, difference: Decimal
-) -> Crossing | None:
+    budget: Budget, its: Period, cap: Decimal, spent: Decimal, difference: Decimal
+) -> Crossing:
     after = spent + difference
-    reached = caps.crossed(spent, budget.amount, budget.thresholds)
-    levels = caps.crossed(after, budget.amount, budget.thresholds)
+    reached = caps.crossed(spent, cap, budget.thresholds)
+    levels = caps.crossed(after, cap, budget.thresholds)
     new = tuple(level for level in levels if level not in reached)
-    return Crossing(budget, its, spent, after, new) if new else None
+    return Crossing(budget, its, cap, spent, after, new)

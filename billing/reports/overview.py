@@ -104,7 +104,7 @@ def overview(
     extent = Extent(team_ids=team_ids, since=since, until=until)
     by_day = spend.by_day(**extent, split="team")
     by_family = spend.spend(**extent, group_by=("team", "family"))
-    mine, shared = _statuses(organization, team_ids, whole, last)
+    mine, shared = _statuses(organization, team_ids, whole, last, now)
     return Overview(
         organization=organization,
         since=since,
@@ -127,14 +127,18 @@ def overview(
 
 
 def _statuses(
-    organization: Organization, team_ids: Sequence[int], whole: bool, day: date
+    organization: Organization,
+    team_ids: Sequence[int],
+    whole: bool,
+    day: date,
+    now: datetime,
 ) -> tuple[list[BudgetStatus], list[BudgetStatus]]:
     """The status of the teams' own budgets, and of those of the whole organization."""
     wanted = Q(team__in=team_ids)
     if whole:
         wanted |= Q(team=None, project=None)
     found = Budget.objects.active().filter(wanted, organization=organization)
-    listed = budgets.statuses_on(found.with_scope().order_by("pk"), day=day)
+    listed = budgets.statuses_on(found.with_scope().order_by("pk"), day=day, now=now)
     return (
         [one for one in listed if one.budget.team_id is not None],
         [one for one in listed if one.budget.team_id is None],
@@ -146,7 +150,7 @@ def _caps(mine: Sequence[BudgetStatus], shared: Sequence[BudgetStatus]) -> Decim
     for status in mine:
         its = status.budget
         if shared and its.period == shared[0].budget.period:
-            lowest[its.team_id] = min(its.amount, lowest.get(its.team_id, its.amount))
+            lowest[its.team_id] = min(status.cap, lowest.get(its.team_id, status.cap))
     return sum(lowest.values(), Decimal())
 
 

@@ -56,7 +56,7 @@ def team_page(
     today = days.day(now)
     last = min(today, until - _ONE_DAY)
     month = estimates.estimate_vs_actual(team=team, month=last)
-    statuses = budgets.statuses_on(listed, day=last)
+    statuses = budgets.statuses_on(listed, day=last, now=now)
     chosen = next((one for one in statuses if one.budget == budget), None)
     return TeamPage(
         team=team,

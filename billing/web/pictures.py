@@ -39,7 +39,7 @@ _FAMILIES = ("Opus", "Sonnet", "Haiku", "Fable", "Mythos")
 
 def bar(status: BudgetStatus, *, pace: Decimal | None) -> Bar:
     """`pace` is the elapsed share of a period that runs, in percent."""
-    cap, spent = status.budget.amount, max(status.spent, Decimal())
+    cap, spent = status.cap, max(status.spent, Decimal())
     scale = max(cap, spent)
     if not scale:
         return Bar(Decimal(), Decimal(100), None)
@@ -95,7 +95,7 @@ def burn_up_of(view: BudgetView, currency: str, zone: str) -> Spec:
             )
             for point in view.points
         ],
-        cap=status.budget.amount,
+        cap=status.cap,
         planned=view.planned,
         marks=marks,
     )

@@ -45,18 +45,18 @@ def of_budget(who: str, view: BudgetView, currency: str) -> SafeString:
 
 
 def _of_cap(status: BudgetStatus, currency: str, *, running: bool) -> SafeString:
-    if not status.budget.amount:
+    if not status.cap:
         spent = _amount(status.spent, currency) if status.spent else "nothing"
         return format_html("{} against a cap of {}", spent, f"{figures.symbol(currency)}0")
     if not status.spent:
         nothing = "nothing yet" if running else "nothing"
-        cap = _amount(status.budget.amount, currency)
+        cap = _amount(status.cap, currency)
         return format_html("{} of {}", nothing, cap)
-    close = _rounded(status.spent) == _rounded(status.budget.amount)
+    close = _rounded(status.spent) == _rounded(status.cap)
     return format_html(
         "{} of {} ({})",
         _amount(status.spent, currency, exact=close and bool(status.remaining)),
-        _amount(status.budget.amount, currency),
+        _amount(status.cap, currency),
         figures.percent(status.percent),
     )
 
