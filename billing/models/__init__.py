@@ -3,6 +3,7 @@ from billing.models.budgets import Budget, BudgetRevision, BudgetTotal, TeamLedg
 from billing.models.catalog import Alias, LanguageModel
 from billing.models.channels import Channel, Delivery
 from billing.models.estimates import Estimate, EstimateLine
+from billing.models.forecasts import ForecastErrors
 from billing.models.ledger import (
     Charge,
     Posting,
@@ -36,6 +37,7 @@ __all__ = [
     "Delivery",
     "Estimate",
     "EstimateLine",
+    "ForecastErrors",
     "HourlySpend",
     "LanguageModel",
     "Posting",

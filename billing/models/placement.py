@@ -49,6 +49,7 @@ LOCAL = frozenset(
         "billing.Delivery",
         "billing.Estimate",
         "billing.EstimateLine",
+        "billing.ForecastErrors",
         "billing.Rerate",
         "billing.RerateTotal",
         "billing.Proposal",

@@ -380,4 +380,4 @@ def _deviations(days: Sequence[float], ahead: int, others: Spread) -> tuple[floa
 
 def _growth(ahead: int, measured: int) -> float:
     """By what an error grows when it is farther ahead than was measured."""
-    return max(1.0, (ahead / measured) ** 0.25)
+    return max(1.0, sqrt(sqrt(ahead / measured)))
