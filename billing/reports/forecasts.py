@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from django.db.models import F, Q, Sum
 
 from billing.models import Budget, DailySpend, EstimateLine, ForecastErrors, LanguageModel
 from billing.models.estimates import Estimate
 from billing.pricing import forecast as forecasting
+from billing.pricing import money
 from billing.pricing.budget_periods import PeriodKind
 from billing.pricing.forecast import Ahead, Forecast, Spread
 from billing.pricing.token_classes import TokenClass
@@ -110,6 +111,18 @@ def of_budgets(
         if made is not None:
             found[status.budget.pk] = _against_cap(status, made, costs)
     return found
+
+
+def as_json(one: BudgetForecast) -> dict[str, Any]:
+    its = one.forecast
+    return {
+        "amount": money.plain(its.expected),
+        "low": money.plain(its.low),
+        "high": money.plain(its.high),
+        "probability_over_cap": money.plain(one.probability_over_cap),
+        "exhausted_on": one.exhausted_on,
+        "low_confidence": one.low_confidence,
+    }
 
 
 def errors_of(organization: Organization, *, now: datetime) -> Spread:
