@@ -11,9 +11,10 @@ from billing.models import Alert, Budget, BudgetRevision, Delivery
 from billing.models.estimates import Estimate
 from billing.pricing.budget_periods import PeriodKind
 from billing.pricing.standing import Standing, standing
-from billing.reports import spend
+from billing.reports import forecasts, spend
 from billing.reports.budgets import BudgetStatus
 from billing.reports.estimates import EstimateReport
+from billing.reports.forecasts import BudgetForecast
 from teams.models import Team
 
 _ONE_DAY = timedelta(days=1)
@@ -62,6 +63,7 @@ class BudgetView:
     planned: Decimal | None
     timeline: list[Event]
     partial: bool
+    forecast: BudgetForecast | None
 
     @property
     def standing(self) -> Standing:
@@ -116,6 +118,7 @@ def budget_view(
     visible_team_ids: Sequence[int],
     today: date,
     month: EstimateReport,
+    now: datetime,
 ) -> BudgetView:
     budget, its = status.budget, status.period
     whole_team_month = budget.team_id == team.pk and budget.period == PeriodKind.MONTH
@@ -131,6 +134,7 @@ def budget_view(
         planned=month.total.estimate if whole_team_month else None,
         timeline=_timeline(status),
         partial=not covers <= set(visible_team_ids),
+        forecast=forecasts.of_budget(status, now=now),
     )
 
 

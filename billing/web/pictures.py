@@ -6,7 +6,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from billing.charts import burn_up, stacked_days
-from billing.charts.burn_up import Mark, Point
+from billing.charts.burn_up import Expected, Mark, Point
 from billing.charts.look import OTHER, PLACES, Spec, colour
 from billing.charts.stacked_days import Part
 from billing.pricing.budget_periods import Period
@@ -98,7 +98,29 @@ def burn_up_of(view: BudgetView, currency: str, zone: str) -> Spec:
         cap=status.cap,
         planned=view.planned,
         marks=marks,
+        expected=_expected(view, currency),
     )
+
+
+def _expected(view: BudgetView, currency: str) -> list[Expected]:
+    """From what was spent at the end of yesterday on, where the period had begun."""
+    if view.forecast is None:
+        return []
+    begun = [
+        Expected(point.day, point.total, point.total, point.total, "", "")
+        for point in view.points[-2:-1]
+    ]
+    return begun + [
+        Expected(
+            one.day,
+            one.low,
+            one.expected,
+            one.high,
+            with_currency(one.expected, currency),
+            f"{with_currency(one.low, currency)}–{with_currency(one.high, currency)}",
+        )
+        for one in view.forecast.ahead
+    ]
 
 
 def days_of_families(
