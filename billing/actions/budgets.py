@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 MAX_PERCENT = 1000
 # By whom the clock makes a change.
 ITSELF = "purser"
+FIRST_REVISION = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,16 +199,18 @@ def held(budget: Budget) -> Budget:
 
 
 def _settle(budget: Budget, *, now: datetime) -> None:
-    """Set the totals from the rollups while counting waits, then say what is reached.
+    """Set a new budget's totals while counting waits, then say what is reached.
 
     A counter that did not know the budget, or knew its old terms, has finished when its
-    team's ledger is taken; the next one reads the budget after this transaction.
+    team's ledger is taken; the next one reads the budget after this transaction. No
+    change of the terms changes what counts, so the totals of an old one stand.
     """
     teams = covered_teams(budget)
     for team_id in teams:
         with isolation.visible_teams([team_id]):
             budget_totals.take_ledger(team_id)
-            budget_totals.rederive(team_id, [budget])
+            if budget.revision == FIRST_REVISION:
+                budget_totals.rederive(team_id, [budget])
     with isolation.visible_teams(teams):
         alerts.evaluate(budget, now=now)
 

@@ -1,6 +1,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from enum import StrEnum
 from functools import cached_property
 
 from django.contrib.postgres.fields import ArrayField
@@ -29,6 +30,14 @@ _WEEKDAYS = list(
         ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
     )
 )
+
+
+class BudgetState(StrEnum):
+    RUNNING = "running"
+    UPCOMING = "upcoming"  # a custom period that has not begun
+    ENDED = "ended"  # one that is over
+    EXPIRED = "expired"
+    ARCHIVED = "archived"
 
 
 def default_thresholds() -> list[int]:
@@ -260,6 +269,17 @@ class Budget(BudgetTerms):
     def running(self, day: date) -> Period | None:
         """The period that it raises and refuses in on a day, if it does on that day."""
         return None if self.is_expired(day) else self.window.period(day)
+
+    def state(self, day: date) -> BudgetState:
+        """Whether it raises and refuses anything on a day, or why not."""
+        if self.archived_at is not None:
+            return BudgetState.ARCHIVED
+        if self.is_expired(day):
+            return BudgetState.EXPIRED
+        if self.window.period(day) is not None:
+            return BudgetState.RUNNING
+        early = self.custom_first is not None and day < self.custom_first
+        return BudgetState.UPCOMING if early else BudgetState.ENDED
 
     def is_expired(self, day: date) -> bool:
         return self.expires_on is not None and day >= self.expires_on
