@@ -1,13 +1,16 @@
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from enum import StrEnum
 from functools import cached_property
 
+from django.contrib.postgres.expressions import ArraySubquery
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
+from billing.formats.posted import FIRST_YEAR, LAST_YEAR
 from billing.models.catalog import LanguageModel
 from billing.models.ledger import team_key
 from billing.pricing.budget_periods import FISCAL, Period, PeriodKind, Window
@@ -29,6 +32,14 @@ _WEEKDAYS = list(
         ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
     )
 )
+
+
+class BudgetState(StrEnum):
+    RUNNING = "running"
+    UPCOMING = "upcoming"  # a custom period that has not begun
+    ENDED = "ended"  # one that is over
+    EXPIRED = "expired"
+    ARCHIVED = "archived"
 
 
 def default_thresholds() -> list[int]:
@@ -86,6 +97,14 @@ class BudgetTerms(models.Model):
         return self.raised_to
 
 
+_PLACE_AMONG_ITS_MODELS = models.Func(
+    models.OuterRef("model_ids"),
+    models.F("pk"),
+    function="array_position",
+    output_field=models.IntegerField(),
+)
+
+
 class BudgetQuerySet(models.QuerySet["Budget"]):
     def active(self) -> "BudgetQuerySet":
         return self.filter(archived_at=None)
@@ -103,8 +122,13 @@ class BudgetQuerySet(models.QuerySet["Budget"]):
 
     def with_scope(self) -> "BudgetQuerySet":
         """With all that `scope`, `is_wide` and an evaluation read."""
-        return self.select_related("organization", "team", "project").prefetch_related(
-            "project__ownerships"
+        named = LanguageModel.objects.alias(place=_PLACE_AMONG_ITS_MODELS)
+        named = named.filter(place__isnull=False).order_by("name")
+        names = ArraySubquery(named.values("name").distinct())
+        return (
+            self.select_related("organization", "team", "project")
+            .prefetch_related("project__ownerships")
+            .annotate(model_names=names)  # type: ignore[no-redef]
         )
 
 
@@ -227,6 +251,9 @@ class Budget(BudgetTerms):
             return {"period": "A custom period needs its first day and the day it ends."}
         if self.custom_until <= self.custom_first:
             return {"custom_until": "A period ends after its first day."}
+        years = range(FIRST_YEAR, LAST_YEAR + 1)
+        if not {self.custom_first.year, self.custom_until.year} <= set(years):
+            return {"custom_first": "Records lie in the years 2000 to 2199."}
         return self._wrong_in_calendar()
 
     def _wrong_in_calendar(self) -> dict[str, str]:
@@ -260,6 +287,17 @@ class Budget(BudgetTerms):
     def running(self, day: date) -> Period | None:
         """The period that it raises and refuses in on a day, if it does on that day."""
         return None if self.is_expired(day) else self.window.period(day)
+
+    def state(self, day: date) -> BudgetState:
+        """Whether it raises and refuses anything on a day, or why not."""
+        if self.archived_at is not None:
+            return BudgetState.ARCHIVED
+        if self.is_expired(day):
+            return BudgetState.EXPIRED
+        if self.window.period(day) is not None:
+            return BudgetState.RUNNING
+        early = self.custom_first is not None and day < self.custom_first
+        return BudgetState.UPCOMING if early else BudgetState.ENDED
 
     def is_expired(self, day: date) -> bool:
         return self.expires_on is not None and day >= self.expires_on
@@ -313,11 +351,9 @@ class Budget(BudgetTerms):
 
     @cached_property
     def model_names(self) -> Sequence[str]:
-        """Of the models it is limited to. A query, where there are any."""
-        if not self.model_ids:
-            return []
+        """Of the models it is limited to. A query, unless selected `with_scope()`."""
         named = LanguageModel.objects.filter(pk__in=self.model_ids).order_by("name")
-        return list(dict.fromkeys(named.values_list("name", flat=True)))
+        return list(named.values_list("name", flat=True).distinct())
 
     @property
     def limits(self) -> Sequence[str]:

@@ -52,7 +52,8 @@ class BudgetView:
     """A budget in one period, day by day.
 
     `today` is the day up to which the period is known: the last one of a period that is
-    over. `partial` says that spend of teams which the viewer does not see counts too.
+    over, the first of one that has not begun. `partial` says that spend of teams which
+    the viewer does not see counts too.
     """
 
     status: BudgetStatus
@@ -109,7 +110,8 @@ def elapsed_percent(status: BudgetStatus, today: date) -> Decimal:
 
 
 def _elapsed(status: BudgetStatus, today: date) -> int:
-    return (min(today, status.period.last) - status.period.first).days + 1
+    gone = (min(today, status.period.last) - status.period.first).days + 1
+    return max(gone, 0)  # a custom period may not have begun
 
 
 def budget_view(
@@ -121,15 +123,19 @@ def budget_view(
     now: datetime,
 ) -> BudgetView:
     budget, its = status.budget, status.period
-    whole_team_month = budget.team_id == team.pk and budget.period == PeriodKind.MONTH
+    whole_team_month = (
+        budget.team_id == team.pk
+        and budget.period == PeriodKind.MONTH
+        and not budget.limits
+    )
     running = today in its
-    known_until = today if running else its.last
+    known_until = max(min(today, its.last), its.first)
     covers = budget.covered_team_ids
     return BudgetView(
         status=status,
         today=known_until,
         running=running,
-        points=_points(budget, covers, its.first, known_until),
+        points=_points(budget, its.first, known_until),
         estimate=month.estimate if whole_team_month else None,
         planned=month.total.estimate if whole_team_month else None,
         timeline=_timeline(status),
@@ -138,14 +144,8 @@ def budget_view(
     )
 
 
-def _points(budget: Budget, covers: set[int], first: date, last: date) -> list[DayPoint]:
-    rows = spend.by_day(
-        team_ids=sorted(covers),
-        project_ids=[budget.project_id] if budget.project_id else None,
-        since=first,
-        until=last + _ONE_DAY,
-    )
-    costs = {row.day: row.cost for row in rows}
+def _points(budget: Budget, first: date, last: date) -> list[DayPoint]:
+    costs = spend.of_budget(budget, since=first, until=last + _ONE_DAY)
     points: list[DayPoint] = []
     total = Decimal()
     for offset in range((last - first).days + 1):

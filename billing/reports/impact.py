@@ -13,7 +13,7 @@ from billing.pricing import caps
 from billing.pricing.budget_periods import Period
 from billing.reports import repriced
 from billing.reports.draft_books import ONE_DAY, Comparison
-from billing.reports.repriced import Moved
+from billing.reports.repriced import Moved, Moving
 from teams import isolation
 from teams.models import Organization, Team
 from teams.reporting_days import ReportingDays
@@ -133,7 +133,7 @@ def _of_organization(
             since=since,
             until=until,
             months=_months(teams, moved, comparison),
-            crossings=_crossings(organization, moved, now),
+            crossings=_crossings(organization, moved, comparison, now),
             requests=moved.requests,
             without_price=moved.without_price,
             newly_priced=moved.newly_priced,
@@ -149,8 +149,8 @@ def _months(
 ) -> list[TeamMonth]:
     """The months of teams that something moves in, by team and month."""
     differences: defaultdict[tuple[int, date], Decimal] = defaultdict(Decimal)
-    for (team_id, _, day), difference in moved.differences.items():
-        differences[team_id, day.replace(day=1)] += difference
+    for moving, difference in moved.differences.items():
+        differences[moving.team_id, moving.day.replace(day=1)] += difference
     spent: defaultdict[tuple[int, date], Decimal] = defaultdict(Decimal)
     days = DailySpend.objects.filter(
         team_id__in={team_id for team_id, _ in differences},
@@ -167,19 +167,20 @@ def _months(
     ]
 
 
-def _crossings(organization: Organization, moved: Moved, now: datetime) -> list[Crossing]:
-    """The budgets, in each of their periods, that reach a level they have not."""
+def _crossings(
+    organization: Organization, moved: Moved, comparison: Comparison, now: datetime
+) -> list[Crossing]:
+    """The budgets, in each of their periods, that reach a level they have not.
+
+    Those that are limited to a tag are not looked at: sums of calls have no tags.
+    """
     budgets = Budget.objects.active().with_scope().filter(organization=organization)
     differences: defaultdict[tuple[Budget, Period], Decimal] = defaultdict(Decimal)
-    for budget in budgets.order_by("pk"):
-        for (team_id, project_id, day), difference in moved.differences.items():
-            if budget.team_id in (None, team_id) and budget.project_id in (
-                None,
-                project_id,
-            ):
-                its = budget.window.period(day)
-                if its is not None:
-                    differences[budget, its] += difference
+    for budget in budgets.filter(tag_key="").order_by("pk"):
+        for moving, difference in moved.differences.items():
+            its = budget.window.period(moving.day)
+            if its is not None and _counts(budget, moving, comparison):
+                differences[budget, its] += difference
     spent = _spent(differences)
     crossings = (
         _crossing(budget, its, budget.cap(now), spent[budget.pk, its.first], difference)
@@ -188,6 +189,15 @@ def _crossings(organization: Organization, moved: Moved, now: datetime) -> list[
         )
     )
     return [crossing for crossing in crossings if crossing.levels]
+
+
+def _counts(budget: Budget, moving: Moving, comparison: Comparison) -> bool:
+    return budget.team_id in (None, moving.team_id) and budget.covers(
+        project_id=moving.project_id,
+        model_id=comparison.ids_by_model[moving.model],
+        processing=moving.processing,
+        tags=None,
+    )
 
 
 def _spent(

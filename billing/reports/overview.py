@@ -141,15 +141,18 @@ def _statuses(
     day: date,
     now: datetime,
 ) -> tuple[list[BudgetStatus], list[BudgetStatus]]:
-    """The status of the teams' own budgets, and of those of the whole organization."""
+    """The status of the teams' own budgets that run, and of those of the organization:
+    first of all that it spends."""
     wanted = Q(team__in=team_ids)
     if whole:
         wanted |= Q(team=None, project=None)
     found = Budget.objects.active().filter(wanted, organization=organization)
     listed = budgets.statuses_on(found.with_scope().order_by("pk"), day=day, now=now)
+    running = [one for one in listed if one.is_running]
+    running.sort(key=lambda one: bool(one.budget.limits))
     return (
-        [one for one in listed if one.budget.team_id is not None],
-        [one for one in listed if one.budget.team_id is None],
+        [one for one in running if one.budget.team_id is not None],
+        [one for one in running if one.budget.team_id is None],
     )
 
 
@@ -157,7 +160,7 @@ def _caps(mine: Sequence[BudgetStatus], shared: Sequence[BudgetStatus]) -> Decim
     lowest: dict[int | None, Decimal] = {}
     for status in mine:
         its = status.budget
-        if shared and its.period == shared[0].budget.period:
+        if shared and its.window == shared[0].budget.window and not its.limits:
             lowest[its.team_id] = min(status.cap, lowest.get(its.team_id, status.cap))
     return sum(lowest.values(), Decimal())
 

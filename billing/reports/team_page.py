@@ -73,13 +73,20 @@ def team_page(
     )
 
 
-def budgets_of(team: Team, *, now: datetime) -> list[Budget]:
-    """Active budgets of a team and of the projects it owns; its own month comes first."""
+def budgets_of(team: Team, *, today: date, now: datetime) -> list[Budget]:
+    """Active budgets of a team and of the projects it owns; its own month comes first,
+    those that do not run come last."""
     its = Q(team=team) | Q(project__in=Project.objects.owned_by(team, now))
     found = Budget.objects.active().filter(its, organization=team.organization_id)
     return sorted(
         found.with_scope(),
-        key=lambda one: (one.team_id is None, one.period != PeriodKind.MONTH, one.pk),
+        key=lambda one: (
+            one.running(today) is None,
+            one.team_id is None,
+            bool(one.limits),
+            one.period != PeriodKind.MONTH,
+            one.pk,
+        ),
     )
 
 

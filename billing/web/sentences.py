@@ -6,6 +6,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from billing.models.budgets import BudgetState
 from billing.pricing import figures, money
 from billing.pricing.budget_periods import Period, PeriodKind
 from billing.pricing.forecast import LowConfidence
@@ -34,6 +35,9 @@ def of_team(page: TeamPage, currency: str) -> SafeString:
 def of_budget(who: str, view: BudgetView, currency: str) -> SafeString:
     """Search has used $4,210 of $6,000 (70 %) with 9 days left. Forecast $6,180 …"""
     status = view.status
+    if status.state is BudgetState.UPCOMING:
+        cap = _amount(status.cap, currency)
+        return format_html("{} may use {} {}.", who, cap, figures.from_to(status.period))
     verb = "has used" if view.running else "used"
     return format_html(
         "{} {} {}{}{}",

@@ -28,9 +28,9 @@ from teams.web.visitors import Visitor, page
 def team_budget(request: HttpRequest, visitor: Visitor, slug: str) -> HttpResponse:
     now = timezone.now()
     team = visitor.team(slug)
-    listed = team_page.budgets_of(team, now=now)
-    budget = _chosen(listed, request.GET)
     today = ReportingDays(team.organization).day(now)
+    listed = team_page.budgets_of(team, today=today, now=now)
+    budget = _chosen(listed, request.GET)
     this = team_page.period_of(budget, today)
     before = team_page.period_of(budget, this.first.fromordinal(this.first.toordinal() - 1))
     shown = ranges.chosen(request.GET, today=today, this=this, before=before)

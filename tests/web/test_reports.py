@@ -29,7 +29,7 @@ NOVEMBER = {
 
 
 def page(cast: Cast, **changes: Any) -> TeamPage:
-    listed = team_page.budgets_of(cast.search, now=NOW)
+    listed = team_page.budgets_of(cast.search, today=NOW.date(), now=NOW)
     with isolation.visible_teams([cast.search.pk]):
         return team_page.team_page(
             **{
