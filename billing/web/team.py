@@ -93,6 +93,8 @@ def _context(
             for row in report.spent.days
         ],
         "may_edit_budgets": visitor.may(Permission.EDIT_BUDGETS, report.team),
+        "may_request_raises": visitor.may(Permission.REQUEST_RAISES, report.team),
+        "raises_waiting": report.budget.requests if report.budget else [],
     }
 
 
