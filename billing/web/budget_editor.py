@@ -75,27 +75,17 @@ def _new(request: HttpRequest, visitor: Visitor, team: Team | None) -> HttpRespo
         team=team,
         projects=list(Project.objects.owned_by(team, now).order_by("name")) if team else [],
     )
-    preview = (
-        budget_preview.budget_preview(form.budget, now=now) if form.has_terms else None
-    )
     if form.is_valid() and "preview" not in request.POST:
-        wanted = form.budget
         try:
-            made = budgets.create(
-                organization=visitor.organization,
-                team=wanted.team,
-                project=wanted.project,
-                period=PeriodKind(wanted.period),
-                terms=Terms(**form.terms),
-                by=visitor.user.get_username(),
-                now=now,
-                reason=form.cleaned_data["reason"],
-            )
+            made = _create(form, visitor, now)
         except ValidationError as error:
             add_errors(form, error, NAMES)
         else:
             messages.success(request, "The budget is set.")
             return redirect(page_of(Found(made, team)))
+    preview = None
+    if form.has_terms:
+        preview = budget_preview.budget_preview(form.budget, now=now)
     title = f"New budget of {team.name if team else visitor.organization.name}"
     return _editor(request, visitor, form, preview, title=title, team=team)
 
