@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
+from billing.formats.posted import FIRST_YEAR, LAST_YEAR
 from billing.models.catalog import LanguageModel
 from billing.models.ledger import team_key
 from billing.pricing.budget_periods import FISCAL, Period, PeriodKind, Window
@@ -236,6 +237,9 @@ class Budget(BudgetTerms):
             return {"period": "A custom period needs its first day and the day it ends."}
         if self.custom_until <= self.custom_first:
             return {"custom_until": "A period ends after its first day."}
+        years = range(FIRST_YEAR, LAST_YEAR + 1)
+        if not {self.custom_first.year, self.custom_until.year} <= set(years):
+            return {"custom_first": "Records lie in the years 2000 to 2199."}
         return self._wrong_in_calendar()
 
     def _wrong_in_calendar(self) -> dict[str, str]:

@@ -34,7 +34,7 @@ def of_budget(who: str, view: BudgetView, currency: str) -> SafeString:
     """Search has used $4,210 of $6,000 (70 %) with 9 days left."""
     status = view.status
     if status.state is BudgetState.UPCOMING:
-        cap = _amount(status.budget.amount, currency)
+        cap = _amount(status.cap, currency)
         return format_html("{} may use {} {}.", who, cap, figures.from_to(status.period))
     verb = "has used" if view.running else "used"
     return format_html(
