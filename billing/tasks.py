@@ -14,6 +14,7 @@ from psycopg_pool import PoolTimeout
 
 from billing.actions import (
     deliver,
+    forecasts,
     parked,
     partitions,
     post,
@@ -23,7 +24,9 @@ from billing.actions import (
     verifications,
 )
 from billing.models import Rerate
+from billing.reports import forecasts as forecast_reports
 from billing.reports import verification
+from teams.models import Organization
 
 logger = logging.getLogger(__name__)
 
@@ -109,6 +112,15 @@ def retry_unpriced(**kwargs: Any) -> None:
 def keep_partitions(**kwargs: Any) -> None:
     """Months ahead have their partitions; what lay in the default one is moved out."""
     partitions.keep(now=timezone.now())
+
+
+@shared_task
+def measure_forecasts(**kwargs: Any) -> None:
+    """How far forecasts of each organization's teams were off, for its next ones."""
+    for organization in Organization.objects.order_by("pk"):
+        now = timezone.now()
+        spread = forecast_reports.errors_of(organization, now=now)
+        forecasts.keep_errors(organization=organization, spread=spread, now=now)
 
 
 @shared_task

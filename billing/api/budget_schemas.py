@@ -30,6 +30,26 @@ _PERCENTS: Schema = array_of({"type": "integer", "minimum": 1, "maximum": 1000})
 
 # --- Budgets ------------------------------------------------------------------------
 
+_FORECAST: Schema = {
+    **object_of(
+        amount={**MONEY, "description": "At the end of the period, expected (the median)."},
+        low={**MONEY, "description": "Of the band that holds 80 %."},
+        high=MONEY,
+        probability_over_cap={**MONEY, "description": "0 to 1."},
+        exhausted_on={
+            **DATE,
+            "type": ["string", "null"],
+            "description": "By the end of this day the cap was reached, or is expected to "
+            "be; null: not in this period.",
+        },
+        low_confidence={
+            "type": "boolean",
+            "description": "Fewer than 14 days of data, or too few for what is to come.",
+        },
+    ),
+    "type": ["object", "null"],
+    "description": "Null without a day of data and a plan.",
+}
 _PERIOD: Schema = {"type": "string", "enum": [kind.value for kind in PeriodKind]}
 _PROCESSINGS: Schema = array_of({"type": "string", "enum": list(Processing)})
 _NULL: Schema = {"type": "null"}
@@ -112,6 +132,7 @@ _BUDGET = object_of(
     },
     firing={**_PERCENTS, "description": "Levels that are reached now."},
     unpriced={**EXPOSURE, "description": "Of this period; not in what is spent."},
+    forecast=_FORECAST,
     currency=STRING,
     archived_at={**TIME, "type": ["string", "null"]},
 )

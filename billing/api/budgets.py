@@ -20,8 +20,9 @@ from billing.pricing import money
 from billing.pricing.budget_periods import Period, PeriodKind
 from billing.pricing.usage import Processing
 from billing.reports import budgets as reports
-from billing.reports import exposure
+from billing.reports import exposure, forecasts
 from billing.reports.budgets import BudgetStatus
+from billing.reports.forecasts import BudgetForecast
 from teams import isolation
 from teams.api.authentication import key_of
 from teams.models import ApiKey
@@ -182,14 +183,23 @@ def _limits(asked: dict[str, Any]) -> Limits:
 
 def _shown(key: ApiKey, listed: list[Budget]) -> list[dict[str, Any]]:
     team_ids = set(key.teams().values_list("pk", flat=True))
+    now = timezone.now()
     with isolation.visible_teams(team_ids):
-        return [
-            as_json(one, partial=not one.budget.covered_team_ids <= team_ids)
-            for one in reports.statuses(listed, now=timezone.now())
-        ]
+        statuses = reports.statuses(listed, now=now)
+        forecast = forecasts.of_budgets(statuses, now=now)
+    return [
+        as_json(
+            one,
+            partial=not one.budget.covered_team_ids <= team_ids,
+            forecast=forecast.get(one.budget.pk),
+        )
+        for one in statuses
+    ]
 
 
-def as_json(status: BudgetStatus, *, partial: bool) -> dict[str, Any]:
+def as_json(
+    status: BudgetStatus, *, partial: bool, forecast: BudgetForecast | None
+) -> dict[str, Any]:
     """`partial`: spend of teams that the key does not cover counts too."""
     budget, percent = status.budget, status.percent
     return {
@@ -227,6 +237,7 @@ def as_json(status: BudgetStatus, *, partial: bool) -> dict[str, Any]:
         "partial": partial,
         "firing": status.firing,
         "unpriced": exposure.as_json(status.exposure),
+        "forecast": forecast and forecasts.as_json(forecast),
         "currency": budget.organization.currency,
         "archived_at": budget.archived_at,
     }

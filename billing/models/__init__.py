@@ -9,6 +9,7 @@ from billing.models.budgets import (
 from billing.models.catalog import Alias, LanguageModel
 from billing.models.channels import Channel, Delivery
 from billing.models.estimates import Estimate, EstimateLine
+from billing.models.forecasts import ForecastErrors
 from billing.models.ledger import (
     Charge,
     Posting,
@@ -44,6 +45,7 @@ __all__ = [
     "Delivery",
     "Estimate",
     "EstimateLine",
+    "ForecastErrors",
     "HourlySpend",
     "LanguageModel",
     "Posting",

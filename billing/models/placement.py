@@ -51,6 +51,7 @@ LOCAL = frozenset(
         "billing.Delivery",
         "billing.Estimate",
         "billing.EstimateLine",
+        "billing.ForecastErrors",
         "billing.RaiseDecision",
         "billing.RaiseRequest",
         "billing.Rerate",

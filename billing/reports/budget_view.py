@@ -11,9 +11,10 @@ from billing.models import Alert, Budget, BudgetRevision, Delivery, RaiseRequest
 from billing.models.estimates import Estimate
 from billing.pricing.budget_periods import PeriodKind
 from billing.pricing.standing import Standing, standing
-from billing.reports import budgets, estimates, spend
+from billing.reports import budgets, estimates, forecasts, spend
 from billing.reports.budgets import BudgetStatus
 from billing.reports.estimates import EstimateReport
+from billing.reports.forecasts import BudgetForecast
 from teams.models import Team
 from teams.reporting_days import ReportingDays
 
@@ -66,6 +67,7 @@ class BudgetView:
     planned: Decimal | None
     timeline: list[Event]
     partial: bool
+    forecast: BudgetForecast | None
 
     @property
     def standing(self) -> Standing:
@@ -132,7 +134,7 @@ def running_view(
         if budget.team is not None
         else None
     )
-    return budget_view(status, budget.team, visible_team_ids, today, month)
+    return budget_view(status, budget.team, visible_team_ids, today, month, now)
 
 
 def budget_view(
@@ -141,6 +143,7 @@ def budget_view(
     visible_team_ids: Sequence[int],
     today: date,
     month: EstimateReport | None,
+    now: datetime,
 ) -> BudgetView:
     budget, its = status.budget, status.period
     is_month = team is not None and budget.team_id == team.pk and not budget.limits
@@ -158,6 +161,7 @@ def budget_view(
         planned=month.total.estimate if month else None,
         timeline=_timeline(status),
         partial=not covers <= set(visible_team_ids),
+        forecast=forecasts.of_budget(status, now=now),
     )
 
 

@@ -10,11 +10,12 @@ from django.db.models import Q
 
 from billing.models import Budget
 from billing.pricing.standing import Standing
-from billing.reports import budgets, completeness, spend, verified
+from billing.reports import budgets, completeness, forecasts, spend, verified
 from billing.reports.budget_view import standing_of
 from billing.reports.budgets import BudgetStatus
 from billing.reports.completeness import Freshness, Gaps
 from billing.reports.exposure import Exposure
+from billing.reports.forecasts import BudgetForecast
 from billing.reports.spend import DayCost, Extent, Sums
 from billing.reports.verified import Verified
 from teams.models import Organization, Team
@@ -26,12 +27,16 @@ _BY_RISK = list(Standing)
 
 @dataclass(frozen=True, slots=True)
 class TeamRow:
-    """A team, what it spent in the range, and the budget of it that stands worst."""
+    """A team, what it spent in the range, and the budget of it that stands worst.
+
+    `forecast` is of that budget.
+    """
 
     team: Team
     sums: Sums
     percent: Decimal
     budget: BudgetStatus | None
+    forecast: BudgetForecast | None
     standing: Standing
     firing: int
 
@@ -58,7 +63,7 @@ class Overview:
     """`budgets` are those of the whole organization; a viewer of some teams sees none.
 
     `caps` is what the teams' caps add up to, each team's lowest one, over the period of
-    the first of `budgets`.
+    the first of `budgets`; `forecasts` are of all budgets shown, by id.
     `not_reconciled` is what no provider's bill has confirmed: as yet, all of it.
     `verified` is about the whole ledger, and None before its first verification.
     """
@@ -72,6 +77,7 @@ class Overview:
     days: list[DayOfTeams]
     families: list[tuple[str, Sums]]
     budgets: list[tuple[BudgetStatus, Standing]]
+    forecasts: dict[int, BudgetForecast]
     caps: Decimal
     gaps: Gaps
     exposure: Exposure
@@ -105,16 +111,18 @@ def overview(
     by_day = spend.by_day(**extent, split="team")
     by_family = spend.spend(**extent, group_by=("team", "family"))
     mine, shared = _statuses(organization, team_ids, whole, last, now)
+    expected = forecasts.of_budgets([*mine, *shared], now=now)
     return Overview(
         organization=organization,
         since=since,
         until=until,
         today=today,
         total=by_family.total,
-        teams=_team_rows(teams, by_family, mine, today),
+        teams=_team_rows(teams, by_family, mine, expected, today),
         days=_days(by_day),
         families=_families(by_family),
         budgets=[(one, standing_of(one, today)) for one in shared],
+        forecasts=expected,
         caps=_caps(mine, shared),
         gaps=completeness.gaps(**extent),
         exposure=by_family.exposure,
@@ -161,6 +169,7 @@ def _team_rows(
     teams: Sequence[Team],
     report: spend.SpendReport,
     statuses: Sequence[BudgetStatus],
+    expected: dict[int, BudgetForecast],
     today: date,
 ) -> list[TeamRow]:
     sums: dict[str, Sums] = {}
@@ -172,6 +181,7 @@ def _team_rows(
             sums.get(team.slug, Sums()),
             report.total.cost,
             [one for one in statuses if one.budget.team_id == team.pk],
+            expected,
             today,
         )
         for team in teams
@@ -184,6 +194,7 @@ def _team_row(
     sums: Sums,
     whole: Decimal,
     statuses: list[BudgetStatus],
+    expected: dict[int, BudgetForecast],
     today: date,
 ) -> TeamRow:
     judged = [(standing_of(one, today), one) for one in statuses]
@@ -196,6 +207,7 @@ def _team_row(
         sums=sums,
         percent=sums.cost * 100 / whole if whole else Decimal(),
         budget=status,
+        forecast=expected.get(status.budget.pk) if status else None,
         standing=worst,
         firing=sum(len(one.firing) for one in statuses),
     )

@@ -188,6 +188,7 @@ def _evidence(visitor: Visitor, found: Found, now: datetime) -> dict[str, Any]:
         "period_name": sentences.period_name(view.status),
         "bar": pictures.bar(view.status, pace=view.elapsed_percent),
         "burn_up": pictures.burn_up_of(view, currency, zone),
+        "figures": pictures.figures_of(view),
         "movers": reports.movers(view, visible_team_ids=visible),
         "back": budget_editor.page_of(found),
     }

@@ -9,8 +9,10 @@ from django.utils.safestring import SafeString
 from billing.models.budgets import BudgetState
 from billing.pricing import figures, money
 from billing.pricing.budget_periods import Period, PeriodKind
+from billing.pricing.forecast import LowConfidence
 from billing.reports.budget_view import BudgetView
 from billing.reports.budgets import BudgetStatus
+from billing.reports.forecasts import BudgetForecast
 from billing.reports.overview import Overview
 from billing.reports.team_page import TeamPage
 
@@ -31,21 +33,56 @@ def of_team(page: TeamPage, currency: str) -> SafeString:
 
 
 def of_budget(who: str, view: BudgetView, currency: str) -> SafeString:
-    """Search has used $4,210 of $6,000 (70 %) with 9 days left."""
+    """Search has used $4,210 of $6,000 (70 %) with 9 days left. Forecast $6,180 …"""
     status = view.status
     if status.state is BudgetState.UPCOMING:
         cap = _amount(status.cap, currency)
         return format_html("{} may use {} {}.", who, cap, figures.from_to(status.period))
     verb = "has used" if view.running else "used"
     return format_html(
-        "{} {} {}{}",
+        "{} {} {}{}{}",
         who,
         verb,
         _of_cap(status, currency, running=view.running),
         f" with {days(view.days_left)} left."
         if view.running
         else f" in {period_name(status)}.",
+        of_forecast(view.forecast, currency),
     )
+
+
+def of_forecast(one: BudgetForecast | None, currency: str) -> SafeString:
+    """Forecast $6,180 (80 % range $5,700–$6,900): likely over by about $180."""
+    if one is None:
+        return SafeString()
+    its = one.forecast
+    return format_html(
+        " Forecast {} (80{}% range {}–{}): {}.{}",
+        _amount(its.expected, currency),
+        figures.THIN,
+        _amount(its.low, currency),
+        _amount(its.high, currency),
+        _against_cap(one, currency),
+        f" Low confidence: {why}." if (why := _why_low(one)) else "",
+    )
+
+
+def _against_cap(one: BudgetForecast, currency: str) -> SafeString:
+    if one.over > 0:
+        return format_html("likely over by about {}", _amount(one.over, currency))
+    return SafeString("likely within the cap")
+
+
+def _why_low(one: BudgetForecast) -> str:
+    seen = one.forecast.seen
+    match one.forecast.low_confidence:
+        case LowConfidence.PLAN:
+            return "no whole day of data yet, so it is the plan"
+        case LowConfidence.FEW_DAYS:
+            return f"{days(seen)} of data"
+        case LowConfidence.FAR:
+            return f"{days(seen)} of data for {days(len(one.forecast.rests))} ahead"
+    return ""
 
 
 def _of_cap(status: BudgetStatus, currency: str, *, running: bool) -> SafeString:
@@ -71,11 +108,12 @@ def of_overview(page: Overview, currency: str) -> SafeString:
         left = (status.period.until - page.today).days
         running = page.today in status.period
         return format_html(
-            "{} {} {}{}",
+            "{} {} {}{}{}",
             page.organization.name,
             "has used" if running else "used",
             _of_cap(status, currency, running=running),
             f" with {days(left)} left." if running else f" in {period_name(status)}.",
+            of_forecast(page.forecasts.get(status.budget.pk), currency),
         )
     return format_html(
         "{} used {} {}.",

@@ -84,6 +84,7 @@ def _context(
         "period_name": sentences.period_name(report.budget.status) if report.budget else "",
         "bar": _bar(report.budget) if report.budget else None,
         "burn_up": _burn_up(report, currency),
+        "figures": pictures.figures_of(report.budget) if report.budget else [],
         "days": pictures.days_of_families(
             report.spent, series, Period(shown.since, shown.until), currency
         ),

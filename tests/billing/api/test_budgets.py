@@ -400,3 +400,47 @@ def test_another_teams_channel_is_404(alice: Service, bob: Service):
 
     assert bob.delete(f"channels/{channel['id']}").status_code == 404
     assert bob.get("channels").json()["data"] == []
+
+
+def test_a_budget_shows_its_forecast(alice: Service, cast: Cast):
+    """Without a whole day there is none; then the plan of a day of the report."""
+    budget = make(alice, amount="1").json()
+    spend(alice, cast, 1)
+    assert alice.get(f"budgets/{budget['id']}").json()["forecast"] is None
+
+    moments = [timezone.now() - timedelta(days=ago) for ago in range(1, 21)]
+    alice.post("usage", body(*(record(occurred_at=one.isoformat()) for one in moments)))
+    post.count(team_id=cast.search.pk, now=timezone.now())
+
+    listed = alice.get("budgets").json()["data"][0]
+    forecast = listed["forecast"]
+    assert (
+        alice.get(f"budgets/{budget['id']}").json()["forecast"]["low_confidence"] is False
+    )
+    assert set(forecast) == {
+        "amount",
+        "low",
+        "high",
+        "probability_over_cap",
+        "exhausted_on",
+        "low_confidence",
+    }
+    spent, low, amount, high = (
+        Decimal(one)
+        for one in (listed["spent"], forecast["low"], forecast["amount"], forecast["high"])
+    )
+    assert spent <= low <= amount <= high < 1
+    assert (forecast["probability_over_cap"], forecast["exhausted_on"]) == ("0", None)
+
+
+def test_a_forecast_over_the_cap_says_when(alice: Service, cast: Cast):
+    moments = [timezone.now() - timedelta(days=ago) for ago in range(20)]
+    alice.post("usage", body(*(record(occurred_at=one.isoformat()) for one in moments)))
+    post.count(team_id=cast.search.pk, now=timezone.now())
+
+    shown = make(alice, amount="0.0105", period="day").json()["forecast"]
+    over = make(alice, amount="0.001", period="year").json()["forecast"]
+
+    assert Decimal(shown["amount"]) >= Decimal(COST)
+    assert over["probability_over_cap"] == "1"
+    assert over["exhausted_on"] <= timezone.now().date().isoformat()
