@@ -15,7 +15,7 @@ from django.db import transaction
 from billing.actions import budgets
 from billing.actions.budgets import Terms
 from billing.models import Budget, BudgetPolicy, RaiseDecision, RaiseRequest
-from billing.pricing import money
+from billing.pricing import figures, money
 from teams.actions import audit
 from teams.models import Organization
 
@@ -182,10 +182,8 @@ def _check_terms(
     lowest = budget.amount if until is None else budget.cap(now)
     has_it = (budget.raised_to, budget.raised_until) == (amount, until)
     if amount <= budget.amount or amount < lowest or has_it:
-        cap, currency = money.plain(lowest), budget.organization.currency
-        raise ValidationError(
-            {"amount": f"A raise is above the cap there is: {cap} {currency}."}
-        )
+        cap = figures.with_currency(lowest, budget.organization.currency)
+        raise ValidationError({"amount": f"A raise is above the cap there is: {cap}."})
 
 
 def _check_pending(request: RaiseRequest, now: datetime) -> None:

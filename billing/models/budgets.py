@@ -366,6 +366,14 @@ class Budget(BudgetTerms):
             said.append(f"tag {self.tag_key}={' or '.join(self.tag_values)}")
         return said
 
+    def owner_id(self, now: datetime) -> int | None:
+        """The team it belongs to: that of its project now; None of an organization's."""
+        if self.project is None:
+            return self.team_id
+        owners = [one for one in self.project.ownerships.all() if one.effective_from <= now]
+        owners.sort(key=lambda one: one.effective_from)
+        return owners[-1].team_id if owners else None
+
     @property
     def scope(self) -> str:
         """What it is for, in words. Reads the team or project: select them."""

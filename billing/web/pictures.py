@@ -1,6 +1,7 @@
 """Reports as charts: what stands in a report is drawn, nothing is computed here."""
 
 from collections.abc import Iterable
+from datetime import date
 from decimal import Decimal
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -11,7 +12,8 @@ from billing.charts.look import OTHER, PLACES, Spec, colour
 from billing.charts.stacked_days import Part
 from billing.pricing.budget_periods import Period
 from billing.pricing.figures import with_currency
-from billing.reports.budget_view import BudgetView
+from billing.pricing.forecast import Ahead
+from billing.reports.budget_view import BudgetView, DayPoint
 from billing.reports.budgets import BudgetStatus
 from billing.reports.overview import Overview
 from billing.reports.team_spend import Spent
@@ -121,6 +123,13 @@ def _expected(view: BudgetView, currency: str) -> list[Expected]:
         )
         for one in view.forecast.ahead
     ]
+
+
+def figures_of(view: BudgetView) -> list[tuple[date, DayPoint | None, Ahead | None]]:
+    """Each day that is drawn: what it came to, what is expected by its end."""
+    points = {point.day: point for point in view.points}
+    ahead = {one.day: one for one in view.forecast.ahead} if view.forecast else {}
+    return [(day, points.get(day), ahead.get(day)) for day in sorted({*points, *ahead})]
 
 
 def days_of_families(

@@ -1,6 +1,5 @@
 """The team budget page: am I over, what is it spent on, is anything firing."""
 
-from datetime import date
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, QueryDict
@@ -11,9 +10,8 @@ from billing.charts.look import Spec
 from billing.models import Budget, LanguageModel
 from billing.pricing import figures
 from billing.pricing.budget_periods import Period
-from billing.pricing.forecast import Ahead
 from billing.reports import team_page
-from billing.reports.budget_view import BudgetView, DayPoint
+from billing.reports.budget_view import BudgetView
 from billing.reports.team_page import TeamPage
 from billing.reports.team_spend import Filters
 from billing.web import links, pictures, ranges, sentences
@@ -86,7 +84,7 @@ def _context(
         "period_name": sentences.period_name(report.budget.status) if report.budget else "",
         "bar": _bar(report.budget) if report.budget else None,
         "burn_up": _burn_up(report, currency),
-        "figures": _figures(report.budget) if report.budget else [],
+        "figures": pictures.figures_of(report.budget) if report.budget else [],
         "days": pictures.days_of_families(
             report.spent, series, Period(shown.since, shown.until), currency
         ),
@@ -96,19 +94,14 @@ def _context(
             for row in report.spent.days
         ],
         "may_edit_budgets": visitor.may(Permission.EDIT_BUDGETS, report.team),
+        "may_request_raises": visitor.may(Permission.REQUEST_RAISES, report.team),
+        "raises_waiting": report.budget.requests if report.budget else [],
     }
 
 
 def _burn_up(report: TeamPage, currency: str) -> Spec | None:
     zone = report.freshness.time_zone
     return pictures.burn_up_of(report.budget, currency, zone) if report.budget else None
-
-
-def _figures(view: BudgetView) -> list[tuple[date, DayPoint | None, Ahead | None]]:
-    """Each day that is drawn: what it came to, what is expected by its end."""
-    points = {point.day: point for point in view.points}
-    ahead = {one.day: one for one in view.forecast.ahead} if view.forecast else {}
-    return [(day, points.get(day), ahead.get(day)) for day in sorted({*points, *ahead})]
 
 
 def _bar(view: BudgetView) -> pictures.Bar:

@@ -2,13 +2,27 @@
 
 from django.urls import path
 
+from billing.web.budget_editor import (
+    edit_budget,
+    end_budget,
+    new_organization_budget,
+    new_team_budget,
+)
 from billing.web.overview import home
 from billing.web.prices import model_prices, published_prices
+from billing.web.raises import ask_for_raise, raise_request, raise_requests
 from billing.web.team import team_budget
 
 urlpatterns = [
     path("", home, name="home"),
     path("teams/<slug:slug>/", team_budget, name="team"),
+    path("teams/<slug:slug>/budgets/new", new_team_budget, name="new-team-budget"),
+    path("budgets/new", new_organization_budget, name="new-budget"),
+    path("budgets/<int:budget_id>/edit", edit_budget, name="edit-budget"),
+    path("budgets/<int:budget_id>/end", end_budget, name="end-budget"),
+    path("budgets/<int:budget_id>/raise", ask_for_raise, name="ask-for-raise"),
+    path("raises", raise_requests, name="raises"),
+    path("raises/<int:request_id>", raise_request, name="raise"),
     path("prices", published_prices, name="prices"),
     path("prices/<str:provider>/<path:name>", model_prices, name="model-prices"),
 ]
