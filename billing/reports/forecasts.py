@@ -6,7 +6,7 @@ errors of others.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -138,21 +138,27 @@ def errors_of(organization: Organization, *, now: datetime) -> Spread:
 
 
 def drivers(budget: Budget, *, now: datetime) -> Drivers | None:
-    """What makes a budget's spend larger: the project, the model and the token class whose
-    daily mean grew most in the last seven days, against the 28 days before; where nothing
-    grew, those with the largest part. None when nothing was spent lately."""
+    """What makes a budget's spend larger: the project whose daily mean grew most in the
+    last seven days, against the 28 days before; of its models, and of the token classes of
+    that one, the same. Where nothing grew, the largest part. None: nothing spent lately."""
     today = ReportingDays(budget.organization).day(now)
     turn = today - _LATELY * _ONE_DAY
     lately = _parts(budget, turn, today)
     if not lately:
         return None
     before = _parts(budget, turn - _BEFORE * _ONE_DAY, turn)
-    project_id = _largest(lately, before, lambda part: part.project_id)
-    model_id = _largest(lately, before, lambda part: part.model_id)
+    project_id = _driver({part[0] for part in lately}, lately, before, ())
+    model_id = _driver(
+        {part[1] for part in lately if part[0] == project_id}, lately, before, (project_id,)
+    )
+    its = (project_id, model_id)
+    token_class = _driver(
+        {part[2] for part in lately if part[:2] == its}, lately, before, its
+    )
     return Drivers(
         project=Project.objects.get(pk=project_id).slug,
         model=LanguageModel.objects.get(pk=model_id).name,
-        token_class=_largest(lately, before, lambda part: part.token_class),
+        token_class=token_class,
     )
 
 
@@ -302,18 +308,20 @@ def _parts(budget: Budget, since: date, until: date) -> dict[_Part, Decimal]:
     }
 
 
-def _largest(
-    lately: dict[_Part, Decimal], before: dict[_Part, Decimal], key: Callable[[_Part], K]
+def _driver(
+    candidates: Iterable[K],
+    lately: Mapping[_Part, Decimal],
+    before: Mapping[_Part, Decimal],
+    within: tuple[int, ...],
 ) -> K:
-    """Of all projects, models or token classes, the one that grew most, or is largest."""
-    means: dict[K, Decimal] = defaultdict(Decimal)
-    growth: dict[K, Decimal] = defaultdict(Decimal)
-    for part, mean in lately.items():
-        means[key(part)] += mean
-        growth[key(part)] += mean
-    for part, mean in before.items():
-        growth[key(part)] -= mean
-    grown = max(means, key=lambda one: (growth[one], one))
-    if growth[grown] > 0:
-        return grown
-    return max(means, key=lambda one: (means[one], one))
+    """Of what comes after `within` in the parts, the one that grew most, or is largest."""
+
+    def mean(means: Mapping[_Part, Decimal], one: K) -> Decimal:
+        its = (*within, one)
+        found = (cost for part, cost in means.items() if part[: len(its)] == its)
+        return sum(found, Decimal())
+
+    listed = sorted(candidates)
+    growth = {one: mean(lately, one) - mean(before, one) for one in listed}
+    grown = max(listed, key=lambda one: growth[one])
+    return grown if growth[grown] > 0 else max(listed, key=lambda one: mean(lately, one))

@@ -66,6 +66,8 @@ def of_forecast(one: BudgetForecast | None, currency: str) -> SafeString:
 
 
 def _against_cap(one: BudgetForecast, currency: str) -> SafeString:
+    if one.forecast.spent >= one.cap:
+        return format_html("over by about {}", _amount(one.over, currency))
     if one.probability_over_cap >= _LIKELY:
         return format_html("likely over by about {}", _amount(one.over, currency))
     if one.probability_over_cap > 1 - _LIKELY:

@@ -327,6 +327,26 @@ def test_drivers_are_what_grew(finance: Service, cast: Cast):
     assert found == Drivers("more", "claude-sonnet-5", TokenClass.OUTPUT)
 
 
+def test_the_model_is_one_of_the_project_that_drives(finance: Service, cast: Cast):
+    """`triage` grew more than the model that all of `answers` changed to."""
+    for ago, model in ((range(8, 36), "claude-opus-5"), (range(1, 8), "claude-sonnet-5")):
+        spend(
+            finance,
+            cast,
+            ago,
+            model=model,
+            usage={"input_tokens": 9000, "output_tokens": 10},
+        )
+    big = {"input_tokens": 40_000, "output_tokens": 10}
+    spend(finance, cast, range(1, 36), project="triage")
+    spend(finance, cast, range(1, 8), project="triage", usage=big)
+
+    with isolation.visible_teams([cast.search.pk, cast.support.pk]):
+        found = reports.drivers(cap(cast, project=None), now=NOW)
+
+    assert found == Drivers("triage", "claude-opus-5-5", TokenClass.INPUT)
+
+
 def test_where_nothing_grew_the_largest_part_is_named(finance: Service, cast: Cast):
     spend(finance, cast, range(1, 36), project="triage")
     spend(finance, cast, range(1, 36), usage={"input_tokens": 9000, "output_tokens": 10})
