@@ -21,7 +21,7 @@ from billing.api.rate_cards import (
     WithdrawView,
 )
 from billing.api.rates import RatesView, TimelineView
-from billing.api.reports import EstimateVsActualView, SpendView
+from billing.api.reports import BudgetFlagsView, EstimateVsActualView, SpendView
 from billing.api.rerates import (
     RerateReversalView,
     RerateStartView,
@@ -53,6 +53,7 @@ urlpatterns = [
         EstimateVsActualView.as_view(),
         name="estimate-vs-actual",
     ),
+    path("reports/budget-flags", BudgetFlagsView.as_view(), name="budget-flags"),
     path("reports/unpriced", UnpricedView.as_view(), name="unpriced"),
     path("rerates", ReratesView.as_view(), name="rerates"),
     path("rerates/<int:rerate_id>", RerateView.as_view(), name="rerate"),
