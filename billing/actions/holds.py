@@ -8,7 +8,7 @@ and ends the hold in one transaction, so no snapshot has both of them, or neithe
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -20,19 +20,15 @@ from billing.formats import expected
 from billing.formats.expected import ExpectedCall
 from billing.models import Hold, HoldPart, bound, levels, rate_book
 from billing.models.levels import Call, Chain, Level, Slot
-from billing.models.rate_book import Book
 from billing.models.recorded import Recorded
-from billing.pricing import money, worst_case
+from billing.pricing import money
 from billing.pricing.usage import Processing
 from billing.pricing.worst_case import WorstCase
-from teams import isolation
+from teams import isolation, ownership
 from teams.models import ApiKey
-from teams.ownership import NotCovered, Owner, OwnerIndex
 
 # How often the budgets may turn out to be others than a moment ago.
 _ATTEMPTS = 5
-# How long a hold that has ended is remembered, for retries and records that name it.
-REMEMBERED = timedelta(days=1)
 _FORGOTTEN_AT_ONCE = 20_000
 
 
@@ -49,10 +45,25 @@ class Decision:
     bound: str  # why it is only an upper bound
     levels: Sequence[Level]  # of now, with the hold if there is one
     refused_by: Level | None = None
+    resets_at: datetime | None = None  # the period of that one ends
+
+    @property
+    def reason(self) -> str | None:
+        """Why it is refused."""
+        if self.refused_by is None:
+            return None
+        budget, slot = self.refused_by.slot.budget, self.refused_by.slot
+        has = f"The hard {budget.period} budget of {budget.scope} has"
+        if self.amount is None:
+            return f"{has} to be kept, and nobody knows what this costs: {self.bound}"
+        return (
+            f"{has} {money.plain(self.refused_by.used)} of {money.plain(slot.cap)} spent "
+            f"or held: {money.plain(self.amount)} more would pass the cap."
+        )
 
 
 def make(
-    *, key: ApiKey, call: ExpectedCall, now: datetime, idempotency_key: str | None = None
+    *, key: ApiKey, call: ExpectedCall, now: datetime, idempotency_key: str = ""
 ) -> Decision:
     """Hold what a call will cost at most, if every hard budget above it has room.
 
@@ -60,7 +71,7 @@ def make(
     is decided anew. Raises RecordError for a call that cannot be read, NotCovered for a
     project that the key does not cover, Reused.
     """
-    owner = owner_of(key, call.project, now)
+    owner = ownership.owner(key, call.project, now)
     chain = Chain.recent(owner)
     for _ in range(_ATTEMPTS):
         decision = _Request(key, call, now, idempotency_key, chain).decide()
@@ -68,14 +79,6 @@ def make(
             return decision
         chain = Chain.current(owner)
     raise OperationalError("the budgets change faster than they can be read")
-
-
-def owner_of(key: ApiKey, project: str | None, now: datetime) -> Owner:
-    """The project asked for, and who owns it now. Raises NotCovered."""
-    try:
-        return OwnerIndex.recent(key).owner(project, now)
-    except NotCovered:  # it may have been made a moment ago
-        return OwnerIndex.current(key).owner(project, now)
 
 
 # In the order of their ids, so that nobody waits for who waits for him.
@@ -88,7 +91,8 @@ _DECIDE = f"""
 WITH {levels.LEVELS}, chain AS (
     SELECT {levels.SIGNATURE} = %b::text AS is_current
 ), known AS (
-    SELECT 1 FROM {Hold._meta.db_table} WHERE api_key = %b::bigint AND key = %b::text
+    SELECT 1 FROM {Hold._meta.db_table}
+    WHERE api_key = %b::bigint AND key = %b::text AND key <> ''
 ), made AS (
     INSERT INTO {Hold._meta.db_table} (id, team_id, project_id, api_key, key, fingerprint,
         provider, model_name, amount, bound, made_at, expires_at, state)
@@ -99,7 +103,7 @@ WITH {levels.LEVELS}, chain AS (
     WHERE chain.is_current AND NOT EXISTS (SELECT FROM known) AND NOT EXISTS (
         SELECT FROM level
         WHERE reserves AND (spent + held + %b::numeric <= cap) IS NOT TRUE)
-    ON CONFLICT (api_key, key) DO NOTHING
+    ON CONFLICT DO NOTHING
     RETURNING id, amount, made_at, expires_at
 ), part AS (
     INSERT INTO {HoldPart._meta.db_table} (hold_id, budget_id, period_start, amount, until)
@@ -120,7 +124,7 @@ class _Request:
         key: ApiKey,
         call: ExpectedCall,
         now: datetime,
-        idempotency_key: str | None,
+        idempotency_key: str,
         chain: Chain,
     ) -> None:
         self._key = key
@@ -128,14 +132,16 @@ class _Request:
         self._idempotency_key = idempotency_key
         self._chain = chain
         book = rate_book.recent(chain.organization.pk)
-        cost = cost_of(call, book, now)
+        cost = expected.cost(call, book.rates, now)
         self._amount = None if cost.cost is None else money.exact(cost.cost)
         self._bound = cost.bound
-        self._slots = list(
-            chain.slots(
-                call_of(call, book), now, now + timedelta(seconds=call.expires_in)
-            )
+        its = Call(
+            model_id=book.model_id(call.provider, call.model),
+            processing=call.processing or Processing.STANDARD,
+            tags=call.tags,
         )
+        until = now + timedelta(seconds=call.expires_in)
+        self._slots = list(chain.slots(its, now, until))
         self._reserves = [_reserves(slot, cost) for slot in self._slots]
         self._fingerprint = expected.fingerprint(call, chain.owner.project_id)
 
@@ -169,7 +175,8 @@ class _Request:
         its = self._levels(rows)
         for level, reserves in zip(its, self._reserves, strict=True):
             if reserves and (self._amount is None or level.remaining < self._amount):
-                return Decision(None, self._amount, self._bound, its, level)
+                resets_at = self._chain.days.start(level.slot.period.until)
+                return Decision(None, self._amount, self._bound, its, level, resets_at)
         return None
 
     def _again(self, rows: Sequence[tuple[Any, ...]]) -> Decision | None:
@@ -186,77 +193,42 @@ class _Request:
         self, rows: Sequence[tuple[Any, ...]], amount: Decimal | None = None
     ) -> list[Level]:
         """In the order of the slots; with the amount in those that now reserve it."""
-        used = {(budget_id, first): its for budget_id, first, *its in rows}
-        found = []
-        for slot, reserves in zip(self._slots, self._reserves, strict=True):
-            spent, held, *_ = used[slot.budget.pk, slot.period.first]
-            found.append(
-                Level(slot, spent, held + (amount or 0) if reserves else held)
-            )
-        return found
+        found = levels.of_rows(self._slots, rows)
+        if amount is None:
+            return found
+        return [
+            replace(level, held=level.held + amount) if reserves else level
+            for level, reserves in zip(found, self._reserves, strict=True)
+        ]
 
     def _ask(self, hold: Hold) -> list[tuple[Any, ...]]:
         """Lock and decide in one go: who has the locks waits for no one but the server."""
-        reserved = sorted(
-            {
-                slot.budget.pk
-                for slot, reserves in zip(self._slots, self._reserves, strict=True)
-                if reserves
-            }
-        )
-        with bound.pipeline(), isolation.visible_teams(self._chain.team_ids):
+        reserved = {
+            slot.budget.pk
+            for slot, reserves in zip(self._slots, self._reserves, strict=True)
+            if reserves
+        }
+        with (
+            bound.pipeline(),
+            isolation.visible_teams(self._chain.team_ids),
+            bound.cursor() as locking,
+            bound.cursor() as deciding,
+        ):
             if reserved:
-                with bound.cursor() as cursor:
-                    cursor.execute(_LOCK, [reserved])
-            with bound.cursor() as cursor:
-                cursor.execute(_DECIDE, self._parameters(hold))
-                rows: list[tuple[Any, ...]] = cursor.fetchall()
+                locking.execute(_LOCK, [sorted(reserved)])
+            deciding.execute(_DECIDE, self._parameters(hold))
+            rows: list[tuple[Any, ...]] = deciding.fetchall()
         return rows
 
     def _parameters(self, hold: Hold) -> list[Any]:
         return [
             *levels.parameters(self._slots, self._reserves),
-            *self._chain.place,
-            self._chain.signature,
-            hold.api_key,
-            hold.key,
+            *(*self._chain.place, self._chain.signature),
+            *(hold.api_key, hold.key),
             *(hold.id, hold.team_id, hold.project_id, hold.api_key, hold.key),
             *(hold.fingerprint, hold.provider, hold.model_name, hold.amount, hold.bound),
-            self._call.expires_in,
-            hold.amount,
+            *(self._call.expires_in, hold.amount),
         ]
-
-
-def call_of(call: ExpectedCall, book: Book) -> Call:
-    """What decides which budgets it counts against."""
-    return Call(
-        model_id=model_id(call.provider, call.model, book),
-        processing=call.processing or Processing.STANDARD,
-        tags=call.tags,
-    )
-
-
-def model_id(provider: str | None, name: str, book: Book) -> int | None:
-    """The model of this name; None if none has it, or several providers' do."""
-    providers = [provider] if provider else book.rates.providers_of(name)
-    keys = {book.rates.model(one, name) for one in providers} - {None}
-    return book.model_ids[str(keys.pop())] if len(keys) == 1 else None
-
-
-def cost_of(call: ExpectedCall, book: Book, now: datetime) -> WorstCase:
-    """What a call costs at most at the prices of now; of several providers the dearest.
-
-    Raises RecordError.
-    """
-    if call.estimate is not None:
-        return WorstCase(money.whole(expected.amount(call.estimate)))
-    providers = [call.provider] if call.provider else book.rates.providers_of(call.model)
-    at_most = worst_case.of_usage if call.usage is not None else worst_case.of_prompt
-    cases = [
-        at_most(expected.usage(call, provider, now), book.rates)
-        for provider in providers or [None]
-    ]
-    return max(cases, key=lambda case: (case.cost is None, case.cost))
 
 
 def _reserves(slot: Slot, cost: WorstCase) -> bool:
@@ -299,10 +271,11 @@ def settle(records: Iterable[Recorded]) -> None:
             cursor.execute(_SETTLE, [[hold for hold, _ in its], [uid for _, uid in its]])
 
 
+# Until then retries find it, and records that come late.
 _FORGET = f"""
 WITH old AS (
     SELECT id FROM {Hold._meta.db_table}
-    WHERE expires_at < statement_timestamp() - %s AND state <> 'settling'
+    WHERE expires_at < statement_timestamp() - interval '1 day' AND state <> 'settling'
     ORDER BY expires_at LIMIT %s FOR UPDATE SKIP LOCKED
 ), part AS (
     DELETE FROM {HoldPart._meta.db_table} WHERE hold_id IN (SELECT id FROM old)
@@ -314,5 +287,5 @@ DELETE FROM {Hold._meta.db_table} WHERE id IN (SELECT id FROM old)
 def forget() -> int:
     """Delete some of the holds that ended a day ago; how many."""
     with connection.cursor() as cursor:
-        cursor.execute(_FORGET, [REMEMBERED, _FORGOTTEN_AT_ONCE])
-        return cursor.rowcount
+        cursor.execute(_FORGET, [_FORGOTTEN_AT_ONCE])
+        return int(cursor.rowcount)

@@ -426,7 +426,9 @@ def _insert(
         settling=_SETTLE if has_holds else "",
         settled=_SETTLED if has_holds else "NULL::text[]",
     )
-    its = [team_id, posting, now, key.pk, route, *([team_id] if has_holds else [])]
+    its: list[Any] = [team_id, posting, now, key.pk, route]
+    if has_holds:
+        its.append(team_id)
     with bound.cursor() as cursor:
         cursor.execute(store, [*parameters, *its, len(arrivals)])
         stored, uids, settling = cursor.fetchone()

@@ -12,8 +12,10 @@ from billing.formats import registry, strict
 from billing.formats.counts import Count
 from billing.formats.errors import RecordError
 from billing.formats.posted import Endpoint, Name, Place, QuoteRecord, Slug, Tags, Word
-from billing.pricing import money
+from billing.pricing import money, worst_case
+from billing.pricing.rates import RateBook
 from billing.pricing.usage import Processing, Speed, Usage
+from billing.pricing.worst_case import WorstCase
 
 LONGEST_SECONDS = 3_600
 
@@ -115,12 +117,23 @@ def amount(estimate: str) -> Decimal:
     return value
 
 
-def usage(call: ExpectedCall, provider: str | None, at: datetime) -> Usage:
-    """Return what the call is expected to use, made of this provider.
+def cost(call: ExpectedCall, book: RateBook, at: datetime) -> WorstCase:
+    """Return what the call costs at most at the prices of a moment.
 
-    Tokens of which only the limits are known are `input` and `output`. Raises
-    RecordError like a posted record.
+    Where no provider is said and several have such a model it is the dearest one's.
+    Raises RecordError like a posted record.
     """
+    if call.estimate is not None:
+        return WorstCase(money.whole(amount(call.estimate)))
+    at_most = worst_case.of_usage if call.usage is not None else worst_case.of_prompt
+    providers = [call.provider] if call.provider else book.providers_of(call.model)
+    return worst_case.dearest(
+        at_most(_usage(call, provider, at), book) for provider in providers or [_ANYBODY]
+    )
+
+
+def _usage(call: ExpectedCall, provider: str, at: datetime) -> Usage:
+    """Tokens of which only the limits are known are `input` and `output`."""
     its_usage, usage_format = call.usage, call.usage_format
     if its_usage is None:
         counts = {"input": call.prompt_tokens, "output": call.max_tokens}
@@ -128,7 +141,7 @@ def usage(call: ExpectedCall, provider: str | None, at: datetime) -> Usage:
     return registry.read(
         QuoteRecord(
             occurred_at=at,
-            provider=provider or _ANYBODY,
+            provider=provider,
             model=call.model,
             usage=its_usage,
             usage_format=usage_format,

@@ -35,9 +35,8 @@ class Migration(migrations.Migration):
                 (
                     "key",
                     models.CharField(
-                        help_text="What tells a retry from a second call.",
+                        help_text="Under which a retry finds it; empty: it has none.",
                         max_length=200,
-                        null=True,
                     ),
                 ),
                 (
@@ -113,7 +112,9 @@ class Migration(migrations.Migration):
                 "indexes": [models.Index(fields=["expires_at"], name="hold_expires_at")],
                 "constraints": [
                     models.UniqueConstraint(
-                        fields=("api_key", "key"), name="hold_made_once"
+                        condition=models.Q(("key", ""), _negated=True),
+                        fields=("api_key", "key"),
+                        name="hold_made_once",
                     ),
                     models.CheckConstraint(
                         condition=models.Q(("amount__gte", 0), ("amount__lt", 10**12))

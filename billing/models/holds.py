@@ -23,7 +23,7 @@ class Hold(models.Model):
     project = project_key()
     api_key = models.BigIntegerField()
     key = models.CharField(
-        max_length=200, null=True, help_text="What tells a retry from a second call."
+        max_length=200, help_text="Under which a retry finds it; empty: it has none."
     )
     fingerprint = models.BinaryField(help_text="What a retry must equal.")
     provider = models.CharField(max_length=40, help_text="Empty: it was not said.")
@@ -44,7 +44,11 @@ class Hold(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["api_key", "key"], name="hold_made_once"),
+            models.UniqueConstraint(
+                fields=["api_key", "key"],
+                condition=~models.Q(key=""),
+                name="hold_made_once",
+            ),
             models.CheckConstraint(
                 condition=models.Q(amount__gte=0, amount__lt=10**12)
                 | models.Q(amount=None),
@@ -65,9 +69,7 @@ class HoldPart(models.Model):
     """
 
     pk = models.CompositePrimaryKey("hold_id", "budget_id", "period_start")
-    hold = models.ForeignKey(
-        Hold, models.CASCADE, db_index=False, related_name="parts"
-    )
+    hold = models.ForeignKey(Hold, models.CASCADE, db_index=False, related_name="parts")
     # No constraint: it would lock the budget's row for each hold.
     budget = models.ForeignKey(
         Budget, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"

@@ -4,18 +4,20 @@ What does not change from call to call is read once in a while (`Chain`). Whoeve
 by it asks, in the statement that decides, whether it is still so.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db.models import Q
 
+from billing.models import bound
 from billing.models.budgets import Budget, BudgetTotal
 from billing.models.holds import HoldPart
 from billing.pricing import caps
 from billing.pricing.budget_periods import Period
+from teams import isolation
 from teams.models import Organization, Ownership, Project, Team
 from teams.ownership import Owner
 from teams.recent import Recent
@@ -164,7 +166,34 @@ asked AS (
 """
 
 
-def parameters(slots: Sequence[Slot], reserves: Sequence[bool]) -> list[list[object]]:
+_READ = f"""
+WITH {LEVELS}, chain AS (SELECT {SIGNATURE} = %b::text AS is_current)
+SELECT budget_id, period_start, spent, held, chain.is_current
+FROM chain LEFT JOIN level ON true
+"""
+
+
+def read(chain: Chain, slots: Sequence[Slot]) -> list[Level] | None:
+    """How far these are used now. None: the budgets are others by now."""
+    asked = [*parameters(slots, [False] * len(slots)), *chain.place, chain.signature]
+    with (
+        bound.pipeline(),
+        isolation.visible_teams(chain.team_ids),
+        bound.cursor() as cursor,
+    ):
+        cursor.execute(_READ, asked)
+        rows = cursor.fetchall()
+    *_, is_current = rows[0]
+    return of_rows(slots, rows) if is_current else None
+
+
+def of_rows(slots: Sequence[Slot], rows: Iterable[tuple[Any, ...]]) -> list[Level]:
+    """The levels of these slots, in their order; a row begins as `level` does."""
+    used = {(row[0], row[1]): (row[2], row[3]) for row in rows}
+    return [Level(slot, *used[slot.budget.pk, slot.period.first]) for slot in slots]
+
+
+def parameters(slots: Sequence[Slot], reserves: Sequence[bool]) -> list[Any]:
     """What `LEVELS` is asked with."""
     return [
         [slot.budget.pk for slot in slots],

@@ -22,6 +22,12 @@ class Book(NamedTuple):
     model_ids: dict[str, int]
     version: str
 
+    def model_id(self, provider: str | None, name: str) -> int | None:
+        """The model of this name; None if none has it, or those of several providers."""
+        providers = [provider] if provider else self.rates.providers_of(name)
+        keys = {self.rates.model(one, name) for one in providers}
+        return self.model_ids.get(keys.pop() or "") if len(keys) == 1 else None
+
 
 # Aliases and publications are added, withdrawn and deleted, never changed in place, so
 # these numbers change with every change of the prices: a publication that is withdrawn

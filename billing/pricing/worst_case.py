@@ -1,6 +1,6 @@
 """What a call will cost at most, before it is made."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, time
 from functools import lru_cache
 from math import ceil
@@ -46,7 +46,13 @@ def of_prompt(usage: Usage, book: RateBook) -> WorstCase:
     """
     cases = [of_usage(one, book) for one in _cacheable(usage)]
     priced = [case for case in cases if not case.bound]
-    return max(priced or cases, key=_known_first)
+    known = [case for case in cases if case.cost is not None]
+    return dearest(priced or known or cases)
+
+
+def dearest(cases: Iterable[WorstCase]) -> WorstCase:
+    """Return the one that costs most; nobody knows how much where one has no bound."""
+    return max(cases, key=lambda case: (case.cost is None, case.cost or 0))
 
 
 def upper_bound(usage: Usage, book: RateBook) -> int | None:
@@ -93,7 +99,3 @@ def _cacheable(usage: Usage) -> Iterator[Usage]:
     ):
         others = step.quantities._replace(input=0)
         yield usage._replace(steps=(Step(step.model, its.plus(others)),))
-
-
-def _known_first(case: WorstCase) -> int:
-    return -1 if case.cost is None else case.cost
