@@ -39,7 +39,7 @@ class ExpectedCall(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fie
     model: Name
     project: Slug | None = None
     provider: Word | None = None
-    usage: msgspec.Raw | None = None
+    usage: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     prompt_tokens: Count | None = None
     max_tokens: _Tokens | None = None
     estimate: _Amount | None = None
@@ -71,7 +71,7 @@ def decode(body: bytes) -> ExpectedCall:
     """Decode one coming call. Raises RecordError for each way it can be wrong."""
     call = strict.decode(_CALL, body)
     ways = {
-        "/usage": call.usage is not None,
+        "/usage": call.usage is not msgspec.UNSET,
         "/max_tokens": call.max_tokens is not None,
         "/estimate": call.estimate is not None,
     }
@@ -93,7 +93,7 @@ def decode(body: bytes) -> ExpectedCall:
         raise RecordError(
             "missing_field", "/prompt_tokens", "max_tokens needs prompt_tokens beside it."
         )
-    if call.usage is not None and bytes(call.usage)[:1] != b"{":
+    if call.usage is not msgspec.UNSET and bytes(call.usage)[:1] != b"{":
         raise RecordError("wrong_type", "/usage", "Expected `object`.")
     return call
 
@@ -120,22 +120,22 @@ def amount(estimate: str) -> Decimal:
 def cost(call: ExpectedCall, book: RateBook, at: datetime) -> WorstCase:
     """Return what the call costs at most at the prices of a moment.
 
-    Where no provider is said and several have such a model it is the dearest one's.
-    Raises RecordError like a posted record.
+    Where no provider is said, and several have a price for such a call, it is the dearest
+    one's. Raises RecordError like a posted record.
     """
     if call.estimate is not None:
         return WorstCase(money.whole(amount(call.estimate)))
-    at_most = worst_case.of_usage if call.usage is not None else worst_case.of_prompt
+    at_most = worst_case.of_prompt if call.usage is msgspec.UNSET else worst_case.of_usage
     providers = [call.provider] if call.provider else book.providers_of(call.model)
     return worst_case.dearest(
-        at_most(_usage(call, provider, at), book) for provider in providers or [_ANYBODY]
+        [at_most(_usage(call, provider, at), book) for provider in providers or [_ANYBODY]]
     )
 
 
 def _usage(call: ExpectedCall, provider: str, at: datetime) -> Usage:
     """Tokens of which only the limits are known are `input` and `output`."""
     its_usage, usage_format = call.usage, call.usage_format
-    if its_usage is None:
+    if its_usage is msgspec.UNSET:
         counts = {"input": call.prompt_tokens, "output": call.max_tokens}
         its_usage, usage_format = msgspec.Raw(msgspec.json.encode(counts)), "native"
     return registry.read(
@@ -157,6 +157,5 @@ def _usage(call: ExpectedCall, provider: str, at: datetime) -> Usage:
 
 def fingerprint(call: ExpectedCall, project_id: int) -> bytes:
     """Return 16 bytes that two requests share when they ask for the same hold."""
-    said = msgspec.structs.asdict(call) | {"project": project_id}
-    said["tags"] = sorted(call.tags.items())
-    return blake2b(msgspec.json.encode(said), digest_size=16).digest()
+    said = msgspec.json.encode((project_id, call), order="sorted")
+    return blake2b(said, digest_size=16).digest()

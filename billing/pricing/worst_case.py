@@ -1,6 +1,6 @@
 """What a call will cost at most, before it is made."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time
 from functools import lru_cache
 from math import ceil
@@ -44,15 +44,14 @@ def of_prompt(usage: Usage, book: RateBook) -> WorstCase:
     What goes in may be written to a cache, for however long: its `input` is taken at the
     dearest of the classes that it can be in and that the rate has a price for.
     """
-    cases = [of_usage(one, book) for one in _cacheable(usage)]
+    return dearest([of_usage(one, book) for one in _cacheable(usage)])
+
+
+def dearest(cases: Sequence[WorstCase]) -> WorstCase:
+    """Return the one that costs most: of those with a price, or else with a bound."""
     priced = [case for case in cases if not case.bound]
     known = [case for case in cases if case.cost is not None]
-    return dearest(priced or known or cases)
-
-
-def dearest(cases: Iterable[WorstCase]) -> WorstCase:
-    """Return the one that costs most; nobody knows how much where one has no bound."""
-    return max(cases, key=lambda case: (case.cost is None, case.cost or 0))
+    return max(priced or known or cases, key=lambda case: case.cost or 0)
 
 
 def upper_bound(usage: Usage, book: RateBook) -> int | None:
