@@ -1,9 +1,10 @@
-"""Where services post usage, thousands of times a second."""
+"""Where services post usage, thousands of times a second, and ask before they spend."""
 
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler
 
-DOOR = "/api/v1/usage"
+# One hold, by its id, is asked for seldom.
+DOORS = frozenset({"/api/v1/usage", "/api/v1/holds", "/api/v1/budgets/verdict"})
 
 
 class DoorHandler(WSGIHandler):

@@ -3,6 +3,7 @@
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 
+from billing.api.budget_schemas import FORECAST
 from billing.api.json_schemas import (
     COUNT,
     DATE,
@@ -69,7 +70,7 @@ get_verdict = extend_schema(
                     "description": "Of the level that denies, or the least of the hard "
                     "ones (of all, where none is hard). Null without any budget.",
                 },
-                forecast={"type": ["object", "null"]},
+                forecast={**FORECAST, "description": "Of the same level, if there is one."},
                 resets_at={**_TIME_OR_NULL, "description": "When its next period begins."},
                 cacheable_seconds=COUNT,
                 currency=STRING,

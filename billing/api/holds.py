@@ -22,7 +22,7 @@ from billing.formats.errors import RecordError
 from billing.models import Hold, server_clock
 from billing.models.levels import Level
 from billing.pricing import money
-from billing.reports import verdicts
+from billing.reports import forecasts, verdicts
 from billing.reports.verdicts import Verdict
 from teams.api.authentication import key_of
 from teams.models import ApiKey, Project, Team
@@ -126,7 +126,7 @@ def _verdict(found: Verdict) -> dict[str, Any]:
         "reason": found.reason,
         "levels": _levels(found.levels),
         "remaining": money.plain(found.tightest.remaining) if found.tightest else None,
-        "forecast": None,
+        "forecast": forecasts.as_json(found.forecast) if found.forecast else None,
         "resets_at": found.resets_at,
         "cacheable_seconds": found.cacheable_seconds,
         "currency": found.currency,

@@ -120,7 +120,7 @@ class Chain:
             if budget.covers(project_id=its_project, **call._asdict()):
                 for its in dict.fromkeys(budget.running(day) for day in days):
                     if its is not None:
-                        yield Slot(budget, its, budget.amount)
+                        yield Slot(budget, its, budget.cap(since))
 
 
 _recent: Recent[Owner, Chain] = Recent()

@@ -1,7 +1,7 @@
 """What a call will cost at most, before it is made."""
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from math import ceil
 from typing import NamedTuple
@@ -82,8 +82,9 @@ def at_highest(
 @lru_cache(maxsize=256)
 def _highest(book: RateBook, provider: str | None, month: date) -> Prices:
     """Every rate of the book is looked at; its answers never change."""
-    since = datetime.combine(month, time(), UTC)
-    until = datetime.combine(calendar_month(month).until, time(), UTC)
+    since, until = (
+        datetime(day.year, day.month, day.day, tzinfo=UTC) for day in calendar_month(month)
+    )
     return book.highest(provider, since, until)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 
@@ -14,11 +14,19 @@ from billing.models import levels, rate_book
 from billing.models.levels import Call, Chain, Level
 from billing.pricing import caps, money
 from billing.pricing.usage import Processing
-from teams import ownership
+from billing.reports import forecasts
+from billing.reports.budgets import BudgetStatus
+from billing.reports.exposure import Exposure
+from billing.reports.forecasts import BudgetForecast
+from teams import isolation, ownership
 from teams.models import ApiKey
+from teams.recent import Recent
 
 # How long the answer may be kept.
 CACHEABLE_SECONDS = 10
+
+# How old a forecast may be in it.
+FORECAST_SECONDS = 300
 
 _ATTEMPTS = 5
 
@@ -40,6 +48,7 @@ class Verdict:
     resets_at: datetime | None  # the period of that one ends
     cacheable_seconds: int
     currency: str
+    forecast: BudgetForecast | None  # of the tightest one
 
 
 def verdict(*, key: ApiKey, question: Question, now: datetime) -> Verdict:
@@ -51,9 +60,8 @@ def verdict(*, key: ApiKey, question: Question, now: datetime) -> Verdict:
         slots = list(chain.slots(_call(question, book), now, now))
         its = levels.read(chain, slots)
         if its is not None:
-            return _Reading(question, _is_free(question, book, now), its).verdict(
-                chain, now
-            )
+            is_free = _is_free(question, book, now)
+            return _Reading(question, is_free, its).verdict(chain, now)
         chain = Chain.current(owner)
     raise OperationalError("the budgets change faster than they can be read")
 
@@ -80,6 +88,22 @@ def _is_free(question: Question, book: rate_book.Book, now: datetime) -> bool:
         max_tokens=1,
     )
     return expected.cost(call, book.rates, now).is_free
+
+
+def _forecast(level: Level, chain: Chain, now: datetime) -> BudgetForecast | None:
+    """It takes longer than all the rest, and changes slowly."""
+    budget, its = level.slot.budget, level.slot.period
+    key = (budget.pk, budget.revision, its.first)
+    known = _forecasts.get(key)
+    if known is None:
+        status = BudgetStatus(budget, its, level.slot.cap, level.spent, (), Exposure())
+        with isolation.visible_teams(chain.team_ids):
+            known = _forecasts.keep(key, (forecasts.of_budget(status, now=now),))
+    return known[0]
+
+
+_forecasts: Recent[tuple[int, int, date], tuple[BudgetForecast | None]]
+_forecasts = Recent(FORECAST_SECONDS)
 
 
 class _Reading:
@@ -120,6 +144,7 @@ class _Reading:
             resets_at=resets_at,
             cacheable_seconds=max(0, min(CACHEABLE_SECONDS, int(left))),
             currency=chain.organization.currency,
+            forecast=_forecast(tightest, chain, now) if tightest else None,
         )
 
     def _passes(self, level: Level) -> bool:
