@@ -18,52 +18,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tests.bench.ingest import copying, ledger
+from tests.bench.ingest import copying, ledger, world
 from tests.bench.ingest.ledger import Counted
 from tests.bench.ingest.load import Answers, Plan
 from tests.chaos.service import CHECKOUT, Process, Service, await_that
 
-TEAMS, PROJECTS_EACH, CLIENTS = 50, 4, 4
-MODELS = (
-    *("claude-opus-5-5", "claude-opus-5", "claude-opus-4-5"),
-    *("claude-sonnet-5-5", "claude-sonnet-4-5", "claude-haiku-4-5"),
-)
+CLIENTS = 4
 BATCH = 1_000
 COPIED = 500_000
 REST_SECONDS = 120
-# A team's levels are reached one after the other while the load lasts.
-CAPS = (2_000, 5_000, 10_000, 20_000, 50_000)
-THRESHOLDS = (10, 20, 30, 40, 50, 60, 70, 80, 90, 100)
-
-_WORLD = """
-import json
-from decimal import Decimal
-from django.utils import timezone
-from billing.actions import budgets
-from billing.pricing.budget_periods import PeriodKind
-from teams.actions import api_keys, organizations, projects, teams
-from teams.models.api_keys import Scope
-now = timezone.now()
-said = dict(by="bench", now=now)
-organization = organizations.create(name="Bench", slug="bench", time_zone="UTC", **said)
-keys = []
-for number in range({teams}):
-    name = f"team-{{number:02}}"
-    team = teams.create(organization=organization, name=name, slug=name, **said)
-    slugs = [f"{{name}}-{{place}}" for place in range({projects})]
-    for slug in slugs:
-        projects.create(team=team, name=slug, slug=slug, **said)
-    terms = budgets.Terms(
-        amount=Decimal({caps}[number % len({caps})]), thresholds={thresholds}
-
-    )
-    budgets.create(organization=organization, team=team, period=PeriodKind.MONTH,
-                   terms=terms, **said)
-    _, secret = api_keys.issue(organization=organization, team=team, name=name,
-                               scopes=[Scope.USAGE_WRITE], **said)
-    keys.append((secret, slugs))
-print(json.dumps(keys))
-"""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -71,8 +34,9 @@ def main(arguments: Sequence[str]) -> int:
     service = Service()
     try:
         service.prepare()
-        _note_commits(service)
-        teams = _world(service)
+        ledger.note_commits(service)
+        _say(world.SIZE)
+        teams = world.make(service)
         service.start_all()
         _load(service, _plan("warm", service, teams, 3, BATCH))
         batch = _phase(service, _plan("batch", service, teams, chosen.seconds, BATCH))
@@ -88,25 +52,8 @@ def main(arguments: Sequence[str]) -> int:
     return 0 if ok and not (batch["refused"] or single["refused"]) else 1
 
 
-def _note_commits(service: Service) -> None:
-    """Have the server note when each transaction committed, from its next start on."""
-    with service.sql(service.postgres.url(user="postgres")) as database:
-        database.execute("ALTER SYSTEM SET track_commit_timestamp = on")
-    service.postgres.stop()
-    service.postgres.start()
-
-
-def _world(service: Service) -> list[tuple[str, list[str]]]:
-    _say(f"{TEAMS} teams, {TEAMS * PROJECTS_EACH} projects, {len(MODELS)} models")
-    script = _WORLD.format(
-        teams=TEAMS, projects=PROJECTS_EACH, caps=CAPS, thresholds=THRESHOLDS
-    )
-    made: list[tuple[str, list[str]]] = json.loads(service.shell(script))
-    return made
-
-
 def _plan(phase: str, service: Service, teams: Any, seconds: float, records: int) -> Plan:
-    return Plan(phase, service.port, seconds, CLIENTS, records, list(MODELS), teams)
+    return Plan(phase, service.port, seconds, CLIENTS, records, list(world.MODELS), teams)
 
 
 # --- A phase --------------------------------------------------------------------------
