@@ -208,15 +208,11 @@ class _Request:
             for slot, reserves in zip(self._slots, self._reserves, strict=True)
             if reserves
         }
-        with (
-            bound.pipeline(),
-            isolation.visible_teams(self._chain.team_ids),
-            bound.cursor() as locking,
-            bound.cursor() as deciding,
-        ):
-            if reserved:
-                locking.execute(_LOCK, [sorted(reserved)])
-            deciding.execute(_DECIDE, self._parameters(hold))
+        with bound.cursor() as locking, bound.cursor() as deciding:
+            with isolation.visible_at_once(self._chain.team_ids):
+                if reserved:
+                    locking.execute(_LOCK, [sorted(reserved)])
+                deciding.execute(_DECIDE, self._parameters(hold))
             rows: list[tuple[Any, ...]] = deciding.fetchall()
         return rows
 

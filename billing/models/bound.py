@@ -6,8 +6,6 @@ beside the statement, those that are marked `%b` in the driver's binary form, an
 the rows of the answer. Their types have to be said: `%b::bigint[]`.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -24,16 +22,3 @@ def cursor() -> CursorWrapper:
     if connection.queries_logged:
         return connection.make_debug_cursor(driver)
     return connection.make_cursor(driver)
-
-
-@contextmanager
-def pipeline() -> Iterator[None]:
-    """Statements that are sent at once, each executed after the one before it.
-
-    What is asked of them waits for all of them until the first answer is read. Nobody
-    else's turn comes between, neither in this process nor on the way to the server.
-    """
-    connection.ensure_connection()
-    driver: Any = connection.connection
-    with driver.pipeline():
-        yield

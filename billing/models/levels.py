@@ -176,12 +176,9 @@ FROM chain LEFT JOIN level ON true
 def read(chain: Chain, slots: Sequence[Slot]) -> list[Level] | None:
     """How far these are used now. None: the budgets are others by now."""
     asked = [*parameters(slots, [False] * len(slots)), *chain.place, chain.signature]
-    with (
-        bound.pipeline(),
-        isolation.visible_teams(chain.team_ids),
-        bound.cursor() as cursor,
-    ):
-        cursor.execute(_READ, asked)
+    with bound.cursor() as cursor:
+        with isolation.visible_at_once(chain.team_ids):
+            cursor.execute(_READ, asked)
         rows = cursor.fetchall()
     *_, is_current = rows[0]
     return of_rows(slots, rows) if is_current else None

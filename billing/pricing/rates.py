@@ -161,7 +161,7 @@ class RateBook:
 
     def providers_of(self, name: str) -> list[str]:
         """Return all providers that have a model under this name."""
-        return [one for one in self._providers if self.model(one, name) is not None]
+        return _providers_of(self, name)
 
     def every_key(self) -> Iterable[Key]:
         """Return what there are rates for, at any time."""
@@ -223,6 +223,12 @@ class RateBook:
                     if price is not None and (known is None or price > known):
                         found[position] = price
         return tuple(found)
+
+
+@lru_cache(maxsize=4096)
+def _providers_of(book: RateBook, name: str) -> list[str]:
+    """Most have no such model, and that takes longest to find out."""
+    return [one for one in book._providers if book.model(one, name) is not None]
 
 
 def _in_force_within(

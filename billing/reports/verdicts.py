@@ -60,8 +60,7 @@ def verdict(*, key: ApiKey, question: Question, now: datetime) -> Verdict:
         slots = list(chain.slots(_call(question, book), now, now))
         its = levels.read(chain, slots)
         if its is not None:
-            is_free = _is_free(question, book, now)
-            return _Reading(question, is_free, its).verdict(chain, now)
+            return _Reading(question, book, now, its).verdict(chain)
         chain = Chain.current(owner)
     raise OperationalError("the budgets change faster than they can be read")
 
@@ -74,20 +73,6 @@ def _call(question: Question, book: rate_book.Book) -> Call:
         processing=question.processing or Processing.STANDARD,
         tags=None,
     )
-
-
-def _is_free(question: Question, book: rate_book.Book, now: datetime) -> bool:
-    """Whether the model costs nothing, whatever is asked of it."""
-    if question.model is None:
-        return False
-    call = ExpectedCall(
-        model=question.model,
-        provider=question.provider,
-        processing=question.processing,
-        prompt_tokens=1,
-        max_tokens=1,
-    )
-    return expected.cost(call, book.rates, now).is_free
 
 
 def _forecast(level: Level, chain: Chain, now: datetime) -> BudgetForecast | None:
@@ -110,13 +95,19 @@ class _Reading:
     """The levels, read for one question."""
 
     def __init__(
-        self, question: Question, is_free: bool, its_levels: Sequence[Level]
+        self,
+        question: Question,
+        book: rate_book.Book,
+        now: datetime,
+        its_levels: Sequence[Level],
     ) -> None:
+        self._question = question
+        self._book = book
+        self._now = now
         self._levels = its_levels
-        self._is_free = is_free
         self._estimate = expected.amount(question.estimate) if question.estimate else None
 
-    def verdict(self, chain: Chain, now: datetime) -> Verdict:
+    def verdict(self, chain: Chain) -> Verdict:
         hard = [level for level in self._levels if level.slot.budget.hard]
         passed = [level for level in self._levels if self._passes(level)]
         denied = [level for level in passed if level.slot.budget.hard]
@@ -135,7 +126,7 @@ class _Reading:
         elif tightest is None:
             reason = "No budget limits this project."
         resets_at = chain.days.start(tightest.slot.period.until) if tightest else None
-        left = (resets_at - now).total_seconds() if resets_at else CACHEABLE_SECONDS
+        left = (resets_at - self._now).total_seconds() if resets_at else CACHEABLE_SECONDS
         return Verdict(
             answer=answer,
             reason=reason,
@@ -144,16 +135,30 @@ class _Reading:
             resets_at=resets_at,
             cacheable_seconds=max(0, min(CACHEABLE_SECONDS, int(left))),
             currency=chain.organization.currency,
-            forecast=_forecast(tightest, chain, now) if tightest else None,
+            forecast=_forecast(tightest, chain, self._now) if tightest else None,
         )
 
     def _passes(self, level: Level) -> bool:
         """Whether the call would pass the cap; of an unknown amount, if nothing is left."""
-        if self._is_free and level.slot.budget.exempt_free:
-            return False
         if self._estimate is None:
-            return level.remaining <= 0
-        return level.remaining < self._estimate
+            passes = level.remaining <= 0
+        else:
+            passes = level.remaining < self._estimate
+        return passes and not (level.slot.budget.exempt_free and self._is_free())
+
+    def _is_free(self) -> bool:
+        """Whether the model costs nothing, whatever is asked of it."""
+        question = self._question
+        if question.model is None:
+            return False
+        call = ExpectedCall(
+            model=question.model,
+            provider=question.provider,
+            processing=question.processing,
+            prompt_tokens=1,
+            max_tokens=1,
+        )
+        return expected.cost(call, self._book.rates, self._now).is_free
 
     def _passing(self, level: Level) -> str:
         more = (
