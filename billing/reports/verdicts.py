@@ -11,6 +11,7 @@ from django.db import OperationalError
 from billing.formats import expected
 from billing.formats.expected import ExpectedCall, Question
 from billing.models import levels, rate_book
+from billing.models.budgets import BudgetState
 from billing.models.levels import Call, Chain, Level
 from billing.pricing import caps, money
 from billing.pricing.usage import Processing
@@ -81,7 +82,15 @@ def _forecast(level: Level, chain: Chain, now: datetime) -> BudgetForecast | Non
     key = (budget.pk, budget.revision, its.first)
     known = _forecasts.get(key)
     if known is None:
-        status = BudgetStatus(budget, its, level.slot.cap, level.spent, (), Exposure())
+        status = BudgetStatus(
+            budget=budget,
+            state=BudgetState.RUNNING,
+            period=its,
+            cap=level.slot.cap,
+            spent=level.spent,
+            firing=(),
+            exposure=Exposure(),
+        )
         with isolation.visible_teams(chain.team_ids):
             known = _forecasts.keep(key, (forecasts.of_budget(status, now=now),))
     return known[0]
