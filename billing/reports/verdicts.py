@@ -121,7 +121,8 @@ class _Reading:
         passed = [level for level in self._levels if self._passes(level)]
         denied = [level for level in passed if level.slot.budget.hard]
         reached = [level for level in self._levels if _threshold(level)]
-        answer, reason = Answer.ALLOW, "Every budget has room."
+        answer = Answer.ALLOW
+        reason = "Every budget has room."
         tightest = min(hard or self._levels, key=_remaining, default=None)
         if denied:
             answer, tightest = Answer.DENY, min(denied, key=_remaining)
