@@ -3,8 +3,12 @@
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler
 
-# One hold, by its id, is asked for seldom.
-DOORS = frozenset({"/api/v1/usage", "/api/v1/holds", "/api/v1/budgets/verdict"})
+_DOORS = frozenset({"/api/v1/usage", "/api/v1/holds", "/api/v1/budgets/verdict"})
+_HOLD = "/api/v1/holds/"
+
+
+def is_door(path: str) -> bool:
+    return path in _DOORS or path.startswith(_HOLD)
 
 
 class DoorHandler(WSGIHandler):

@@ -16,6 +16,11 @@ class ReportingDays:
         self._zones = [zone.zone for zone in zones]
         self._days: dict[datetime, date] = {}
 
+    @property
+    def zones(self) -> int:
+        """How many there have been; none is ever taken away."""
+        return len(self._zones)
+
     def zone(self, at: datetime) -> ZoneInfo:
         """The zone in force at this moment. Raises LookupError before the first one."""
         position = bisect_right(self._starts, at)

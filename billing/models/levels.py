@@ -18,7 +18,7 @@ from billing.models.holds import HoldPart
 from billing.pricing import caps
 from billing.pricing.budget_periods import Period
 from teams import isolation
-from teams.models import Organization, Ownership, Project, Team
+from teams.models import Organization, Ownership, Project, ReportingZone, Team
 from teams.ownership import Owner
 from teams.recent import Recent
 from teams.reporting_days import ReportingDays
@@ -89,7 +89,7 @@ class Chain:
         self.team_ids = teams if is_wide else [owner.team_id]
         named = ",".join(f"{budget.pk}.{budget.revision}" for budget in self.budgets)
         self.budgets.sort(key=_distance)
-        self.signature = f"{named}|{len(teams)}|{len(owners)}"
+        self.signature = f"{named}|{len(teams)}|{len(owners)}|{self.days.zones}"
 
     @classmethod
     def recent(cls, owner: Owner) -> "Chain":
@@ -110,6 +110,7 @@ class Chain:
             self.owner.project_id,
             organization_id,
             self.owner.project_id,
+            organization_id,
         ]
 
     def slots(self, call: Call, since: datetime, until: datetime) -> Iterator[Slot]:
@@ -123,7 +124,8 @@ class Chain:
                         yield Slot(budget, its, budget.cap(since))
 
 
-_recent: Recent[Owner, Chain] = Recent()
+# Whoever uses one asks whether it still holds.
+_recent: Recent[Owner, Chain] = Recent(seconds=60)
 
 
 def _distance(budget: Budget) -> int:
@@ -139,7 +141,9 @@ SIGNATURE = f"""concat(
             AND (team_id = %b::bigint OR project_id = %b::bigint
                 OR (team_id IS NULL AND project_id IS NULL))),
     '|', (SELECT count(*) FROM {Team._meta.db_table} WHERE organization_id = %b::bigint),
-    '|', (SELECT count(*) FROM {Ownership._meta.db_table} WHERE project_id = %b::bigint))
+    '|', (SELECT count(*) FROM {Ownership._meta.db_table} WHERE project_id = %b::bigint),
+    '|', (SELECT count(*) FROM {ReportingZone._meta.db_table}
+        WHERE organization_id = %b::bigint))
 """
 
 # Beginning of a WITH: `level` has the slots asked for with what is spent and held. What

@@ -21,13 +21,13 @@ from typing import Any, NamedTuple
 from tests.bench.holds import barrier, load
 from tests.bench.holds.barrier import Rounds
 from tests.bench.holds.load import Answers
-from tests.bench.ingest import ledger, world
+from tests.bench.ingest import ledger, processor, world
 from tests.bench.ingest.load import Plan as IngestPlan
 from tests.chaos.service import CHECKOUT, Service, await_that
 
 RECORDS_PER_SECOND, BATCH, POSTERS = 5_000, 100, 4
 REQUESTS_PER_SECOND = 200
-WARM_SECONDS = 5
+WARM_SECONDS = 10
 REST_SECONDS = 60
 
 _CAPS = """
@@ -120,6 +120,7 @@ def _together(service: Service, teams: Any, seconds: float, phase: str) -> Measu
     asking = load.Plan(
         service.port, seconds, REQUESTS_PER_SECOND, list(world.MODELS), teams
     )
+    before = processor.seconds(service)
     with _running("tests.bench.ingest.load", posting) as posted:
         with _running("tests.bench.holds.load", asking) as asked:
             answers = Answers(**json.loads(asked.communicate()[0]))
@@ -130,6 +131,9 @@ def _together(service: Service, teams: Any, seconds: float, phase: str) -> Measu
         )
         numbers = [number for one in others for number in one["accepted"]]
         counted = ledger.counted(database, phase, numbers, BATCH)
+    used = processor.seconds(service)
+    shares = ", ".join(f"{name} {used[name] - before[name]:.1f} s" for name in used)
+    _say(f"{phase}, {seconds:g} s: processor {shares}")
     took = max(one["ended"] for one in others) - min(one["began"] for one in others)
     answers.others += [other for one in others for other in one["others"]]
     return Measured(answers, len(numbers) * BATCH / took, counted.missing)

@@ -15,13 +15,12 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
-from tests.bench.ingest import copying, ledger, world
+from tests.bench.ingest import copying, ledger, processor, world
 from tests.bench.ingest.ledger import Counted
 from tests.bench.ingest.load import Answers, Plan
-from tests.chaos.service import CHECKOUT, Process, Service, await_that
+from tests.chaos.service import CHECKOUT, Service, await_that
 
 CLIENTS = 4
 BATCH = 1_000
@@ -62,13 +61,13 @@ def _plan(phase: str, service: Service, teams: Any, seconds: float, records: int
 def _phase(service: Service, plan: Plan) -> dict[str, Any]:
     """Post for a while, wait until all is counted, and say what it came to."""
     _say(f"{plan.phase}: {plan.records} records a post, {plan.seconds:g} s")
-    before = _processor_seconds(service)
+    before = processor.seconds(service)
     answers, spent_loading = _load(service, plan)
     with service.sql() as database:
         await_that(
             lambda: not ledger.waiting(database), REST_SECONDS, "all is counted", 0.1
         )
-        used = _processor_seconds(service)
+        used = processor.seconds(service)
         numbers = [number for one in answers for number in one.accepted]
         counted = ledger.counted(database, plan.phase, numbers, plan.records)
     spent = {name: used[name] - before[name] for name in used} | {"load": spent_loading}
@@ -127,44 +126,6 @@ def _summary(
     for other in others[:3]:
         _say(f"  not accepted: {other}")
     return phase
-
-
-def _processor_seconds(service: Service) -> dict[str, float]:
-    """What each part has used since its start."""
-    parts = {
-        "web": [service.web],
-        "workers": service.workers,
-        "sender, beat": [service.processes["sender"], service.beat],
-    }
-    used = {name: sum(map(_of_group, processes)) for name, processes in parts.items()}
-    return used | {"postgres": _of_tree(service.postgres.pid or 0)}
-
-
-def _of_group(process: Process) -> float:
-    return sum(map(_of_process, [process.pid, *process.children()]))
-
-
-def _of_tree(postmaster: int) -> float:
-    """Of a postmaster and its children, also those that have ended."""
-    return _of_process(postmaster) + sum(
-        _of_process(int(stat.parent.name))
-        for stat in Path("/proc").glob("[0-9]*/stat")
-        if _fields(stat)[1:2] == [str(postmaster)]
-    )
-
-
-def _of_process(pid: int) -> float:
-    """User and system time, its ended children's included."""
-    times = _fields(Path(f"/proc/{pid}/stat"))[11:15]
-    return sum(map(int, times)) / os.sysconf("SC_CLK_TCK")
-
-
-def _fields(stat: Path) -> list[str]:
-    """What follows the name of the program; nothing once the process is gone."""
-    try:
-        return stat.read_text().rpartition(")")[2].split()
-    except OSError:
-        return []
 
 
 # --- The figures ----------------------------------------------------------------------
