@@ -5,6 +5,7 @@ from billing.api.alerts import AlertsView
 from billing.api.budgets import BudgetsView, BudgetView
 from billing.api.channels import ChannelsView, ChannelView
 from billing.api.estimates import EstimateApprovalView, EstimatesView
+from billing.api.holds import HoldsView, HoldView, VerdictView
 from billing.api.proposals import AcceptView, DismissView, ProposalsView
 from billing.api.quotes import QuoteView
 from billing.api.rate_cards import (
@@ -65,6 +66,9 @@ urlpatterns = [
     ),
     path("budgets", BudgetsView.as_view(), name="budgets"),
     path("budgets/<int:budget_id>", BudgetView.as_view(), name="budget"),
+    path("budgets/verdict", VerdictView.as_view(), name="verdict"),
+    path("holds", HoldsView.as_view(), name="holds"),
+    path("holds/<uuid:hold_id>", HoldView.as_view(), name="hold"),
     path("alerts", AlertsView.as_view(), name="alerts"),
     path("channels", ChannelsView.as_view(), name="channels"),
     path("channels/<int:channel_id>", ChannelView.as_view(), name="channel"),

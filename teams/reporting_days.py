@@ -24,6 +24,11 @@ class ReportingDays:
         self._in_force = list(zip(self._zones, self._starts, ends, strict=True))
         self._days: dict[datetime, date] = {}
 
+    @property
+    def zones(self) -> int:
+        """How many there have been; none is ever taken away."""
+        return len(self._zones)
+
     def zone(self, at: datetime) -> ZoneInfo:
         """The zone in force at this moment. Raises LookupError before the first one."""
         position = bisect_right(self._starts, at)

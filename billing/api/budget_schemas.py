@@ -31,7 +31,7 @@ _PERCENTS: Schema = array_of({"type": "integer", "minimum": 1, "maximum": 1000})
 
 # --- Budgets ------------------------------------------------------------------------
 
-_FORECAST: Schema = {
+FORECAST: Schema = {
     **object_of(
         amount={**MONEY, "description": "At the end of the period, expected (the median)."},
         low={**MONEY, "description": "Of the band that holds 80 %."},
@@ -133,7 +133,7 @@ _BUDGET = object_of(
     },
     firing={**_PERCENTS, "description": "Levels that are reached now."},
     unpriced={**EXPOSURE, "description": "Of this period; not in what is spent."},
-    forecast=_FORECAST,
+    forecast=FORECAST,
     currency=STRING,
     archived_at={**TIME, "type": ["string", "null"]},
 )
