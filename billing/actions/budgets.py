@@ -116,7 +116,7 @@ def create(
         **_columns(terms),
     )
     _check_scope(budget)
-    _check_expiry(budget, None, now)
+    check_expiry(terms.expires_on, organization=organization, is_new=True, now=now)
     budget.full_clean()
     budget.save()
     _revise(budget, by=by, now=now, reason=reason, before=None)
@@ -141,7 +141,10 @@ def change(
     budget.revision += 1
     for name, value in _columns(terms).items():
         setattr(budget, name, value)
-    _check_expiry(budget, before, now)
+    if terms.expires_on != before.expires_on:  # one that was set may have passed
+        check_expiry(
+            terms.expires_on, organization=budget.organization, is_new=False, now=now
+        )
     budget.full_clean()
     budget.save()
     _revise(budget, by=by, now=now, reason=reason, before=before)
@@ -234,14 +237,15 @@ def _check_scope(budget: Budget) -> None:
         raise ValidationError({"model_ids": "There is no such model."})
 
 
-def _check_expiry(budget: Budget, before: Terms | None, now: datetime) -> None:
-    """A day that was set earlier may have passed; a new one may not."""
-    if budget.expires_on is None or (before and before.expires_on == budget.expires_on):
-        return
-    if budget.is_expired(ReportingDays(budget.organization).day(now)) and not before:
-        raise ValidationError({"expires_on": "It would be expired from the beginning."})
-    if budget.expires_on < ReportingDays(budget.organization).day(now):
+def check_expiry(
+    expires_on: date | None, *, organization: Organization, is_new: bool, now: datetime
+) -> None:
+    """Raises ValidationError for a day that has passed."""
+    today = ReportingDays(organization).day(now)
+    if expires_on is not None and expires_on < today:
         raise ValidationError({"expires_on": "This day lies in the past."})
+    if expires_on == today and is_new:
+        raise ValidationError({"expires_on": "It would be expired from the beginning."})
 
 
 def _columns(terms: Terms) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
 
+from django.contrib.postgres.expressions import ArraySubquery
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -96,6 +97,14 @@ class BudgetTerms(models.Model):
         return self.raised_to
 
 
+_PLACE_AMONG_ITS_MODELS = models.Func(
+    models.OuterRef("model_ids"),
+    models.F("pk"),
+    function="array_position",
+    output_field=models.IntegerField(),
+)
+
+
 class BudgetQuerySet(models.QuerySet["Budget"]):
     def active(self) -> "BudgetQuerySet":
         return self.filter(archived_at=None)
@@ -113,8 +122,13 @@ class BudgetQuerySet(models.QuerySet["Budget"]):
 
     def with_scope(self) -> "BudgetQuerySet":
         """With all that `scope`, `is_wide` and an evaluation read."""
-        return self.select_related("organization", "team", "project").prefetch_related(
-            "project__ownerships"
+        named = LanguageModel.objects.alias(place=_PLACE_AMONG_ITS_MODELS)
+        named = named.filter(place__isnull=False).order_by("name")
+        names = ArraySubquery(named.values("name").distinct())
+        return (
+            self.select_related("organization", "team", "project")
+            .prefetch_related("project__ownerships")
+            .annotate(model_names=names)  # type: ignore[no-redef]
         )
 
 
@@ -337,11 +351,9 @@ class Budget(BudgetTerms):
 
     @cached_property
     def model_names(self) -> Sequence[str]:
-        """Of the models it is limited to. A query, where there are any."""
-        if not self.model_ids:
-            return []
+        """Of the models it is limited to. A query, unless selected `with_scope()`."""
         named = LanguageModel.objects.filter(pk__in=self.model_ids).order_by("name")
-        return list(dict.fromkeys(named.values_list("name", flat=True)))
+        return list(named.values_list("name", flat=True).distinct())
 
     @property
     def limits(self) -> Sequence[str]:

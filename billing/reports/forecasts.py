@@ -6,7 +6,7 @@ errors of others.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -14,7 +14,14 @@ from typing import Any, NamedTuple, TypeVar
 
 from django.db.models import F, Q, Sum
 
-from billing.models import Budget, DailySpend, EstimateLine, ForecastErrors, LanguageModel
+from billing.models import (
+    Budget,
+    DailySpend,
+    EstimateLine,
+    ForecastErrors,
+    LanguageModel,
+    TaggedSpend,
+)
 from billing.models.estimates import Estimate
 from billing.pricing import forecast as forecasting
 from billing.pricing import money
@@ -138,26 +145,36 @@ def errors_of(organization: Organization, *, now: datetime) -> Spread:
 
 
 def drivers(budget: Budget, *, now: datetime) -> Drivers | None:
-    """What makes a budget's spend larger: the project, the model and the token class whose
-    daily mean grew most in the last seven days, against the 28 days before; where nothing
-    grew, those with the largest part. None when nothing was spent lately."""
+    """What makes a budget's spend larger: the project whose daily mean grew most in the
+    last seven days, against the 28 days before; of its models, and of the token classes of
+    that one, the same. Where nothing grew, the largest part. None when nothing was spent
+    lately, and for a budget of a tag: how its spend is made up is not kept."""
+    if budget.tag_key:
+        return None
     today = ReportingDays(budget.organization).day(now)
     turn = today - _LATELY * _ONE_DAY
     lately = _parts(budget, turn, today)
     if not lately:
         return None
     before = _parts(budget, turn - _BEFORE * _ONE_DAY, turn)
-    project_id = _largest(lately, before, lambda part: part.project_id)
-    model_id = _largest(lately, before, lambda part: part.model_id)
+    project_id = _driver({part[0] for part in lately}, lately, before, ())
+    model_id = _driver(
+        {part[1] for part in lately if part[0] == project_id}, lately, before, (project_id,)
+    )
+    its = (project_id, model_id)
+    token_class = _driver(
+        {part[2] for part in lately if part[:2] == its}, lately, before, its
+    )
     return Drivers(
         project=Project.objects.get(pk=project_id).slug,
         model=LanguageModel.objects.get(pk=model_id).name,
-        token_class=_largest(lately, before, lambda part: part.token_class),
+        token_class=token_class,
     )
 
 
 # --- Days ---------------------------------------------------------------------------
 
+_SPENT = Sum(F("cost") - F("adjustment"))
 _Place = tuple[int, int]  # team, project
 _Costs = Mapping[date, Decimal]
 
@@ -178,11 +195,23 @@ def _team_ids(organization: Organization) -> list[int]:
     return list(teams.values_list("pk", flat=True))
 
 
+def _is_limited(budget: Budget) -> bool:
+    return bool(budget.model_ids or budget.processing or budget.tag_key)
+
+
 def _series(budgets: Sequence[Budget], since: date, until: date) -> dict[int, _Costs]:
-    """What counted against each budget on the days of [since, until)."""
-    daily = _daily(_covered(budgets), since, until)
+    """What counted against each budget on the days of [since, until).
+
+    One query for all budgets of everything that their scopes spend, and one for each that
+    is limited to a part of it.
+    """
     series: dict[int, _Costs] = {}
+    plain = [budget for budget in budgets if not _is_limited(budget)]
+    daily = _daily(_covered(plain), since, until) if plain else {}
     for budget in budgets:
+        if _is_limited(budget):
+            series[budget.pk] = _limited(budget, since, until)
+            continue
         costs: dict[date, Decimal] = defaultdict(Decimal)
         for (team_id, project_id), its in daily.items():
             if budget.team_id in (None, team_id) and budget.project_id in (
@@ -195,11 +224,19 @@ def _series(budgets: Sequence[Budget], since: date, until: date) -> dict[int, _C
     return series
 
 
+def _limited(budget: Budget, since: date, until: date) -> _Costs:
+    extent = Q(team_id__in=_covered([budget]), day__gte=since, day__lt=until)
+    if budget.tag_key:
+        # Adjustments are not told apart here: a tagged budget's days have them.
+        tagged = TaggedSpend.objects.filter(extent, budget=budget)
+        return dict(tagged.values_list("day").annotate(Sum("cost")).order_by())
+    days = DailySpend.objects.filter(extent, budget.covered_rollups)
+    return dict(days.values_list("day").annotate(total=_SPENT).order_by())
+
+
 def _daily(team_ids: Sequence[int], since: date, until: date) -> dict[_Place, _Costs]:
     days = DailySpend.objects.filter(team_id__in=team_ids, day__gte=since, day__lt=until)
-    rows = days.values_list("team_id", "project_id", "day").annotate(
-        total=Sum(F("cost") - F("adjustment"))
-    )
+    rows = days.values_list("team_id", "project_id", "day").annotate(total=_SPENT)
     found: dict[_Place, dict[date, Decimal]] = defaultdict(dict)
     for team_id, project_id, day, cost in rows.order_by():
         found[team_id, project_id][day] = cost
@@ -229,7 +266,9 @@ def _planned(statuses: Sequence[BudgetStatus]) -> dict[int, Decimal]:
     months = [
         one
         for one in statuses
-        if one.budget.team_id is not None and one.budget.period == PeriodKind.MONTH
+        if one.budget.team_id is not None
+        and one.budget.period == PeriodKind.MONTH
+        and not _is_limited(one.budget)
     ]
     if not months:
         return {}
@@ -287,10 +326,8 @@ class _Part(NamedTuple):
 def _parts(budget: Budget, since: date, until: date) -> dict[_Part, Decimal]:
     """The mean cost of a day of [since, until)."""
     extent = Q(team_id__in=_covered([budget]), day__gte=since, day__lt=until)
-    if budget.project_id is not None:
-        extent &= Q(project_id=budget.project_id)
     sums = (
-        DailySpend.objects.filter(extent)
+        DailySpend.objects.filter(extent, budget.covered_rollups)
         .values_list("project_id", "model_id")
         .annotate(*(Sum(column) for column in COST_COLUMNS.values()))
     )
@@ -302,18 +339,20 @@ def _parts(budget: Budget, since: date, until: date) -> dict[_Part, Decimal]:
     }
 
 
-def _largest(
-    lately: dict[_Part, Decimal], before: dict[_Part, Decimal], key: Callable[[_Part], K]
+def _driver(
+    candidates: Iterable[K],
+    lately: Mapping[_Part, Decimal],
+    before: Mapping[_Part, Decimal],
+    within: tuple[int, ...],
 ) -> K:
-    """Of all projects, models or token classes, the one that grew most, or is largest."""
-    means: dict[K, Decimal] = defaultdict(Decimal)
-    growth: dict[K, Decimal] = defaultdict(Decimal)
-    for part, mean in lately.items():
-        means[key(part)] += mean
-        growth[key(part)] += mean
-    for part, mean in before.items():
-        growth[key(part)] -= mean
-    grown = max(means, key=lambda one: (growth[one], one))
-    if growth[grown] > 0:
-        return grown
-    return max(means, key=lambda one: (means[one], one))
+    """Of what comes after `within` in the parts, the one that grew most, or is largest."""
+
+    def mean(means: Mapping[_Part, Decimal], one: K) -> Decimal:
+        its = (*within, one)
+        found = (cost for part, cost in means.items() if part[: len(its)] == its)
+        return sum(found, Decimal())
+
+    listed = sorted(candidates)
+    growth = {one: mean(lately, one) - mean(before, one) for one in listed}
+    grown = max(listed, key=lambda one: growth[one])
+    return grown if growth[grown] > 0 else max(listed, key=lambda one: mean(lately, one))

@@ -17,6 +17,8 @@ from billing.reports.overview import Overview
 from billing.reports.team_page import TeamPage
 
 _WHOLE_UNITS_FROM = 100
+# From this probability on, one of two things is called likely.
+_LIKELY = Decimal("0.6")
 
 
 def of_team(page: TeamPage, currency: str) -> SafeString:
@@ -68,8 +70,12 @@ def of_forecast(one: BudgetForecast | None, currency: str) -> SafeString:
 
 
 def _against_cap(one: BudgetForecast, currency: str) -> SafeString:
-    if one.over > 0:
+    if one.forecast.spent >= one.cap:
+        return format_html("over by about {}", _amount(one.over, currency))
+    if one.probability_over_cap >= _LIKELY:
         return format_html("likely over by about {}", _amount(one.over, currency))
+    if one.probability_over_cap > 1 - _LIKELY:
+        return SafeString("about as likely over the cap as within it")
     return SafeString("likely within the cap")
 
 

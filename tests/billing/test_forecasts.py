@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from billing import tasks
 from billing.actions import budgets, estimates, forecasts, post
-from billing.actions.budgets import Terms
+from billing.actions.budgets import Limits, Terms
 from billing.actions.estimates import Line
 from billing.models import Budget, ForecastErrors, LanguageModel
 from billing.models.estimates import Scenario
@@ -118,6 +118,30 @@ def test_a_budget_has_days_of_its_own_only(finance: Service, cast: Cast):
     for budget, records in expected.values():
         found = made(cast, budget)
         assert found.forecast.expected == about(records * COST * (20 + rest))
+
+
+def test_a_limited_budget_has_the_days_of_what_it_is_limited_to(
+    finance: Service, cast: Cast
+):
+    """Of 20 days with one record: 20 of Opus, and on top 20 batches and 20 with a tag."""
+    spend(finance, cast, range(1, 21), model="claude-sonnet-5")
+    spend(finance, cast, range(1, 21), processing="batch")
+    spend(finance, cast, range(1, 21), tags={"env": "prod"})
+    opus = LanguageModel.objects.get(provider="anthropic", name="claude-opus-5-5")
+    limits = {
+        "models": Limits(model_ids=(opus.pk,)),
+        "batch": Limits(processing=("batch",)),
+        "tag": Limits(tag_key="env", tag_values=("prod", "test")),
+    }
+    listed = {name: cap(cast, team=cast.search, limits=its) for name, its in limits.items()}
+    expected = {"models": COST * 3 / 2, "batch": COST / 2, "tag": COST}
+
+    for name, budget in listed.items():
+        found = made(cast, budget)
+        assert found.forecast.expected == about(expected[name] * (20 + 8 + LEFT)), name
+    with isolation.visible_teams([cast.search.pk]):
+        assert reports.drivers(listed["batch"], now=NOW) is not None
+        assert reports.drivers(listed["tag"], now=NOW) is None
 
 
 def test_a_short_period_has_the_days_before_it_too(finance: Service, cast: Cast):
@@ -246,6 +270,8 @@ def test_a_draft_is_no_plan(cast: Cast):
 def test_the_plan_is_of_the_whole_team_s_month(cast: Cast):
     plan(cast, approved=True)
 
+    batch = Limits(processing=("batch",))
+    assert forecast(cast, cap(cast, team=cast.search, limits=batch)) is None
     assert forecast(cast, cap(cast, project=cast.answers)) is None
     assert forecast(cast, cap(cast, period=PeriodKind.QUARTER)) is None
 
@@ -325,6 +351,26 @@ def test_drivers_are_what_grew(finance: Service, cast: Cast):
         found = reports.drivers(cap(cast), now=NOW)
 
     assert found == Drivers("more", "claude-sonnet-5", TokenClass.OUTPUT)
+
+
+def test_the_model_is_one_of_the_project_that_drives(finance: Service, cast: Cast):
+    """`triage` grew more than the model that all of `answers` changed to."""
+    for ago, model in ((range(8, 36), "claude-opus-5"), (range(1, 8), "claude-sonnet-5")):
+        spend(
+            finance,
+            cast,
+            ago,
+            model=model,
+            usage={"input_tokens": 9000, "output_tokens": 10},
+        )
+    big = {"input_tokens": 40_000, "output_tokens": 10}
+    spend(finance, cast, range(1, 36), project="triage")
+    spend(finance, cast, range(1, 8), project="triage", usage=big)
+
+    with isolation.visible_teams([cast.search.pk, cast.support.pk]):
+        found = reports.drivers(cap(cast, project=None), now=NOW)
+
+    assert found == Drivers("triage", "claude-opus-5-5", TokenClass.INPUT)
 
 
 def test_where_nothing_grew_the_largest_part_is_named(finance: Service, cast: Cast):

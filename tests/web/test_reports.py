@@ -87,9 +87,10 @@ def test_the_headline(cast: Cast, spent: Service, amount: str, sentence: str):
 @pytest.mark.parametrize(
     ("amount", "judged"),
     [
+        ("0.009", "over by about $0.0378"),
         ("0.0189", "likely over by about $0.0279"),
-        ("0.0467", "likely over by about <$0.01"),
-        ("0.0469", "likely within the cap"),
+        ("0.0467", "about as likely over the cap as within it"),
+        ("0.0469", "about as likely over the cap as within it"),
         ("6000", "likely within the cap"),
     ],
 )
