@@ -177,6 +177,60 @@ change_budget = extend_schema(
     request={"application/json": {"type": "object", "properties": _TERMS}},
     responses={200: OpenApiResponse(_BUDGET), **_FOUND},
 )
+_PERIOD_PREVIEW = object_of(
+    period_start=DATE,
+    period_end=DATE,
+    spent=MONEY,
+    alerts=array_of(object_of(threshold=COUNT, day=DATE)),
+    over_on={**DATE, "type": ["string", "null"]},
+)
+_PREVIEW = object_of(
+    cap={**MONEY, "description": "The cap in force with these terms."},
+    before={**array_of(_PERIOD_PREVIEW), "description": "Up to three, the oldest first."},
+    running={
+        **_PERIOD_PREVIEW,
+        "type": ["object", "null"],
+        "description": "The period that runs.",
+    },
+    percent=MONEY_OR_NULL,
+    said={**_PERCENTS, "description": "Reached, and not said again."},
+    due={**_PERCENTS, "description": "Reached, and said at once."},
+    summary={**STRING, "description": "Of the periods before, in a sentence."},
+    outlook={**STRING, "description": "Of the one that runs, in a sentence."},
+)
+_REVISION = object_of(
+    revision=COUNT,
+    amount=MONEY,
+    raised_to=MONEY_OR_NULL,
+    raised_until={**TIME, "type": ["string", "null"]},
+    hard={"type": "boolean"},
+    thresholds=_PERCENTS,
+    **_LIFE,
+    changed_by=STRING,
+    changed_at=TIME,
+    reason=STRING,
+)
+
+preview_budget = extend_schema(
+    operation_id="preview_budget",
+    summary="What a cap would have said of the periods before",
+    description=(
+        "Of a new budget, by the members that make one; or, with `budget`, of that one "
+        "with other terms. Nothing is saved."
+    ),
+    request={
+        "application/json": {
+            "type": "object",
+            "properties": {**_NEW_BUDGET["properties"], "budget": STRING},
+        }
+    },
+    responses={200: OpenApiResponse(_PREVIEW), **_FOUND},
+)
+list_revisions = extend_schema(
+    operation_id="list_budget_revisions",
+    summary="The terms of a budget from change to change, newest first",
+    responses={200: OpenApiResponse(object_of(data=array_of(_REVISION))), **_FOUND},
+)
 archive_budget = extend_schema(
     operation_id="archive_budget",
     summary="End a budget; its history stays",
