@@ -22,8 +22,9 @@ from billing.actions import (
     sweep,
     verifications,
 )
-from billing.models import Rerate
-from billing.reports import verification
+from billing.charts.drawing import Picture
+from billing.models import Alert, Rerate
+from billing.reports import alert_picture, verification
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +67,11 @@ def _count(team_id: int) -> int:
 @shared_task
 def deliver_alerts(**kwargs: Any) -> None:
     """One attempt for what is due; what is left over waits for the next tick."""
-    deliver.send_due(clock=timezone.now)
+    deliver.send_due(clock=timezone.now, picture=_picture)
+
+
+def _picture(alert: Alert) -> Picture | None:
+    return alert_picture.of_alert(alert, now=timezone.now())
 
 
 @shared_task

@@ -4,6 +4,7 @@ A membership gives a role in one team or, without a team, in the whole organizat
 role is a set of permissions. Superusers run the installation and may do everything.
 """
 
+from collections.abc import Collection
 from enum import StrEnum
 
 from django.contrib.auth.models import AnonymousUser, User
@@ -51,8 +52,16 @@ def has_permission(
     if user.is_superuser:
         return True
     roles = _memberships(user).filter(_reaching(organization, team))
-    allowed = [role for role, held in ROLES.items() if permission in held]
-    return roles.filter(role__in=allowed).exists()
+    return roles.filter(role__in=_with(permission)).exists()
+
+
+def people_with(
+    permission: Permission, *, organization: Organization, team: Team | None = None
+) -> QuerySet[User]:
+    """Whom a role gives it, in the team or its whole organization; no superusers."""
+    reaching = Membership.objects.filter(_reaching(organization, team))
+    holders = reaching.filter(role__in=_with(permission)).values("user")
+    return User.objects.filter(pk__in=holders, is_active=True)
 
 
 def teams_of(user: Person) -> QuerySet[Team]:
@@ -77,6 +86,10 @@ def organizations_of(user: Person) -> QuerySet[Organization]:
     return Organization.objects.filter(pk__in=_memberships(user).values("organization"))
 
 
+def _with(permission: Permission) -> list[Role]:
+    return [role for role, held in ROLES.items() if permission in held]
+
+
 def _memberships(user: Person) -> QuerySet[Membership]:
     return Membership.objects.filter(user=user.pk)
 
@@ -87,3 +100,13 @@ def _reaching(organization: Organization | None, team: Team | None) -> Q:
     if organization is not None:
         return Q(team=None, organization=organization)
     raise TypeError("Name the organization or the team.")
+
+
+def people_who_see(*, organization: Organization, teams: Collection[int]) -> QuerySet[User]:
+    """Who sees the spend of one of these teams (by id), superusers included; of no team,
+    who sees all of the organization."""
+    held = Membership.objects.filter(organization=organization).filter(
+        Q(team=None) | Q(team__in=teams)
+    )
+    seeing = Q(is_superuser=True) | Q(pk__in=held.values("user"))
+    return User.objects.filter(seeing, is_active=True)

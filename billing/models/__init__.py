@@ -1,8 +1,9 @@
 from billing.models.alerts import Alert
 from billing.models.budgets import Budget, BudgetRevision, BudgetTotal, TeamLedger
 from billing.models.catalog import Alias, LanguageModel
-from billing.models.channels import Channel, Delivery
+from billing.models.channels import Channel, Delivery, DeliveryAttempt
 from billing.models.estimates import Estimate, EstimateLine
+from billing.models.heartbeats import Heartbeat
 from billing.models.ledger import (
     Charge,
     Posting,
@@ -34,8 +35,10 @@ __all__ = [
     "Charge",
     "DailySpend",
     "Delivery",
+    "DeliveryAttempt",
     "Estimate",
     "EstimateLine",
+    "Heartbeat",
     "HourlySpend",
     "LanguageModel",
     "Posting",
