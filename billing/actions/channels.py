@@ -27,11 +27,11 @@ _ROUTING_KEY = re.compile(r"[0-9A-Za-z]{32}")
 
 
 class TooSoon(Exception):
-    """The channel was tried a moment ago; `wait` says how long until it can be again."""
+    """The channel was tried a moment ago; it can be again in so many `seconds`."""
 
     def __init__(self, wait: timedelta) -> None:
         super().__init__(f"A channel can be tried every {BETWEEN_TESTS.seconds} seconds.")
-        self.wait = wait
+        self.seconds = -(-wait // timedelta(seconds=1))
 
 
 @transaction.atomic

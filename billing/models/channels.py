@@ -180,6 +180,10 @@ class Delivery(models.Model):
     def __str__(self) -> str:
         return f"{self.state} to channel #{self.channel_id}"
 
+    @property
+    def is_under_way(self) -> bool:
+        return self.state in (Delivery.State.WAITING, Delivery.State.SENDING)
+
 
 class DeliveryAttempt(models.Model):
     """One attempt of a delivery, written down with its result.
