@@ -50,9 +50,6 @@ def create(
     The target is checked as text; what its name resolves to is checked each time
     something is sent. Raises ValidationError.
     """
-    for bound in (team, project):
-        if bound is not None and bound.organization_id != organization.pk:
-            raise ValidationError("A channel is for something of its organization.")
     channel = Channel(
         organization=organization,
         team=team,
@@ -63,8 +60,7 @@ def create(
     )
     if kind == Channel.Kind.WEBHOOK:
         channel.secret = standard_webhooks.new_secret()
-    channel.full_clean()
-    _check_target(channel)
+    check(channel)
     channel.save()
     _audit(channel, "channel.create", by=by, now=now)
     return channel, channel.secret
@@ -136,6 +132,15 @@ def disable(*, channel: Channel, by: str, now: datetime, reason: str = "") -> No
     waiting = Delivery.objects.filter(channel=channel, state=Delivery.State.WAITING)
     deliveries.give_up(waiting, error=DISABLED, now=now)
     _audit(channel, "channel.disable", by=by, now=now, reason=reason)
+
+
+def check(channel: Channel) -> None:
+    """Whether it can be made. Raises ValidationError."""
+    for bound in (channel.team, channel.project):
+        if bound is not None and bound.organization_id != channel.organization_id:
+            raise ValidationError("A channel is for something of its organization.")
+    channel.full_clean(exclude=["created_at"])
+    _check_target(channel)
 
 
 def _check_target(channel: Channel) -> None:

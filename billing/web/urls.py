@@ -2,6 +2,14 @@
 
 from django.urls import path
 
+from billing.web.channels import (
+    channel_list,
+    end_channel,
+    mail_me,
+    rotate_channel,
+    send_again,
+    try_channel,
+)
 from billing.web.overview import home
 from billing.web.prices import model_prices, published_prices
 from billing.web.team import team_budget
@@ -9,6 +17,12 @@ from billing.web.team import team_budget
 urlpatterns = [
     path("", home, name="home"),
     path("teams/<slug:slug>/", team_budget, name="team"),
+    path("channels", channel_list, name="channel-list"),
+    path("channels/mine", mail_me, name="mail-me"),
+    path("channels/<int:channel_id>/test", try_channel, name="try-channel"),
+    path("channels/<int:channel_id>/rotate", rotate_channel, name="rotate-secret"),
+    path("channels/<int:channel_id>/end", end_channel, name="end-channel"),
+    path("deliveries/<int:delivery_id>/retry", send_again, name="send-again"),
     path("prices", published_prices, name="prices"),
     path("prices/<str:provider>/<path:name>", model_prices, name="model-prices"),
 ]
