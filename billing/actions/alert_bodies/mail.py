@@ -36,7 +36,7 @@ class Letter:
         Without `png` the picture is told in words alone.
         """
         said = self.said | {
-            "picture": picture,
+            "words": printable(picture.words) if picture else "",
             "cid": _PICTURE if png else "",
             "width": WIDTH,
         }
