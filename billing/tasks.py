@@ -16,6 +16,7 @@ from psycopg_pool import PoolTimeout
 
 from billing.actions import (
     deliver,
+    forecasts,
     heartbeats,
     parked,
     partitions,
@@ -29,6 +30,8 @@ from billing.charts.drawing import Picture
 from billing.connectors import outgoing
 from billing.models import Alert, Heartbeat, Rerate
 from billing.reports import alert_picture, processes, verification
+from billing.reports import forecasts as forecast_reports
+from teams.models import Organization
 
 logger = logging.getLogger(__name__)
 
@@ -120,6 +123,15 @@ def retry_unpriced(**kwargs: Any) -> None:
 def keep_partitions(**kwargs: Any) -> None:
     """Months ahead have their partitions; what lay in the default one is moved out."""
     partitions.keep(now=timezone.now())
+
+
+@shared_task
+def measure_forecasts(**kwargs: Any) -> None:
+    """How far forecasts of each organization's teams were off, for its next ones."""
+    for organization in Organization.objects.order_by("pk"):
+        now = timezone.now()
+        spread = forecast_reports.errors_of(organization, now=now)
+        forecasts.keep_errors(organization=organization, spread=spread, now=now)
 
 
 @shared_task

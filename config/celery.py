@@ -90,6 +90,10 @@ app.conf.update(
             "task": "billing.tasks.verify_ledger",
             "schedule": crontab(minute="5"),
         },
+        "measure forecasts": {
+            "task": "billing.tasks.measure_forecasts",
+            "schedule": crontab(minute="17"),
+        },
         "propose rates": {
             "task": "billing.tasks.propose_rates",
             "schedule": crontab(hour="5", minute="23"),

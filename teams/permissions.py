@@ -19,13 +19,14 @@ class Permission(StrEnum):
     VIEW_SPEND = "view spend"
     EDIT_ESTIMATES = "edit estimates"
     APPROVE_ESTIMATES = "approve estimates"
+    REQUEST_RAISES = "request raises"
     EDIT_BUDGETS = "edit budgets"
     EDIT_RATES = "edit rates"
     MANAGE_PEOPLE = "manage people"
 
 
 _VIEWER = frozenset({Permission.VIEW_SPEND})
-_LEAD = _VIEWER | {Permission.EDIT_ESTIMATES}
+_LEAD = _VIEWER | {Permission.EDIT_ESTIMATES, Permission.REQUEST_RAISES}
 _FINANCE = _LEAD | {Permission.APPROVE_ESTIMATES, Permission.EDIT_BUDGETS}
 
 ROLES: dict[Role, frozenset[Permission]] = {

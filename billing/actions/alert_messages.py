@@ -16,7 +16,7 @@ from django.urls import reverse
 
 from billing.models import Alert, Budget, Rerate
 from billing.models.alerts import Crossing
-from billing.pricing import caps, money
+from billing.pricing import caps, figures, money
 from billing.pricing.budget_periods import PeriodKind
 
 _EVERY = {
@@ -117,18 +117,17 @@ def sentence(alert: Alert) -> str:
 
 def _crossed(crossing: Crossing) -> str:
     budget = crossing.budget
-    every, currency = _EVERY[PeriodKind(budget.period)], budget.organization.currency
+    its, currency = _budget(budget), budget.organization.currency
     percent = caps.percent(crossing.spent, crossing.cap)
     if percent is None:
         spent = money.plain(crossing.spent)
-        return f"{_name(budget)} has spent {spent} {currency}; its {every} budget is 0."
+        return f"{_name(budget)} has spent {spent} {currency}; its {its} is 0."
     # Rounded down: 99.99 % is not yet the whole.
     whole = percent.to_integral_value(ROUND_FLOOR)
     places = _places(crossing.cap)
     spent, cap = _amount(crossing.spent, places), _amount(crossing.cap, places)
     return (
-        f"{_name(budget)} has spent {spent} of {cap} {currency} ({whole:f} %) "
-        f"of its {every} budget."
+        f"{_name(budget)} has spent {spent} of {cap} {currency} ({whole:f} %) of its {its}."
     )
 
 
@@ -152,12 +151,23 @@ def subject(alert: Alert) -> str:
     if crossing is None:
         return f"No price for {printable(alert.details['name'])}"
     level = "" if alert.kind == "cap_reached" else f"{crossing.threshold} % of "
-    every = _EVERY[PeriodKind(crossing.budget.period)]
-    return f"{_name(crossing.budget)} has reached {level}its {every} budget"
+    return f"{_name(crossing.budget)} has reached {level}its {_budget(crossing.budget)}"
 
 
 def _name(budget: Budget) -> str:
     return printable((budget.project or budget.team or budget.organization).name)
+
+
+def _budget(budget: Budget) -> str:
+    """Monthly budget; budget from 1 to 14 Nov 2026; with what it is limited to."""
+    window = budget.window
+    named = (
+        f"budget {figures.from_to(window.custom)}"
+        if window.custom
+        else f"{_EVERY[window.kind]} budget"
+    )
+    limits = printable(", ".join(budget.limits))
+    return f"{named} ({limits})" if limits else named
 
 
 def printable(name: str) -> str:

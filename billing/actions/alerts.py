@@ -19,7 +19,6 @@ from billing.models import (
     RerateTotal,
 )
 from billing.pricing import caps
-from billing.pricing.budget_periods import PeriodKind, period
 from teams.models import Organization, Project, Team
 from teams.reporting_days import ReportingDays
 
@@ -39,9 +38,14 @@ def unsettled(
     budgets: Sequence[Budget], *, days: ReportingDays, now: datetime
 ) -> list[Budget]:
     """Those of one organization's budgets that `evaluate` would change something for."""
-    if not budgets:
+    today = days.day(now)
+    firsts = {
+        budget.pk: running.first
+        for budget in budgets
+        if (running := budget.running(today)) is not None
+    }
+    if not firsts:
         return []
-    firsts = {budget.pk: _running_since(budget, days, now) for budget in budgets}
     known: defaultdict[tuple[int | None, date | None], list[Alert]] = defaultdict(list)
     its = {"budget__in": firsts.keys(), "period_start__in": set(firsts.values())}
     for alert in Alert.objects.exclude(threshold=None).filter(**its):
@@ -50,10 +54,11 @@ def unsettled(
     return [
         budget
         for budget in budgets
-        if not _is_settled(
+        if budget.pk in firsts
+        and not _is_settled(
             budget,
             known[budget.pk, firsts[budget.pk]],
-            set(caps.crossed(spent[budget.pk], budget.amount, budget.thresholds)),
+            set(caps.crossed(spent[budget.pk], budget.cap(now), budget.thresholds)),
         )
     ]
 
@@ -65,25 +70,25 @@ def _is_settled(budget: Budget, known: Sequence[Alert], reached: set[int]) -> bo
     )
 
 
-def _running_since(budget: Budget, days: ReportingDays, now: datetime) -> date:
-    return period(PeriodKind(budget.period), days.day(now)).first
-
-
 @transaction.atomic
 def evaluate(budget: Budget, *, now: datetime) -> list[int]:
     """Raise what the total of the running period has reached; the new alerts' ids.
 
+    Nothing, when none runs: before and after a custom one, and once the budget expired.
     Called wherever a total, a cap or a threshold may have changed, and by the sweep. A
     level that is reached again within one revision re-opens its alert and sends nothing;
     nor does one that already fired under the terms before.
     """
-    first = _running_since(budget, ReportingDays(budget.organization), now)
+    running = budget.running(ReportingDays(budget.organization).day(now))
+    if running is None:
+        return []
+    first = running.first
     # The alerts before the total: what counting commits between two looks must not seem
     # an alert without its spend, which would be resolved.
     of_levels = Alert.objects.exclude(threshold=None)
     known = list(of_levels.filter(budget=budget, period_start=first).order_by("pk"))
     spent = budget_totals.total(budget, first)
-    reached = set(caps.crossed(spent, budget.amount, budget.thresholds))
+    reached = set(caps.crossed(spent, budget.cap(now), budget.thresholds))
     said = {alert.threshold for alert in known if alert.revision == budget.revision}
     firing = {alert.threshold for alert in known if alert.is_open}
     raised = _raise(budget, first, sorted(reached - said), spent, now)
@@ -104,7 +109,7 @@ def _raise(
             _RAISE,
             [
                 *(budget.organization_id, budget.team_id, budget.project_id),
-                *(budget.pk, budget.revision, first, spent, budget.amount),
+                *(budget.pk, budget.revision, first, spent, budget.cap(now)),
                 *(_rerate_under_way(budget), now, levels),
             ],
         )

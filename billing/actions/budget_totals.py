@@ -15,14 +15,17 @@ from typing import NamedTuple
 from django.db import connection
 from django.db.models import Sum
 
+from billing.actions import tagged_spend
+from billing.actions.tagged_spend import Written
 from billing.models import Budget, BudgetTotal, DailySpend, TeamLedger, unnest
-from billing.pricing.budget_periods import PeriodKind, period
 
 
 class Spent(NamedTuple):
-    """An amount of one project on one day of the reporting zone."""
+    """An amount of one place on one day of the reporting zone."""
 
     project_id: int
+    model_id: int
+    processing: str
     day: date
     cost: Decimal
 
@@ -55,36 +58,64 @@ _COLUMNS: unnest.Columns = {
 _ON_CONFLICT = "ON CONFLICT (team_id, budget_id, period_start) DO UPDATE SET spent = "
 
 
-def add(team_id: int, budgets: Sequence[Budget], spent: Sequence[Spent]) -> None:
-    """Add newly counted amounts of a team to the totals of these budgets."""
-    daily: dict[tuple[int, date], Decimal] = defaultdict(Decimal)
-    for amount in spent:
-        daily[amount.project_id, amount.day] += amount.cost
-    sums: dict[tuple[int, date], Decimal] = defaultdict(Decimal)
+def add(
+    team_id: int, budgets: Sequence[Budget], spent: Sequence[Spent], written: Written
+) -> None:
+    """Add newly counted amounts of a team to the totals of these budgets.
+
+    `written` names the same charges, for the budgets that are limited to a tag.
+    """
+    daily: dict[tuple[int, int, str, date], Decimal] = defaultdict(Decimal)
+    for one in spent:
+        daily[one.project_id, one.model_id, one.processing, one.day] += one.cost
+    sums = _Sums()
     for budget in budgets:
-        for (project_id, day), cost in daily.items():
-            if budget.project_id in (None, project_id):
-                sums[budget.pk, _start(budget, day)] += cost
-    _write(team_id, sums, f"{_ON_CONFLICT} kept.spent + EXCLUDED.spent")
+        for (project_id, model_id, processing, day), cost in daily.items():
+            if not budget.tag_key and budget.covers(
+                project_id=project_id, model_id=model_id, processing=processing, tags=None
+            ):
+                sums.add(budget, day, cost)
+    tagged = {budget.pk: budget for budget in budgets if budget.tag_key}
+    if tagged and written.uids:
+        its_days = tagged_spend.add(team_id, list(tagged.values()), written)
+        for (budget_id, day), cost in its_days.items():
+            sums.add(tagged[budget_id], day, cost)
+    _write(team_id, sums.found, f"{_ON_CONFLICT} kept.spent + EXCLUDED.spent")
 
 
 def rederive(team_id: int, budgets: Iterable[Budget]) -> None:
     """Set a team's totals of these budgets, in every period, to what the rollups say.
 
-    The caller holds the team's ledger (`take_ledger`).
+    Those of budgets that are limited to a tag: to what the charges say. The caller holds
+    the team's ledger (`take_ledger`).
     """
     budgets = list(budgets)
     kept = BudgetTotal.objects.filter(team_id=team_id, budget__in=budgets)
     # A period that nothing is left of is set to nothing.
-    sums = dict.fromkeys(kept.values_list("budget_id", "period_start"), Decimal())
+    sums = _Sums(dict.fromkeys(kept.values_list("budget_id", "period_start"), Decimal()))
     for budget in budgets:
-        days = DailySpend.objects.filter(team_id=team_id)
-        if budget.project_id is not None:
-            days = days.filter(project_id=budget.project_id)
-        for day, cost in days.values_list("day").order_by("day").annotate(Sum("cost")):
-            key = (budget.pk, _start(budget, day))
-            sums[key] = sums.get(key, Decimal()) + cost
-    _write(team_id, sums, f"{_ON_CONFLICT} EXCLUDED.spent")
+        if not budget.tag_key:
+            days = DailySpend.objects.filter(budget.covered_rollups, team_id=team_id)
+            for day, cost in days.values_list("day").order_by("day").annotate(Sum("cost")):
+                sums.add(budget, day, cost)
+    tagged = {budget.pk: budget for budget in budgets if budget.tag_key}
+    if tagged:
+        its_days = tagged_spend.rederive(team_id, list(tagged.values()))
+        for (budget_id, day), cost in its_days.items():
+            sums.add(tagged[budget_id], day, cost)
+    _write(team_id, sums.found, f"{_ON_CONFLICT} EXCLUDED.spent")
+
+
+class _Sums:
+    """Of budgets, by the period that a day lies in."""
+
+    def __init__(self, found: Mapping[tuple[int, date], Decimal] | None = None) -> None:
+        self.found = defaultdict(Decimal, found or {})
+
+    def add(self, budget: Budget, day: date, cost: Decimal) -> None:
+        its = budget.window.period(day)
+        if its is not None:  # else before or after a custom period
+            self.found[budget.pk, its.first] += cost
 
 
 def total(budget: Budget, period_start: date) -> Decimal:
@@ -106,11 +137,7 @@ def totals(firsts: Mapping[int, date]) -> dict[int, Decimal]:
     return spent
 
 
-def _start(budget: Budget, day: date) -> date:
-    return period(PeriodKind(budget.period), day).first
-
-
-def _write(team_id: int, sums: dict[tuple[int, date], Decimal], then: str) -> None:
+def _write(team_id: int, sums: Mapping[tuple[int, date], Decimal], then: str) -> None:
     unnest.insert(
         table=BudgetTotal._meta.db_table,
         columns=_COLUMNS,

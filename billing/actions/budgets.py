@@ -1,9 +1,8 @@
 """Budgets: made, changed and ended by a named person, for a reason."""
 
 import logging
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, fields
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -11,16 +10,20 @@ from django.core.exceptions import ValidationError
 from django.db import InterfaceError, OperationalError, transaction
 
 from billing.actions import alerts, budget_totals
-from billing.models import Budget, BudgetRevision
-from billing.pricing import caps
-from billing.pricing.budget_periods import PeriodKind
+from billing.models import Budget, BudgetRevision, LanguageModel
+from billing.pricing import caps, money
+from billing.pricing.budget_periods import Period, PeriodKind
 from teams import isolation
 from teams.actions import audit
 from teams.models import Organization, Project, Team
+from teams.reporting_days import ReportingDays
 
 logger = logging.getLogger(__name__)
 
 MAX_PERCENT = 1000
+# By whom the clock makes a change.
+ITSELF = "purser"
+FIRST_REVISION = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +33,49 @@ class Terms:
     amount: Decimal
     hard: bool = False
     thresholds: tuple[int, ...] = caps.DEFAULT_THRESHOLDS
+    expires_on: date | None = None
+    exempt_free: bool = True
+    # The cap for now, and when it ends: both or neither.
+    raised_to: Decimal | None = None
+    raised_until: datetime | None = None
+
+    @classmethod
+    def of(cls, budget: Budget, **changes: Any) -> "Terms":
+        """What a budget says, but for these changes.
+
+        A temporary raise stays as long as it is above the cap.
+        """
+        its = {name: getattr(budget, name) for name in _NAMES}
+        its |= {"thresholds": tuple(budget.thresholds)} | changes
+        if its["raised_to"] is not None and its["raised_to"] <= its["amount"]:
+            its |= {"raised_to": None, "raised_until": None}
+        return cls(**its)
 
     def __post_init__(self) -> None:
+        if (self.raised_to is None) != (self.raised_until is None):
+            raise ValidationError("A temporary raise has an amount and an end.")
+        if self.raised_to is not None and self.raised_to <= self.amount:
+            raise ValidationError("A temporary raise is above the cap.")
         if any(not 0 < level <= MAX_PERCENT for level in self.thresholds):
             raise ValidationError(
                 {"thresholds": f"A threshold is a percentage from 1 to {MAX_PERCENT}."}
             )
+
+
+_NAMES = tuple(field.name for field in fields(Terms))
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What of its scope's spend a budget counts; what is empty limits nothing."""
+
+    model_ids: tuple[int, ...] = ()
+    processing: tuple[str, ...] = ()
+    tag_key: str = ""
+    tag_values: tuple[str, ...] = ()
+
+
+NO_LIMITS = Limits()
 
 
 @transaction.atomic
@@ -48,18 +88,35 @@ def create(
     now: datetime,
     team: Team | None = None,
     project: Project | None = None,
+    limits: Limits = NO_LIMITS,
+    week_starts_on: int = 0,
+    fiscal_starts_in: int = 1,
+    custom: Period | None = None,
     reason: str = "",
 ) -> Budget:
-    """A new budget, with what is already spent in its periods."""
+    """A new budget, with what is already spent in its periods.
+
+    `week_starts_on` (0 is Monday) is of weeks, `fiscal_starts_in` (a month, 1 to 12) of
+    quarters and years, `custom` of a custom period. Raises ValidationError.
+    """
     budget = Budget(
         organization=organization,
         team=team,
         project=project,
+        model_ids=sorted(set(limits.model_ids)),
+        processing=sorted(set(limits.processing)),
+        tag_key=limits.tag_key,
+        tag_values=sorted(set(limits.tag_values)),
         period=period,
+        week_starts_on=week_starts_on,
+        fiscal_starts_in=fiscal_starts_in,
+        custom_first=custom.first if custom else None,
+        custom_until=custom.until if custom else None,
         created_at=now,
         **_columns(terms),
     )
     _check_scope(budget)
+    check_expiry(terms.expires_on, organization=organization, is_new=True, now=now)
     budget.full_clean()
     budget.save()
     _revise(budget, by=by, now=now, reason=reason, before=None)
@@ -75,15 +132,19 @@ def change(
 
     Raises ValidationError for an archived budget.
     """
-    budget = _held(budget)
+    budget = held(budget)
     if budget.archived_at is not None:
         raise ValidationError("An archived budget does not change: make a new one.")
-    before = _terms_of(budget)
+    before = Terms.of(budget)
     if before == terms:
         return budget
     budget.revision += 1
     for name, value in _columns(terms).items():
         setattr(budget, name, value)
+    if terms.expires_on != before.expires_on:  # one that was set may have passed
+        check_expiry(
+            terms.expires_on, organization=budget.organization, is_new=False, now=now
+        )
     budget.full_clean()
     budget.save()
     _revise(budget, by=by, now=now, reason=reason, before=before)
@@ -94,7 +155,7 @@ def change(
 @transaction.atomic
 def archive(*, budget: Budget, by: str, now: datetime, reason: str = "") -> None:
     """End a budget. It raises nothing more; its history stays. Twice is once."""
-    budget = _held(budget)
+    budget = held(budget)
     if budget.archived_at is not None:
         return
     budget.archived_at = now
@@ -102,27 +163,57 @@ def archive(*, budget: Budget, by: str, now: datetime, reason: str = "") -> None
     _audit(budget, "budget.archive", by=by, now=now, reason=reason)
 
 
-def _held(budget: Budget) -> Budget:
+def end_raises(*, now: datetime) -> int:
+    """Write down which temporary raises have ended; how many. Twice is once.
+
+    The cap itself has been the lower one since then: this is the revision that says so.
+    """
+    ended = Budget.objects.active().filter(raised_until__lte=now).order_by("pk")
+    return sum(_end_raise(budget, now=now) for budget in ended)
+
+
+def _end_raise(budget: Budget, *, now: datetime) -> bool:
+    try:
+        with transaction.atomic():
+            current = held(budget)
+            if current.raised_until is None or current.raised_until > now:
+                return False
+            change(
+                budget=current,
+                terms=Terms.of(current, raised_to=None, raised_until=None),
+                by=ITSELF,
+                now=now,
+                reason="The temporary raise ended.",
+            )
+            return True
+    except (OperationalError, InterfaceError):
+        logger.exception("ending the raise of budget %s is put off", budget.pk)
+        return False
+
+
+def held(budget: Budget) -> Budget:
     """The budget as it is now, ours until the transaction ends.
 
     No key is locked: counting, which has the ledger that a change waits for, may name the
     budget in its alerts.
     """
-    held = Budget.objects.with_scope().select_for_update(of=("self",), no_key=True)
-    return held.get(pk=budget.pk)
+    rows = Budget.objects.with_scope().select_for_update(of=("self",), no_key=True)
+    return rows.get(pk=budget.pk)
 
 
 def _settle(budget: Budget, *, now: datetime) -> None:
-    """Set the totals from the rollups while counting waits, then say what is reached.
+    """Set a new budget's totals while counting waits, then say what is reached.
 
     A counter that did not know the budget, or knew its old terms, has finished when its
-    team's ledger is taken; the next one reads the budget after this transaction.
+    team's ledger is taken; the next one reads the budget after this transaction. No
+    change of the terms changes what counts, so the totals of an old one stand.
     """
     teams = covered_teams(budget)
     for team_id in teams:
         with isolation.visible_teams([team_id]):
             budget_totals.take_ledger(team_id)
-            budget_totals.rederive(team_id, [budget])
+            if budget.revision == FIRST_REVISION:
+                budget_totals.rederive(team_id, [budget])
     with isolation.visible_teams(teams):
         alerts.evaluate(budget, now=now)
 
@@ -141,28 +232,31 @@ def _check_scope(budget: Budget) -> None:
     for bound in (budget.team, budget.project):
         if bound is not None and bound.organization_id != budget.organization_id:
             raise ValidationError("A budget is for something of its organization.")
+    known = LanguageModel.objects.filter(pk__in=budget.model_ids).count()
+    if known < len(budget.model_ids):
+        raise ValidationError({"model_ids": "There is no such model."})
+
+
+def check_expiry(
+    expires_on: date | None, *, organization: Organization, is_new: bool, now: datetime
+) -> None:
+    """Raises ValidationError for a day that has passed."""
+    today = ReportingDays(organization).day(now)
+    if expires_on is not None and expires_on < today:
+        raise ValidationError({"expires_on": "This day lies in the past."})
+    if expires_on == today and is_new:
+        raise ValidationError({"expires_on": "It would be expired from the beginning."})
 
 
 def _columns(terms: Terms) -> dict[str, Any]:
-    return {
-        "amount": terms.amount,
-        "hard": terms.hard,
-        "thresholds": sorted(set(terms.thresholds)),
-    }
-
-
-def _terms_of(budget: Budget) -> Terms:
-    return Terms(budget.amount, budget.hard, _levels(budget.thresholds))
-
-
-def _levels(thresholds: Iterable[int]) -> tuple[int, ...]:
-    return tuple(thresholds)
+    columns = {name: getattr(terms, name) for name in _NAMES}
+    return columns | {"thresholds": sorted(set(terms.thresholds))}
 
 
 def _revise(
     budget: Budget, *, by: str, now: datetime, reason: str, before: Terms | None
 ) -> None:
-    terms = _terms_of(budget)
+    terms = Terms.of(budget)
     BudgetRevision.objects.create(
         budget=budget,
         revision=budget.revision,
@@ -194,11 +288,17 @@ def _audit(budget: Budget, action: str, **said: Any) -> None:
 def _said(terms: Terms | None) -> dict[str, Any] | None:
     if terms is None:
         return None
-    return {
-        "amount": f"{terms.amount.normalize():f}",
+    said = {
+        "amount": money.plain(terms.amount),
         "hard": terms.hard,
         "thresholds": list(terms.thresholds),
+        "expires_on": terms.expires_on and terms.expires_on.isoformat(),
+        "exempt_free": terms.exempt_free,
     }
+    if terms.raised_to is not None and terms.raised_until is not None:
+        said["raised_to"] = money.plain(terms.raised_to)
+        said["raised_until"] = terms.raised_until.isoformat()
+    return said
 
 
 def evaluate(budget: Budget, *, now: datetime) -> int:

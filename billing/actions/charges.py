@@ -4,10 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from billing.actions import sums
+from billing.actions import budget_totals, sums
 from billing.actions.batch import Batch
-from billing.actions.budget_totals import Spent
 from billing.actions.sums import Place, Total
+from billing.actions.tagged_spend import Written
 from billing.models import Charge, bound, unnest
 from billing.models.recorded import Recorded
 from billing.pricing import money
@@ -39,6 +39,9 @@ _COLUMNS: unnest.Columns = {
 }
 
 
+_UID, _MONTH = (list(_COLUMNS).index(name) for name in ("record_uid", "month"))
+
+
 class _Charged(NamedTuple):
     """A charge on its way: its row, and what the sums need of it."""
 
@@ -50,18 +53,18 @@ class _Charged(NamedTuple):
     leg: int
 
 
-def write(batch: Batch, priced: Sequence[tuple[Recorded, Charges]]) -> list[Spent]:
-    """Add the charges of these records, and them to the daily and hourly sums.
-
-    Returns what was added, for the budgets.
+def write(batch: Batch, priced: Sequence[tuple[Recorded, Charges]]) -> None:
+    """Add the charges of these records, and them to the rollups and the budgets.
 
     A record that already has its charge (a posting that came twice) adds nothing: the
     sums take only what the charge table took.
     """
     charged = [one for record, result in priced for one in _charges(batch, record, result)]
     if not charged:
-        return []
-    return sums.add(batch.team_id, _totals(_insert(batch.team_id, charged)))
+        return
+    taken = _insert(batch.team_id, charged)
+    spent = sums.add(batch.team_id, _totals(taken))
+    budget_totals.add(batch.team_id, batch.budgets, spent, _written(taken))
 
 
 def _charges(batch: Batch, record: Recorded, result: Charges) -> Iterable[_Charged]:
@@ -129,6 +132,11 @@ def _insert(team_id: int, charged: Sequence[_Charged]) -> Sequence[_Charged]:
         return charged
     taken = set(names or ())
     return [one for one in charged if f"{one.row[0]} {one.leg}" in taken]
+
+
+def _written(charged: Iterable[_Charged]) -> Written:
+    months = {one.row[_UID]: one.row[_MONTH] for one in charged}
+    return Written(set(months.values()), list(months), [FIRST_PRICING] * len(months))
 
 
 def _totals(charged: Iterable[_Charged]) -> Iterator[tuple[Place, Total]]:

@@ -222,6 +222,6 @@ def _count(batch: Batch, records: Sequence[Recorded]) -> None:
             priced.append((record, result))
         else:
             unpriced.append((record, result))
-    budget_totals.add(batch.team_id, batch.budgets, charges.write(batch, priced))
+    charges.write(batch, priced)
     parked.keep_unpriced(batch.team_id, unpriced, batch.book.version, batch.now)
     parked.release(batch.team_id, [record for record, _ in priced])

@@ -29,7 +29,7 @@ from billing.models import (
     rate_book,
 )
 from billing.pricing import money
-from billing.pricing.budget_periods import PeriodKind, period
+from billing.pricing.budget_periods import calendar_month
 from teams import isolation
 from teams.actions import audit
 from teams.models import Organization, Team
@@ -362,7 +362,7 @@ def _note(total: RerateTotal, extent: Extent, found: Findings) -> None:
     total.difference += found.difference
     total.month, total.after_uid = extent.month, UUID(extent.upto)
     if extent.upto == repricing.HIGHEST_UID:
-        total.month, total.after_uid = period(PeriodKind.MONTH, extent.month).until, None
+        total.month, total.after_uid = calendar_month(extent.month).until, None
         total.finished = _beginning(total.month) >= extent.until
     total.save()
 

@@ -15,6 +15,7 @@ from billing.actions import budget_totals, sums
 from billing.actions.batch import Batch
 from billing.actions.repricing import Extent, Findings, NewLeg
 from billing.actions.sums import Place, Total
+from billing.actions.tagged_spend import Written
 from billing.models import Charge, Rate, UsageRecord, arrays, rate_book
 from billing.models.rollups import SPEND_KEY
 from billing.pricing import money
@@ -150,7 +151,8 @@ def write(batch: Batch, extent: Extent, found: Findings, rerate_id: int) -> None
     """
     if found.uids:
         given = _given(batch, extent.month, found.uids, found.revisions)
-        _write(batch, _statement(found), given | _of_rerate(found, rerate_id))
+        written = _written(extent.month, found.uids, found.revisions)
+        _write(batch, _statement(found), given | _of_rerate(found, rerate_id), written)
 
 
 def take_back(
@@ -161,13 +163,18 @@ def take_back(
     The caller has the team's ledger.
     """
     given = _given(batch, month, uids, revisions)
-    _write(batch, _TAKE_BACK, given | {"rerate": None})
+    _write(batch, _TAKE_BACK, given | {"rerate": None}, _written(month, uids, revisions))
 
 
-def _write(batch: Batch, statement: str, given: dict[str, Any]) -> None:
+def _written(month: date, uids: Sequence[str], revisions: Sequence[int]) -> Written:
+    """The pricings after these."""
+    return Written([month], uids, [revision + 1 for revision in revisions])
+
+
+def _write(batch: Batch, statement: str, given: dict[str, Any], written: Written) -> None:
     added = _insert(statement, given)
     spent = sums.add(batch.team_id, _totals(added))
-    budget_totals.add(batch.team_id, batch.budgets, spent)
+    budget_totals.add(batch.team_id, batch.budgets, spent, written)
 
 
 def _given(

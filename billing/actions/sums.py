@@ -88,7 +88,13 @@ def add(team_id: int, totals: Iterable[tuple[Place, Total]]) -> list[Spent]:
         ],
     )
     return [
-        Spent(place.project_id, place.day, money.exact(its.cost))
+        Spent(
+            place.project_id,
+            place.model_id,
+            place.processing,
+            place.day,
+            money.exact(its.cost),
+        )
         for place, its in by_place.items()
     ]
 

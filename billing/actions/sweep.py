@@ -4,7 +4,7 @@ from collections import defaultdict
 from datetime import datetime
 from typing import NamedTuple
 
-from billing.actions import alerts, budgets
+from billing.actions import alerts, budgets, raises
 from billing.actions.alerts import Occasion
 from billing.models import Alert, Budget, UnpricedRecord
 from teams.models import Organization, Team
@@ -21,8 +21,11 @@ def sweep(*, now: datetime) -> int:
     """Raise what the totals of all budgets have reached; how many alerts that were.
 
     A total can be reached without a counting transaction seeing it: over several teams,
-    or when a process died before it looked, or when a new period has begun.
+    or when a process died before it looked, or when a new period has begun, or when a
+    temporary raise has ended.
     """
+    budgets.end_raises(now=now)
+    raises.expire(now=now)
     active = Budget.objects.active().with_scope()
     return sum(budgets.evaluate(budget, now=now) for budget in active)
 

@@ -13,18 +13,51 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from billing.actions import budgets
-from billing.actions.budgets import Terms
+from billing.actions.budgets import Limits, Terms
 from billing.admin.access import ReadOnly, shown
 from billing.admin.amounts import TYPED
 from billing.admin.channels import ShowsChannel
-from billing.models import Alert, Budget, BudgetRevision, Delivery
+from billing.models import Alert, Budget, BudgetRevision, Delivery, LanguageModel
 from billing.pricing import caps, figures
-from billing.pricing.budget_periods import PeriodKind
+from billing.pricing.usage import Processing
 from billing.reports import budgets as reports
 from teams.admin import Kept, ReadOnlyInline, actor
 
+# What a budget is for: said when it is made, and never again.
+_FOR = (
+    "organization",
+    "team",
+    "project",
+    "models",
+    "processing",
+    "tag_key",
+    "tag_values",
+    "period",
+    "week_starts_on",
+    "fiscal_starts_in",
+    "custom_first",
+    "custom_until",
+)
+_TERMS = ("amount", "hard", "thresholds", "expires_on", "exempt_free")
+
 
 class BudgetForm(forms.ModelForm):
+    models = forms.ModelMultipleChoiceField(
+        LanguageModel.objects.order_by("provider", "family", "name"),
+        required=False,
+        help_text="Only these count. None: all do.",
+    )
+    processing = forms.MultipleChoiceField(
+        choices=[(one.value, one.value.capitalize()) for one in Processing],
+        widget=forms.CheckboxSelectMultiple,
+        required=False,
+        help_text="Only these count. None: all do.",
+    )
+    tag_values = SimpleArrayField(
+        forms.CharField(max_length=200),
+        required=False,
+        help_text="Separated by commas: records with one of these values count.",
+    )
     thresholds = SimpleArrayField(
         forms.IntegerField(min_value=1, max_value=budgets.MAX_PERCENT),
         initial=list(caps.DEFAULT_THRESHOLDS),
@@ -39,21 +72,22 @@ class BudgetForm(forms.ModelForm):
 
     class Meta:
         model = Budget
-        fields = (
-            "organization",
-            "team",
-            "project",
-            "period",
-            "amount",
-            "hard",
-            "thresholds",
-        )
+        fields = [name for name in (*_FOR, *_TERMS) if name != "models"]
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
         for bound in (data.get("team"), data.get("project")):
             if bound and bound.organization != data.get("organization"):
                 raise forms.ValidationError(f"{bound} is in another organization.")
+        is_new = self.instance.pk is None
+        organization = data.get("organization") if is_new else self.instance.organization
+        if organization and "expires_on" in self.changed_data:
+            budgets.check_expiry(
+                data.get("expires_on"),
+                organization=organization,
+                is_new=is_new,
+                now=timezone.now(),
+            )
         return data
 
 
@@ -74,6 +108,8 @@ class RevisionInline(ReadOnlyInline):
         "cap",
         "hard",
         "thresholds",
+        "expires_on",
+        "exempt_free",
         "changed_by",
         "changed_at",
         "reason",
@@ -82,7 +118,12 @@ class RevisionInline(ReadOnlyInline):
 
     @admin.display(description="cap")
     def cap(self, revision: BudgetRevision) -> str:
-        return figures.amount(revision.amount)
+        cap = figures.amount(revision.amount)
+        if revision.raised_to is None or revision.raised_until is None:
+            return cap
+        until = timezone.localtime(revision.raised_until)
+        raised = figures.amount(revision.raised_to)
+        return f"{raised} until {until:%Y-%m-%d %H:%M %Z}, then {cap}"
 
 
 class _ShowsAmounts:
@@ -108,12 +149,16 @@ class AlertInline(_ShowsAmounts, ReadOnlyInline):
     ordering = ("-pk",)
 
 
+_SHOWN = ("organization", "team", "project", "limits_shown", "window_shown")
+
+
 @admin.register(Budget)
 class BudgetAdmin(Kept):
     form = BudgetForm
     list_display = (
         "scope_shown",
-        "period",
+        "window_shown",
+        "state_shown",
         "amount_shown",
         "spent",
         "percent",
@@ -133,25 +178,37 @@ class BudgetAdmin(Kept):
         return Budget.objects.active().with_scope()
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        return ("organization", "team", "project", "period", "compare") if obj else ()
+        return (*_SHOWN, "compare") if obj else ()
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        fields = [*BudgetForm.Meta.fields, "reason"]
-        return [*fields, "compare"] if obj else fields
+        if obj:
+            return [*_SHOWN, *_TERMS, "reason", "compare"]
+        return [*_FOR, *_TERMS, "reason"]
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         data = form.cleaned_data
-        terms = Terms(data["amount"], data["hard"], tuple(data["thresholds"] or ()))
+        terms = {name: data[name] for name in _TERMS}
+        terms["thresholds"] = tuple(data["thresholds"] or ())
         said = {"by": actor(request), "now": timezone.now(), "reason": data["reason"]}
         if change:
-            budgets.change(budget=obj, terms=terms, **said)
+            before = Budget.objects.get(pk=obj.pk)
+            budgets.change(budget=obj, terms=Terms.of(before, **terms), **said)
             return
         made = budgets.create(
             organization=obj.organization,
             team=obj.team,
             project=obj.project,
-            period=PeriodKind(obj.period),
-            terms=terms,
+            limits=Limits(
+                model_ids=tuple(model.pk for model in data["models"]),
+                processing=tuple(data["processing"]),
+                tag_key=data["tag_key"],
+                tag_values=tuple(data["tag_values"]),
+            ),
+            period=obj.window.kind,
+            week_starts_on=obj.week_starts_on,
+            fiscal_starts_in=obj.fiscal_starts_in,
+            custom=obj.window.custom,
+            terms=Terms(**terms),
             **said,
         )
         obj.pk = made.pk
@@ -165,9 +222,21 @@ class BudgetAdmin(Kept):
     def scope_shown(self, budget: Budget) -> str:
         return budget.scope
 
+    @admin.display(description="period", ordering="period")
+    def window_shown(self, budget: Budget) -> str:
+        return figures.window(budget.window)
+
+    @admin.display(description="state")
+    def state_shown(self, budget: Any) -> str:
+        return str(budget.status.state)
+
+    @admin.display(description="limited to")
+    def limits_shown(self, budget: Budget) -> str:
+        return ", ".join(budget.limits) or figures.NOTHING
+
     @admin.display(description="cap", ordering="amount")
     def amount_shown(self, budget: Budget) -> str:
-        return shown(budget.amount, budget.organization.currency)
+        return shown(budget.cap(timezone.now()), budget.organization.currency)
 
     @admin.display(description="spent in this period")
     def spent(self, budget: Any) -> str:
@@ -222,4 +291,4 @@ class AlertAdmin(_ShowsAmounts, ReadOnly):
     def of(self, alert: Alert) -> str:
         if alert.budget is None:
             return f"{alert.subject} in {alert.organization}"
-        return f"{alert.budget.period} budget of {alert.budget.scope}"
+        return f"{figures.window(alert.budget.window)} budget of {alert.budget.scope}"

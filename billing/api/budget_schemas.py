@@ -20,9 +20,11 @@ from billing.api.json_schemas import (
     problems,
 )
 from billing.models.alerts import Alert
+from billing.models.budgets import BudgetState
 from billing.models.channels import Channel, Delivery
 from billing.models.estimates import Scenario
 from billing.pricing.budget_periods import MONTH, PeriodKind
+from billing.pricing.usage import Processing
 
 _FOUND = {**PROBLEMS, **problems(404)}
 _POSSIBLE = {**_FOUND, **problems(409)}
@@ -30,17 +32,97 @@ _PERCENTS: Schema = array_of({"type": "integer", "minimum": 1, "maximum": 1000})
 
 # --- Budgets ------------------------------------------------------------------------
 
+_FORECAST: Schema = {
+    **object_of(
+        amount={**MONEY, "description": "At the end of the period, expected (the median)."},
+        low={**MONEY, "description": "Of the band that holds 80 %."},
+        high=MONEY,
+        probability_over_cap={**MONEY, "description": "0 to 1."},
+        exhausted_on={
+            **DATE,
+            "type": ["string", "null"],
+            "description": "By the end of this day the cap was reached, or is expected to "
+            "be; null: not in this period.",
+        },
+        low_confidence={
+            "type": "boolean",
+            "description": "Fewer than 14 days of data, or too few for what is to come.",
+        },
+    ),
+    "type": ["object", "null"],
+    "description": "Null without a day of data and a plan.",
+}
 _PERIOD: Schema = {"type": "string", "enum": [kind.value for kind in PeriodKind]}
+_PROCESSINGS: Schema = array_of({"type": "string", "enum": list(Processing)})
+_NULL: Schema = {"type": "null"}
+_TAG: Schema = {
+    "anyOf": [
+        object_of(
+            key={**STRING, "minLength": 1, "maxLength": 64},
+            values={
+                **array_of({**STRING, "minLength": 1, "maxLength": 200}),
+                "minItems": 1,
+                "maxItems": 100,
+            },
+        ),
+        _NULL,
+    ],
+    "description": "Only records with one of these values of this tag count.",
+}
+_CUSTOM: Schema = {
+    "anyOf": [object_of(first=DATE, until=DATE), _NULL],
+    "description": "The days [first, until) of a custom period.",
+}
+# What a budget is for: that never changes.
+_FOR: dict[str, Schema] = {
+    "models": {**array_of(STRING), "description": "Only these count; empty: all."},
+    "processing": {**_PROCESSINGS, "description": "Only these count; empty: all."},
+    "tag": _TAG,
+    "period": _PERIOD,
+    "week_starts_on": {
+        "type": "integer",
+        "minimum": 0,
+        "maximum": 6,
+        "description": "Of a week: 0 is Monday.",
+    },
+    "fiscal_starts_in": {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 12,
+        "description": "The month that quarters and years are counted from.",
+    },
+    "custom": _CUSTOM,
+}
+_LIFE: dict[str, Schema] = {
+    "expires_on": {
+        **DATE,
+        "type": ["string", "null"],
+        "description": "From this day on it raises and refuses nothing.",
+    },
+    "exempt_free": {
+        "type": "boolean",
+        "description": "Calls of models that cost nothing pass, even over the cap.",
+    },
+}
 _BUDGET = object_of(
     id=STRING,
     team=nullable("string"),
     project=nullable("string", "Neither: the organization."),
-    period=_PERIOD,
+    **_FOR,
+    scope={**STRING, "description": "What it is for, in words."},
+    state={"type": "string", "enum": list(BudgetState)},
     period_start=DATE,
-    period_end={**DATE, "description": "The first day of the next period."},
-    amount={**MONEY, "description": "The cap."},
+    period_end={**DATE, "description": "The first day after the period."},
+    amount={**MONEY, "description": "The cap, without a temporary raise."},
+    cap={**MONEY, "description": "The cap in force."},
+    raised_until={
+        **TIME,
+        "type": ["string", "null"],
+        "description": "When a temporary raise ends by itself.",
+    },
     hard={"type": "boolean"},
     thresholds=_PERCENTS,
+    **_LIFE,
     revision=COUNT,
     spent=MONEY,
     remaining=MONEY,
@@ -52,6 +134,7 @@ _BUDGET = object_of(
     },
     firing={**_PERCENTS, "description": "Levels that are reached now."},
     unpriced={**EXPOSURE, "description": "Of this period; not in what is spent."},
+    forecast=_FORECAST,
     currency=STRING,
     archived_at={**TIME, "type": ["string", "null"]},
 )
@@ -59,12 +142,13 @@ _TERMS: dict[str, Schema] = {
     "amount": MONEY,
     "hard": {"type": "boolean", "default": False},
     "thresholds": {**_PERCENTS, "default": [50, 80]},
+    **_LIFE,
     "reason": STRING,
 }
 _NEW_BUDGET: Schema = {
     "type": "object",
     "required": ["amount"],
-    "properties": {**_TERMS, "period": _PERIOD, "team": STRING, "project": STRING},
+    "properties": {**_TERMS, **_FOR, "team": STRING, "project": STRING},
 }
 
 list_budgets = extend_schema(

@@ -11,20 +11,26 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from billing.actions import budgets
-from billing.actions.budgets import Terms
+from billing.actions.budgets import Limits, Terms
 from billing.api import budget_schemas as schemas
 from billing.api import scopes
 from billing.api.problems import Refused
-from billing.models import Budget
-from billing.pricing import caps, money
-from billing.pricing.budget_periods import PeriodKind
+from billing.models import Budget, LanguageModel
+from billing.pricing import money
+from billing.pricing.budget_periods import Period, PeriodKind
+from billing.pricing.usage import Processing
 from billing.reports import budgets as reports
-from billing.reports import exposure
+from billing.reports import exposure, forecasts
 from billing.reports.budgets import BudgetStatus
+from billing.reports.forecasts import BudgetForecast
 from teams import isolation
 from teams.api.authentication import key_of
 from teams.models import ApiKey
 from teams.models.api_keys import Scope
+
+_TERMS = ("amount", "hard", "thresholds", "expires_on", "exempt_free")
+# Of a list in a request.
+_MOST = 100
 
 
 class TermsInput(serializers.Serializer[Any]):
@@ -35,11 +41,35 @@ class TermsInput(serializers.Serializer[Any]):
         max_length=20,
         required=False,
     )
+    expires_on = serializers.DateField(required=False, allow_null=True)
+    exempt_free = serializers.BooleanField(required=False)
     reason = serializers.CharField(required=False, allow_blank=True, max_length=1000)
+
+
+class TagInput(serializers.Serializer[Any]):
+    key = serializers.CharField(max_length=64)
+    values = serializers.ListField(
+        child=serializers.CharField(max_length=200), min_length=1, max_length=_MOST
+    )
+
+
+class CustomInput(serializers.Serializer[Any]):
+    first = serializers.DateField()
+    until = serializers.DateField()
 
 
 class BudgetInput(TermsInput):
     period = serializers.ChoiceField([kind.value for kind in PeriodKind], default="month")
+    week_starts_on = serializers.IntegerField(min_value=0, max_value=6, default=0)
+    fiscal_starts_in = serializers.IntegerField(min_value=1, max_value=12, default=1)
+    custom = CustomInput(required=False, allow_null=True)
+    models = serializers.ListField(
+        child=serializers.CharField(max_length=200), default=list, max_length=_MOST
+    )
+    processing = serializers.ListField(
+        child=serializers.ChoiceField(list(Processing)), default=list, max_length=_MOST
+    )
+    tag = TagInput(required=False, allow_null=True)
     team = serializers.SlugField(required=False)
     project = serializers.SlugField(required=False)
 
@@ -60,16 +90,24 @@ class BudgetsView(APIView):
         wanted.is_valid(raise_exception=True)
         asked = wanted.validated_data
         scope = scopes.scope_of(key, asked.get("team"), asked.get("project"))
-        budget = budgets.create(
-            organization=key.organization,
-            team=scope.team,
-            project=scope.project,
-            period=PeriodKind(asked["period"]),
-            terms=_terms(asked),
-            reason=asked.get("reason", ""),
-            by=str(key),
-            now=timezone.now(),
-        )
+        custom = asked.get("custom")
+        try:
+            budget = budgets.create(
+                organization=key.organization,
+                team=scope.team,
+                project=scope.project,
+                limits=_limits(asked),
+                period=PeriodKind(asked["period"]),
+                week_starts_on=asked["week_starts_on"],
+                fiscal_starts_in=asked["fiscal_starts_in"],
+                custom=Period(custom["first"], custom["until"]) if custom else None,
+                terms=_terms(asked),
+                reason=asked.get("reason", ""),
+                by=str(key),
+                now=timezone.now(),
+            )
+        except ValidationError as error:
+            raise Refused(400, "invalid", " ".join(error.messages)) from error
         return Response(_shown(key, [budget])[0], status=201)
 
 
@@ -120,36 +158,76 @@ def _find(key: ApiKey, budget_id: int) -> Budget:
 
 def _terms(asked: dict[str, Any], budget: Budget | None = None) -> Terms:
     """The terms asked for; what is not said stays as the budget has it."""
-    said = {
-        "amount": budget.amount if budget else None,
-        "hard": budget.hard if budget else False,
-        "thresholds": budget.thresholds if budget else caps.DEFAULT_THRESHOLDS,
-    } | asked
-    return Terms(said["amount"], said["hard"], tuple(said["thresholds"]))
+    said = {name: value for name, value in asked.items() if name in _TERMS}
+    if "thresholds" in said:
+        said["thresholds"] = tuple(said["thresholds"])
+    return Terms.of(budget, **said) if budget else Terms(**said)
+
+
+def _limits(asked: dict[str, Any]) -> Limits:
+    """Of a model its name is said, whichever provider serves it."""
+    models = dict(
+        LanguageModel.objects.filter(name__in=asked["models"]).values_list("pk", "name")
+    )
+    missing = set(asked["models"]) - set(models.values())
+    if missing:
+        raise Refused(400, "unknown_model", f"No model is named {min(missing)!r}.")
+    tag = asked.get("tag") or {"key": "", "values": ()}
+    return Limits(
+        model_ids=tuple(models),
+        processing=tuple(asked["processing"]),
+        tag_key=tag["key"],
+        tag_values=tuple(tag["values"]),
+    )
 
 
 def _shown(key: ApiKey, listed: list[Budget]) -> list[dict[str, Any]]:
     team_ids = set(key.teams().values_list("pk", flat=True))
+    now = timezone.now()
     with isolation.visible_teams(team_ids):
-        return [
-            as_json(one, partial=not one.budget.covered_team_ids <= team_ids)
-            for one in reports.statuses(listed, now=timezone.now())
-        ]
+        statuses = reports.statuses(listed, now=now)
+        forecast = forecasts.of_budgets(statuses, now=now)
+    return [
+        as_json(
+            one,
+            partial=not one.budget.covered_team_ids <= team_ids,
+            forecast=forecast.get(one.budget.pk),
+        )
+        for one in statuses
+    ]
 
 
-def as_json(status: BudgetStatus, *, partial: bool) -> dict[str, Any]:
+def as_json(
+    status: BudgetStatus, *, partial: bool, forecast: BudgetForecast | None
+) -> dict[str, Any]:
     """`partial`: spend of teams that the key does not cover counts too."""
     budget, percent = status.budget, status.percent
     return {
         "id": str(budget.pk),
         "team": budget.team.slug if budget.team else None,
         "project": budget.project.slug if budget.project else None,
+        "models": budget.model_names,
+        "processing": budget.processing,
+        "tag": {"key": budget.tag_key, "values": budget.tag_values}
+        if budget.tag_key
+        else None,
+        "scope": budget.scope,
+        "state": status.state,
         "period": budget.period,
+        "week_starts_on": budget.week_starts_on,
+        "fiscal_starts_in": budget.fiscal_starts_in,
+        "custom": None
+        if budget.custom_first is None
+        else {"first": budget.custom_first, "until": budget.custom_until},
         "period_start": status.period.first,
         "period_end": status.period.until,
         "amount": money.plain(budget.amount),
+        "cap": money.plain(status.cap),
+        "raised_until": budget.raised_until if status.is_raised else None,
         "hard": budget.hard,
         "thresholds": budget.thresholds,
+        "expires_on": budget.expires_on,
+        "exempt_free": budget.exempt_free,
         "revision": budget.revision,
         "spent": money.plain(status.spent),
         "remaining": money.plain(status.remaining),
@@ -159,6 +237,7 @@ def as_json(status: BudgetStatus, *, partial: bool) -> dict[str, Any]:
         "partial": partial,
         "firing": status.firing,
         "unpriced": exposure.as_json(status.exposure),
+        "forecast": forecast and forecasts.as_json(forecast),
         "currency": budget.organization.currency,
         "archived_at": budget.archived_at,
     }

@@ -1,4 +1,4 @@
-"""What a period has cost so far, day by day, against its cap and its estimate."""
+"""What a period has cost so far and will have cost, against its cap and its estimate."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -25,6 +25,17 @@ class Mark(NamedTuple):
     words: str
 
 
+class Expected(NamedTuple):
+    """The end of a day to come; `total` and `band` in words, for the tooltip."""
+
+    day: date
+    low: Decimal
+    amount: Decimal
+    high: Decimal
+    total: str
+    band: str
+
+
 def burn_up(
     *,
     first: date,
@@ -33,18 +44,24 @@ def burn_up(
     cap: Decimal,
     planned: Decimal | None,
     marks: Sequence[Mark],
+    expected: Sequence[Expected],
 ) -> Spec:
-    """`last` is the last day of the period; the points may end before it."""
-    largest = max([cap, planned or Decimal(), *(point.amount for point in points)])
+    """`last` is the last day of the period; the points may end before it, and what is
+    expected goes on from there."""
+    amounts = [*(point.amount for point in points), *(one.high for one in expected)]
+    largest = max([cap, planned or Decimal(), *amounts])
     x, y = days_axis(first, last), money_axis(largest, "amount")
-    layers = [_area(points, x, y), _cap(first, last, cap, x, y)]
+    days = (last - first).days + 1
+    layers = [_area(points, x, y)]
+    if expected:
+        layers += [_band(expected, x, y), _centre(expected, x, y)]
+    layers.append(_cap(first, last, cap, x, y))
     if planned is not None:
         layers.append(_plan(first, last, planned, x, y))
-    layers += [
-        _line(points, x, y),
-        _dot(points, x, y),
-        _days(points, (last - first).days + 1, x),
-    ]
+    layers += [_line(points, x, y), _dot(points, x, y), _days(points, days, x)]
+    to_come = [one for one in expected if not points or one.day > points[-1].day]
+    if to_come:
+        layers.append(_days_to_come(to_come, days, x))
     if marks:
         layers.append(_marks(marks, x, y))
     return chart(280, layer=layers)
@@ -82,6 +99,44 @@ def _line(points: Sequence[Point], x: Spec, y: Spec) -> Spec:
             "strokeWidth": 2.5,
             "strokeCap": "round",
             "strokeJoin": "round",
+        },
+        "encoding": {"x": x, "y": y},
+    }
+
+
+def _rows_expected(expected: Sequence[Expected]) -> dict[str, Any]:
+    return {
+        "values": [
+            {
+                "day": one.day.isoformat(),
+                "low": plotted(one.low),
+                "amount": plotted(one.amount),
+                "high": plotted(one.high),
+                "Day": f"{one.day:%a} {one.day.day} {one.day:%b}",
+                "Forecast": one.total,
+                "80 % range": one.band,
+            }
+            for one in expected
+        ]
+    }
+
+
+def _band(expected: Sequence[Expected], x: Spec, y: Spec) -> Spec:
+    return {
+        "data": _rows_expected(expected),
+        "mark": {"type": "area", "color": colour("1"), "opacity": 0.18},
+        "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}},
+    }
+
+
+def _centre(expected: Sequence[Expected], x: Spec, y: Spec) -> Spec:
+    return {
+        "data": _rows_expected(expected),
+        "mark": {
+            "type": "line",
+            "color": colour("1"),
+            "strokeWidth": 2,
+            "strokeDash": [3, 4],
         },
         "encoding": {"x": x, "y": y},
     }
@@ -188,6 +243,23 @@ def _days(points: Sequence[Point], days: int, x: Spec) -> Spec:
         "encoding": {
             "x": x,
             "tooltip": [{"field": name} for name in ("Day", "That day", "So far")],
+        },
+    }
+
+
+def _days_to_come(expected: Sequence[Expected], days: int, x: Spec) -> Spec:
+    """The same over days that are expected."""
+    return {
+        "data": _rows_expected(expected),
+        "mark": {
+            "type": "rule",
+            "strokeWidth": {"expr": f"max(6, width / {days})"},
+            "color": "var(--surface)",
+            "opacity": 0.001,
+        },
+        "encoding": {
+            "x": x,
+            "tooltip": [{"field": name} for name in ("Day", "Forecast", "80 % range")],
         },
     }
 

@@ -13,7 +13,7 @@ SELECT name, now() FROM unnest('{worker,sender,beat}'::text[]) AS name
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("billing", "0013_alert_kinds"),
+        ("billing", "0017_forecast_errors"),
         ("teams", "0003_rate_limits"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

@@ -1,8 +1,15 @@
 from billing.models.alerts import Alert
-from billing.models.budgets import Budget, BudgetRevision, BudgetTotal, TeamLedger
+from billing.models.budgets import (
+    Budget,
+    BudgetRevision,
+    BudgetTotal,
+    TaggedSpend,
+    TeamLedger,
+)
 from billing.models.catalog import Alias, LanguageModel
 from billing.models.channels import Channel, Delivery, DeliveryAttempt
 from billing.models.estimates import Estimate, EstimateLine
+from billing.models.forecasts import ForecastErrors
 from billing.models.heartbeats import Heartbeat
 from billing.models.ledger import (
     Charge,
@@ -19,6 +26,7 @@ from billing.models.ledger_rows import (
     VoidRow,
 )
 from billing.models.proposals import Proposal
+from billing.models.raises import BudgetPolicy, RaiseDecision, RaiseRequest
 from billing.models.rates import Publication, Rate, RateCard
 from billing.models.receipts import Receipt
 from billing.models.rerates import Rerate, RerateTotal
@@ -29,6 +37,7 @@ __all__ = [
     "Alert",
     "Alias",
     "Budget",
+    "BudgetPolicy",
     "BudgetRevision",
     "BudgetTotal",
     "Channel",
@@ -38,6 +47,7 @@ __all__ = [
     "DeliveryAttempt",
     "Estimate",
     "EstimateLine",
+    "ForecastErrors",
     "Heartbeat",
     "HourlySpend",
     "LanguageModel",
@@ -46,11 +56,14 @@ __all__ = [
     "Publication",
     "QuarantinedRecord",
     "QuarantinedRecordRow",
+    "RaiseDecision",
+    "RaiseRequest",
     "Rate",
     "RateCard",
     "Receipt",
     "Rerate",
     "RerateTotal",
+    "TaggedSpend",
     "TeamLedger",
     "UnpricedRecord",
     "UnpricedRecordRow",

@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
-from billing.pricing.budget_periods import PeriodKind, period
+from billing.pricing.budget_periods import calendar_month
 from billing.pricing.months import GRACE, first_open_month
 from teams.models import Team
 from teams.reporting_days import ReportingDays
@@ -53,4 +53,4 @@ class OpenMonths(NamedTuple):
 
 def open_months(days: ReportingDays, now: datetime) -> OpenMonths:
     first = first_open_month(now, days.zone(now))
-    return OpenMonths(first, period(PeriodKind.MONTH, first).until + GRACE)
+    return OpenMonths(first, calendar_month(first).until + GRACE)

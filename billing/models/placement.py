@@ -16,6 +16,7 @@ DISTRIBUTED = frozenset(
         "billing.DailySpend",
         "billing.HourlySpend",
         "billing.BudgetTotal",
+        "billing.TaggedSpend",
         "billing.TeamLedger",
         "billing.Receipt",
     }
@@ -44,6 +45,7 @@ LOCAL = frozenset(
     {
         "admin.LogEntry",
         "billing.Alert",
+        "billing.BudgetPolicy",
         "billing.BudgetRevision",
         "billing.Channel",
         "billing.Delivery",
@@ -51,6 +53,9 @@ LOCAL = frozenset(
         "billing.Estimate",
         "billing.EstimateLine",
         "billing.Heartbeat",
+        "billing.ForecastErrors",
+        "billing.RaiseDecision",
+        "billing.RaiseRequest",
         "billing.Rerate",
         "billing.RerateTotal",
         "billing.Proposal",

@@ -1,8 +1,10 @@
 """How figures are written for people: on pages, in the admin, in sentences and charts."""
 
+import calendar
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
 
 from billing.pricing import money
+from billing.pricing.budget_periods import FISCAL, Period, PeriodKind, Window
 
 _ONE = Decimal(1)
 _CENT = Decimal("0.01")
@@ -59,3 +61,32 @@ def rate(value: Decimal | None) -> str:
     written = money.plain(value)
     places = len(written.partition(".")[2])
     return f"{Decimal(written):,f}" if places >= 2 else f"{value:,.2f}"
+
+
+def window(its: Window) -> str:
+    """Week from Sunday; quarter of the year from April; 1–14 Nov 2026."""
+    if its.custom:
+        return span(its.custom)
+    if its.kind is PeriodKind.WEEK:
+        return f"week from {calendar.day_name[its.week_starts_on]}"
+    if its.kind in FISCAL and its.fiscal_starts_in != 1:
+        of = "" if its.kind is PeriodKind.YEAR else "quarter of the "
+        return f"{of}year from {calendar.month_name[its.fiscal_starts_in]}"
+    return its.kind.value
+
+
+def span(its: Period) -> str:
+    """1–30 Nov 2026, or with as much of the first day as differs."""
+    last = its.last
+    if its.first == last:
+        return f"{last.day} {last:%b %Y}"
+    if (its.first.year, its.first.month) == (last.year, last.month):
+        return f"{its.first.day}–{last.day} {last:%b %Y}"
+    year = "" if its.first.year == last.year else f" {its.first.year}"
+    return f"{its.first.day} {its.first:%b}{year} – {last.day} {last:%b %Y}"
+
+
+def from_to(its: Period) -> str:
+    """The same in a sentence: from 1 to 30 Nov 2026."""
+    first, _, last = span(its).partition("–")
+    return f"from {first.strip()} to {last.strip()}" if last else f"on {first}"

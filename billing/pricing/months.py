@@ -2,7 +2,7 @@
 
 from datetime import date, datetime, timedelta, tzinfo
 
-from billing.pricing.budget_periods import PeriodKind, period
+from billing.pricing.budget_periods import calendar_month
 
 # A month that has ended stays open for so many days.
 GRACE = timedelta(days=3)
@@ -14,4 +14,4 @@ def first_open_month(now: datetime, zone: tzinfo) -> date:
     Months and the days of grace are those of the zone's calendar, whatever its clock
     did meanwhile; every earlier month is closed.
     """
-    return period(PeriodKind.MONTH, now.astimezone(zone).date() - GRACE).first
+    return calendar_month(now.astimezone(zone).date() - GRACE).first

@@ -7,14 +7,16 @@ from decimal import Decimal
 
 from django.db.models import Prefetch
 
-from billing.models import Alert, Budget, BudgetRevision, Delivery
+from billing.models import Alert, Budget, BudgetRevision, Delivery, RaiseRequest
 from billing.models.estimates import Estimate
 from billing.pricing.budget_periods import PeriodKind
 from billing.pricing.standing import Standing, standing
-from billing.reports import spend
+from billing.reports import budgets, estimates, forecasts, spend
 from billing.reports.budgets import BudgetStatus
 from billing.reports.estimates import EstimateReport
+from billing.reports.forecasts import BudgetForecast
 from teams.models import Team
+from teams.reporting_days import ReportingDays
 
 _ONE_DAY = timedelta(days=1)
 
@@ -30,12 +32,14 @@ class DayPoint:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something in the life of a budget: a level reached, or its terms changed."""
+    """Something in the life of a budget: a level reached, its terms changed, or a higher
+    cap asked for."""
 
     at: datetime
     alert: Alert | None = None
     revision: BudgetRevision | None = None
     before: BudgetRevision | None = None
+    request: RaiseRequest | None = None
 
     @property
     def deliveries(self) -> dict[str, int]:
@@ -51,7 +55,8 @@ class BudgetView:
     """A budget in one period, day by day.
 
     `today` is the day up to which the period is known: the last one of a period that is
-    over. `partial` says that spend of teams which the viewer does not see counts too.
+    over, the first of one that has not begun. `partial` says that spend of teams which
+    the viewer does not see counts too.
     """
 
     status: BudgetStatus
@@ -62,6 +67,7 @@ class BudgetView:
     planned: Decimal | None
     timeline: list[Event]
     partial: bool
+    forecast: BudgetForecast | None
 
     @property
     def standing(self) -> Standing:
@@ -70,6 +76,12 @@ class BudgetView:
     @property
     def alerts(self) -> list[Alert]:
         return [event.alert for event in self.timeline if event.alert]
+
+    @property
+    def requests(self) -> list[RaiseRequest]:
+        """Those for a higher cap that wait to be decided."""
+        found = [event.request for event in self.timeline if event.request]
+        return [one for one in found if one.state == RaiseRequest.State.PENDING]
 
     @property
     def days_left(self) -> int:
@@ -95,7 +107,7 @@ class BudgetView:
 def standing_of(status: BudgetStatus, today: date) -> Standing:
     return standing(
         spent=status.spent,
-        cap=status.budget.amount,
+        cap=status.cap,
         elapsed=_elapsed(status, today),
         days=status.period.days,
     )
@@ -107,41 +119,54 @@ def elapsed_percent(status: BudgetStatus, today: date) -> Decimal:
 
 
 def _elapsed(status: BudgetStatus, today: date) -> int:
-    return (min(today, status.period.last) - status.period.first).days + 1
+    gone = (min(today, status.period.last) - status.period.first).days + 1
+    return max(gone, 0)  # a custom period may not have begun
+
+
+def running_view(
+    budget: Budget, *, visible_team_ids: Sequence[int], now: datetime
+) -> BudgetView:
+    """A budget in the period that runs; its estimate where it is a team's month."""
+    today = ReportingDays(budget.organization).day(now)
+    (status,) = budgets.statuses_on([budget], day=today, now=now)
+    month = (
+        estimates.estimate_vs_actual(team=budget.team, month=today)
+        if budget.team is not None
+        else None
+    )
+    return budget_view(status, budget.team, visible_team_ids, today, month, now)
 
 
 def budget_view(
     status: BudgetStatus,
-    team: Team,
+    team: Team | None,
     visible_team_ids: Sequence[int],
     today: date,
-    month: EstimateReport,
+    month: EstimateReport | None,
+    now: datetime,
 ) -> BudgetView:
     budget, its = status.budget, status.period
-    whole_team_month = budget.team_id == team.pk and budget.period == PeriodKind.MONTH
+    is_month = team is not None and budget.team_id == team.pk and not budget.limits
+    if not is_month or budget.period != PeriodKind.MONTH:
+        month = None
     running = today in its
-    known_until = today if running else its.last
+    known_until = max(min(today, its.last), its.first)
     covers = budget.covered_team_ids
     return BudgetView(
         status=status,
         today=known_until,
         running=running,
-        points=_points(budget, covers, its.first, known_until),
-        estimate=month.estimate if whole_team_month else None,
-        planned=month.total.estimate if whole_team_month else None,
+        points=_points(budget, its.first, known_until),
+        estimate=month.estimate if month else None,
+        planned=month.total.estimate if month else None,
         timeline=_timeline(status),
         partial=not covers <= set(visible_team_ids),
+        forecast=forecasts.of_budget(status, now=now),
     )
 
 
-def _points(budget: Budget, covers: set[int], first: date, last: date) -> list[DayPoint]:
-    rows = spend.by_day(
-        team_ids=sorted(covers),
-        project_ids=[budget.project_id] if budget.project_id else None,
-        since=first,
-        until=last + _ONE_DAY,
-    )
-    costs = {row.day: row.cost for row in rows}
+def _points(budget: Budget, first: date, last: date) -> list[DayPoint]:
+    costs = spend.of_budget(budget, since=first, until=last + _ONE_DAY)
     points: list[DayPoint] = []
     total = Decimal()
     for offset in range((last - first).days + 1):
@@ -153,7 +178,7 @@ def _points(budget: Budget, covers: set[int], first: date, last: date) -> list[D
 
 
 def _timeline(status: BudgetStatus) -> list[Event]:
-    """Alerts of the period, and all changes of the terms, latest first."""
+    """Alerts of the period, all changes of the terms and all requests, latest first."""
     deliveries = Prefetch("deliveries", Delivery.objects.order_by("pk"))
     alerts = (
         Alert.objects.filter(budget=status.budget, period_start=status.period.first)
@@ -165,6 +190,8 @@ def _timeline(status: BudgetStatus) -> list[Event]:
     for position, revision in enumerate(revisions):
         before = revisions[position - 1] if position else None
         events.append(Event(at=revision.changed_at, revision=revision, before=before))
+    requests = status.budget.raises.select_related("budget")
+    events += [Event(at=one.asked_at, request=one) for one in requests]
     return sorted(events, key=_order, reverse=True)
 
 

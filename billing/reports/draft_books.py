@@ -34,7 +34,8 @@ class Comparison:
             proposed = _throughout(published, drafted, self.earliest)
         else:
             proposed = [*published, *drafted]
-        self.after = rate_book.of(organization_id, proposed).rates
+        after = rate_book.of(organization_id, proposed)
+        self.after, self.ids_by_model = after.rates, after.model_ids
         models = LanguageModel.objects.in_bulk({rate.model_id for rate in drafted})
         self.model_ids = sorted(models)
         self.model_keys = {pk: model.key for pk, model in models.items()}

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 from django.db import connection
 
 from billing.models import UnpricedRecord, UsageRecord, rate_book
+from billing.models.rate_book import Book
 from billing.pricing import money
-from billing.pricing.budget_periods import PeriodKind, period
-from billing.pricing.rates import Prices, RateBook
+from billing.pricing.budget_periods import calendar_month
+from billing.pricing.rates import Prices
 from billing.pricing.token_classes import Quantities, TokenClass
 from teams.models import Organization, Project, Team
 
@@ -41,6 +42,20 @@ class Exposure:
         return bool(self.records)
 
 
+class Place(NamedTuple):
+    """Where records without a price are from, as far as budgets tell such apart.
+
+    `model_id` is None where the name says none, or there are several; `tags` are those
+    that were asked for.
+    """
+
+    team_id: int
+    project_id: int
+    model_id: int | None
+    processing: str
+    tags: tuple[tuple[str, str], ...]
+
+
 class _Group(NamedTuple):
     """Records of one project that name one model in one UTC month."""
 
@@ -50,6 +65,9 @@ class _Group(NamedTuple):
     model_name: str
     month: date
     reason: str
+    processing: str
+    several_models: bool
+    tag_values: list[str | None]
     records: int
     first_seen: datetime
     last_seen: datetime
@@ -58,7 +76,8 @@ class _Group(NamedTuple):
 
 # The list is short, the ledger is not: it is asked only for what is listed.
 _GROUPS = f"""
-SELECT n.team_id, n.project_id, n.provider, n.model_name, n.month, n.reason, count(*),
+SELECT n.team_id, n.project_id, n.provider, n.model_name, n.month, n.reason,
+    u.processing, u.verbatim IS NOT NULL, {{tag_values}}, count(*),
     min(u.occurred_at), max(u.occurred_at),
     {", ".join(f"sum(u.{name})::bigint" for name in TokenClass)}
 FROM {UnpricedRecord._meta.db_table} n
@@ -68,7 +87,7 @@ WHERE n.team_id = ANY(%(teams)s)
     AND (%(projects)s::bigint[] IS NULL OR n.project_id = ANY(%(projects)s))
     AND (%(since)s::timestamptz IS NULL
         OR (u.occurred_at >= %(since)s AND u.occurred_at < %(until)s))
-GROUP BY 1, 2, 3, 4, 5, 6
+GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
 """
 _BEFORE_QUANTITIES = _Group._fields.index("quantities")
 
@@ -78,11 +97,14 @@ def _groups(
     project_ids: Sequence[int] | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
+    tag_keys: Sequence[str] = (),
 ) -> list[_Group]:
+    values = ", ".join(f"u.tags ->> %(tag_{place})s" for place in range(len(tag_keys)))
     with connection.cursor() as cursor:
         cursor.execute(
-            _GROUPS,
+            _GROUPS.format(tag_values=f"ARRAY[{values}]::text[]"),
             {
+                **{f"tag_{place}": key for place, key in enumerate(tag_keys)},
                 "teams": list(team_ids),
                 "projects": None if project_ids is None else list(project_ids),
                 "since": since,
@@ -103,7 +125,7 @@ class _Bounds:
 
     def __init__(self, team_id: int) -> None:
         organization = Organization.objects.get(teams=team_id)
-        self._book: RateBook = rate_book.current(organization.pk).rates
+        self._book: Book = rate_book.current(organization.pk)
         self._known: dict[tuple[str | None, date], Prices] = {}
 
     def of(self, group: _Group) -> Exposure:
@@ -121,10 +143,15 @@ class _Bounds:
         key = (provider, month)
         if key not in self._known:
             since = datetime.combine(month, time(), UTC)
-            next_month = period(PeriodKind.MONTH, month).until
+            next_month = calendar_month(month).until
             until = datetime.combine(next_month, time(), UTC)
-            self._known[key] = self._book.highest(provider, since, until)
+            self._known[key] = self._book.rates.highest(provider, since, until)
         return self._known[key]
+
+    def model_id(self, group: _Group) -> int | None:
+        """Of the model that the records name, if it is one that we know."""
+        key = self._book.rates.model(group.provider, group.model_name)
+        return None if key is None or group.several_models else self._book.model_ids[key]
 
 
 # --- Beside budgets and sums --------------------------------------------------------
@@ -156,14 +183,32 @@ def teams_with_unpriced(organization_ids: Iterable[int]) -> dict[int, list[int]]
 
 
 def by_place(
-    *, team_ids: Sequence[int], since: datetime, until: datetime
-) -> dict[tuple[int, int], Exposure]:
-    """The same by team and project, for several budgets at once."""
-    found: dict[tuple[int, int], Exposure] = defaultdict(Exposure)
-    for group, one in _bounded(_groups(team_ids, None, since, until)):
-        place = (group.team_id, group.project_id)
-        found[place] = found[place].plus(one)
+    *,
+    team_ids: Sequence[int],
+    since: datetime,
+    until: datetime,
+    tag_keys: Sequence[str] = (),
+) -> dict[Place, Exposure]:
+    """The same by place, for several budgets at once: these tags tell places apart."""
+    found: dict[Place, Exposure] = defaultdict(Exposure)
+    groups = _groups(team_ids, None, since, until, tag_keys)
+    if groups:
+        bounds = _Bounds(groups[0].team_id)
+        for group in groups:
+            place = _place(group, bounds.model_id(group), tag_keys)
+            found[place] = found[place].plus(bounds.of(group))
     return found
+
+
+def _place(group: _Group, model_id: int | None, tag_keys: Sequence[str]) -> Place:
+    values = zip(tag_keys, group.tag_values, strict=True)
+    return Place(
+        group.team_id,
+        group.project_id,
+        model_id,
+        group.processing,
+        tuple((key, value) for key, value in values if value is not None),
+    )
 
 
 def _bounded(groups: Sequence[_Group]) -> list[tuple[_Group, Exposure]]:

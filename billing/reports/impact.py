@@ -10,10 +10,10 @@ from django.db.models import Sum
 
 from billing.models import Budget, BudgetTotal, DailySpend, Publication, Rate, rate_book
 from billing.pricing import caps
-from billing.pricing.budget_periods import Period, PeriodKind, period
+from billing.pricing.budget_periods import Period
 from billing.reports import repriced
 from billing.reports.draft_books import ONE_DAY, Comparison
-from billing.reports.repriced import Moved
+from billing.reports.repriced import Moved, Moving
 from teams import isolation
 from teams.models import Organization, Team
 from teams.reporting_days import ReportingDays
@@ -45,6 +45,7 @@ class Crossing:
 
     budget: Budget
     period: Period
+    cap: Decimal
     before: Decimal
     after: Decimal
     levels: tuple[int, ...]
@@ -132,7 +133,7 @@ def _of_organization(
             since=since,
             until=until,
             months=_months(teams, moved, comparison),
-            crossings=_crossings(organization, moved),
+            crossings=_crossings(organization, moved, comparison, now),
             requests=moved.requests,
             without_price=moved.without_price,
             newly_priced=moved.newly_priced,
@@ -148,8 +149,8 @@ def _months(
 ) -> list[TeamMonth]:
     """The months of teams that something moves in, by team and month."""
     differences: defaultdict[tuple[int, date], Decimal] = defaultdict(Decimal)
-    for (team_id, _, day), difference in moved.differences.items():
-        differences[team_id, day.replace(day=1)] += difference
+    for moving, difference in moved.differences.items():
+        differences[moving.team_id, moving.day.replace(day=1)] += difference
     spent: defaultdict[tuple[int, date], Decimal] = defaultdict(Decimal)
     days = DailySpend.objects.filter(
         team_id__in={team_id for team_id, _ in differences},
@@ -166,26 +167,37 @@ def _months(
     ]
 
 
-def _crossings(organization: Organization, moved: Moved) -> list[Crossing]:
-    """The budgets, in each of their periods, that reach a level they have not."""
+def _crossings(
+    organization: Organization, moved: Moved, comparison: Comparison, now: datetime
+) -> list[Crossing]:
+    """The budgets, in each of their periods, that reach a level they have not.
+
+    Those that are limited to a tag are not looked at: sums of calls have no tags.
+    """
     budgets = Budget.objects.active().with_scope().filter(organization=organization)
     differences: defaultdict[tuple[Budget, Period], Decimal] = defaultdict(Decimal)
-    for budget in budgets.order_by("pk"):
-        for (team_id, project_id, day), difference in moved.differences.items():
-            if budget.team_id in (None, team_id) and budget.project_id in (
-                None,
-                project_id,
-            ):
-                its = period(PeriodKind(budget.period), day)
+    for budget in budgets.filter(tag_key="").order_by("pk"):
+        for moving, difference in moved.differences.items():
+            its = budget.window.period(moving.day)
+            if its is not None and _counts(budget, moving, comparison):
                 differences[budget, its] += difference
     spent = _spent(differences)
-    return [
-        crossing
+    crossings = (
+        _crossing(budget, its, budget.cap(now), spent[budget.pk, its.first], difference)
         for (budget, its), difference in sorted(
             differences.items(), key=lambda one: (one[0][0].pk, one[0][1])
         )
-        if (crossing := _crossing(budget, its, spent[budget.pk, its.first], difference))
-    ]
+    )
+    return [crossing for crossing in crossings if crossing.levels]
+
+
+def _counts(budget: Budget, moving: Moving, comparison: Comparison) -> bool:
+    return budget.team_id in (None, moving.team_id) and budget.covers(
+        project_id=moving.project_id,
+        model_id=comparison.ids_by_model[moving.model],
+        processing=moving.processing,
+        tags=None,
+    )
 
 
 def _spent(
@@ -203,10 +215,10 @@ def _spent(
 
 
 def _crossing(
-    budget: Budget, its: Period, spent: Decimal, difference: Decimal
-) -> Crossing | None:
+    budget: Budget, its: Period, cap: Decimal, spent: Decimal, difference: Decimal
+) -> Crossing:
     after = spent + difference
-    reached = caps.crossed(spent, budget.amount, budget.thresholds)
-    levels = caps.crossed(after, budget.amount, budget.thresholds)
+    reached = caps.crossed(spent, cap, budget.thresholds)
+    levels = caps.crossed(after, cap, budget.thresholds)
     new = tuple(level for level in levels if level not in reached)
-    return Crossing(budget, its, spent, after, new) if new else None
+    return Crossing(budget, its, cap, spent, after, new)

@@ -10,11 +10,19 @@ from django.db.models import Q
 
 from billing.models import Budget
 from billing.pricing.standing import Standing
-from billing.reports import budgets, completeness, processes, spend, verified
+from billing.reports import (
+    budgets,
+    completeness,
+    forecasts,
+    processes,
+    spend,
+    verified,
+)
 from billing.reports.budget_view import standing_of
 from billing.reports.budgets import BudgetStatus
 from billing.reports.completeness import Freshness, Gaps
 from billing.reports.exposure import Exposure
+from billing.reports.forecasts import BudgetForecast
 from billing.reports.processes import Seen
 from billing.reports.spend import DayCost, Extent, Sums
 from billing.reports.verified import Verified
@@ -27,12 +35,16 @@ _BY_RISK = list(Standing)
 
 @dataclass(frozen=True, slots=True)
 class TeamRow:
-    """A team, what it spent in the range, and the budget of it that stands worst."""
+    """A team, what it spent in the range, and the budget of it that stands worst.
+
+    `forecast` is of that budget.
+    """
 
     team: Team
     sums: Sums
     percent: Decimal
     budget: BudgetStatus | None
+    forecast: BudgetForecast | None
     standing: Standing
     firing: int
 
@@ -59,7 +71,7 @@ class Overview:
     """`budgets` are those of the whole organization; a viewer of some teams sees none.
 
     `caps` is what the teams' caps add up to, each team's lowest one, over the period of
-    the first of `budgets`.
+    the first of `budgets`; `forecasts` are of all budgets shown, by id.
     `not_reconciled` is what no provider's bill has confirmed: as yet, all of it.
     `verified` is about the whole ledger, and None before its first verification; `silent`
     are the kinds of processes that should have been seen.
@@ -74,6 +86,7 @@ class Overview:
     days: list[DayOfTeams]
     families: list[tuple[str, Sums]]
     budgets: list[tuple[BudgetStatus, Standing]]
+    forecasts: dict[int, BudgetForecast]
     caps: Decimal
     gaps: Gaps
     exposure: Exposure
@@ -107,17 +120,19 @@ def overview(
     extent = Extent(team_ids=team_ids, since=since, until=until)
     by_day = spend.by_day(**extent, split="team")
     by_family = spend.spend(**extent, group_by=("team", "family"))
-    mine, shared = _statuses(organization, team_ids, whole, last)
+    mine, shared = _statuses(organization, team_ids, whole, last, now)
+    expected = forecasts.of_budgets([*mine, *shared], now=now)
     return Overview(
         organization=organization,
         since=since,
         until=until,
         today=today,
         total=by_family.total,
-        teams=_team_rows(teams, by_family, mine, today),
+        teams=_team_rows(teams, by_family, mine, expected, today),
         days=_days(by_day),
         families=_families(by_family),
         budgets=[(one, standing_of(one, today)) for one in shared],
+        forecasts=expected,
         caps=_caps(mine, shared),
         gaps=completeness.gaps(**extent),
         exposure=by_family.exposure,
@@ -131,17 +146,24 @@ def overview(
 
 
 def _statuses(
-    organization: Organization, team_ids: Sequence[int], whole: bool, day: date
+    organization: Organization,
+    team_ids: Sequence[int],
+    whole: bool,
+    day: date,
+    now: datetime,
 ) -> tuple[list[BudgetStatus], list[BudgetStatus]]:
-    """The status of the teams' own budgets, and of those of the whole organization."""
+    """The status of the teams' own budgets that run, and of those of the organization:
+    first of all that it spends."""
     wanted = Q(team__in=team_ids)
     if whole:
         wanted |= Q(team=None, project=None)
     found = Budget.objects.active().filter(wanted, organization=organization)
-    listed = budgets.statuses_on(found.with_scope().order_by("pk"), day=day)
+    listed = budgets.statuses_on(found.with_scope().order_by("pk"), day=day, now=now)
+    running = [one for one in listed if one.is_running]
+    running.sort(key=lambda one: bool(one.budget.limits))
     return (
-        [one for one in listed if one.budget.team_id is not None],
-        [one for one in listed if one.budget.team_id is None],
+        [one for one in running if one.budget.team_id is not None],
+        [one for one in running if one.budget.team_id is None],
     )
 
 
@@ -149,8 +171,8 @@ def _caps(mine: Sequence[BudgetStatus], shared: Sequence[BudgetStatus]) -> Decim
     lowest: dict[int | None, Decimal] = {}
     for status in mine:
         its = status.budget
-        if shared and its.period == shared[0].budget.period:
-            lowest[its.team_id] = min(its.amount, lowest.get(its.team_id, its.amount))
+        if shared and its.window == shared[0].budget.window and not its.limits:
+            lowest[its.team_id] = min(status.cap, lowest.get(its.team_id, status.cap))
     return sum(lowest.values(), Decimal())
 
 
@@ -158,6 +180,7 @@ def _team_rows(
     teams: Sequence[Team],
     report: spend.SpendReport,
     statuses: Sequence[BudgetStatus],
+    expected: dict[int, BudgetForecast],
     today: date,
 ) -> list[TeamRow]:
     sums: dict[str, Sums] = {}
@@ -169,6 +192,7 @@ def _team_rows(
             sums.get(team.slug, Sums()),
             report.total.cost,
             [one for one in statuses if one.budget.team_id == team.pk],
+            expected,
             today,
         )
         for team in teams
@@ -181,6 +205,7 @@ def _team_row(
     sums: Sums,
     whole: Decimal,
     statuses: list[BudgetStatus],
+    expected: dict[int, BudgetForecast],
     today: date,
 ) -> TeamRow:
     judged = [(standing_of(one, today), one) for one in statuses]
@@ -193,6 +218,7 @@ def _team_row(
         sums=sums,
         percent=sums.cost * 100 / whole if whole else Decimal(),
         budget=status,
+        forecast=expected.get(status.budget.pk) if status else None,
         standing=worst,
         firing=sum(len(one.firing) for one in statuses),
     )

@@ -33,19 +33,30 @@ T = TypeVar("T")
 _READ_AT_ONCE = 5_000
 
 
+class Moving(NamedTuple):
+    """Where a draft moves something, as far as budgets tell such apart."""
+
+    team_id: int
+    project_id: int
+    model: str  # as the engine names it
+    processing: str
+    day: date
+
+
 class Moved:
-    """What a draft moves: the difference per team, project and day, and counts."""
+    """What a draft moves: the difference in each place, and counts."""
 
     def __init__(self) -> None:
-        self.differences: defaultdict[tuple[int, int, date], Decimal]
-        self.differences = defaultdict(Decimal)
+        self.differences: defaultdict[Moving, Decimal] = defaultdict(Decimal)
         self.requests = 0
         self.without_price = 0
         self.newly_priced = 0
         self.newly_priced_cost = Decimal()
 
-    def add(self, team_id: int, project_id: int, day: date, difference: Decimal) -> None:
-        self.differences[team_id, project_id, day] += difference
+    def add(self, of: "Used | _Record", difference: Decimal) -> None:
+        model, processing = of.key[:2]
+        moving = Moving(of.team_id, of.project_id, model, processing, of.day)
+        self.differences[moving] += difference
 
 
 def moved(team_ids: list[int], comparison: Comparison, days: ReportingDays) -> Moved:
@@ -212,7 +223,7 @@ def _reprice(used: Used, comparison: Comparison, found: Moved) -> None:
         found.without_price += used.requests
         return
     found.requests += used.requests
-    found.add(used.team_id, used.project_id, used.day, money.exact(cost) - used.cost)
+    found.add(used, money.exact(cost) - used.cost)
 
 
 def _is_same(one: PricedRate | None, other: PricedRate | None) -> bool:
@@ -300,8 +311,7 @@ def _reprice_steps(
         total += cost
     if not same:
         found.requests += 1
-        difference = money.exact(total) - record.cost
-        found.add(record.team_id, record.project_id, record.day, difference)
+        found.add(record, money.exact(total) - record.cost)
 
 
 # --- Records without a price --------------------------------------------------------
@@ -336,7 +346,10 @@ def _price_one(
     day = days.day(record.occurred_at)
     priced = engine.price(recorded.usage_of(record), comparison.after)
     if isinstance(priced, Charges) and comparison.since <= day < comparison.until:
-        cost = money.exact(priced.cost)
         found.newly_priced += 1
-        found.newly_priced_cost += cost
-        found.add(team_id, record.project_id, day, cost)
+        found.newly_priced_cost += money.exact(priced.cost)
+        for charge in priced.charges:
+            moving = Moving(
+                team_id, record.project_id, charge.model, record.processing, day
+            )
+            found.differences[moving] += money.exact(charge.cost)

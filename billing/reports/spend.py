@@ -7,10 +7,10 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, NotRequired, TypedDict
 
-from django.db.models import QuerySet, Sum
+from django.db.models import Q, QuerySet, Sum
 
-from billing.models import DailySpend, LanguageModel
-from billing.pricing.budget_periods import PeriodKind, period
+from billing.models import Budget, DailySpend, LanguageModel, TaggedSpend
+from billing.pricing.budget_periods import calendar_month
 from billing.pricing.token_classes import TOOLS, TokenClass
 from billing.reports.exposure import Exposure, exposure
 from teams.models import Project, Team
@@ -186,6 +186,26 @@ def by_day(
     return [found[key] for key in sorted(found)]
 
 
+def of_budget(budget: Budget, *, since: date, until: date) -> dict[date, Decimal]:
+    """What counts against a budget on each day of [since, until) that something does.
+
+    Its limits are kept, so the days of a period add up to its total. Of teams that are
+    not visible nothing is in it. Select the budget `with_scope()`.
+    """
+    in_range = Q(day__gte=since, day__lt=until, team_id__in=_teams_of(budget))
+    days: QuerySet[TaggedSpend] | QuerySet[DailySpend]
+    if budget.tag_key:
+        days = TaggedSpend.objects.filter(in_range, budget=budget)
+    else:
+        days = DailySpend.objects.filter(in_range, budget.covered_rollups)
+    return dict(days.values_list("day").order_by("day").annotate(Sum("cost")))
+
+
+def _teams_of(budget: Budget) -> Iterable[int]:
+    its = Team.objects.filter(organization=budget.organization_id)
+    return budget.covered_team_ids or list(its.values_list("pk", flat=True))
+
+
 def rows(
     team_ids: Sequence[int],
     since: date,
@@ -229,7 +249,7 @@ def _unpriced(
     project_ids: Sequence[int] | None,
 ) -> Exposure:
     # By UTC month: an unpriced record has no reporting day yet.
-    last = period(PeriodKind.MONTH, until - timedelta(days=1))
+    last = calendar_month(until - timedelta(days=1))
     return exposure(
         team_ids=team_ids,
         since=datetime.combine(since.replace(day=1), time(), UTC),

@@ -11,7 +11,7 @@ from django.db.models import Q
 
 from billing.models import Budget, months
 from billing.models.months import OpenMonths
-from billing.pricing.budget_periods import Period, PeriodKind, period
+from billing.pricing.budget_periods import Period, PeriodKind, calendar_month
 from billing.pricing.standing import Standing
 from billing.reports import budget_view, budgets, completeness, estimates, team_spend
 from billing.reports.budget_view import BudgetView
@@ -56,12 +56,12 @@ def team_page(
     today = days.day(now)
     last = min(today, until - _ONE_DAY)
     month = estimates.estimate_vs_actual(team=team, month=last)
-    statuses = budgets.statuses_on(listed, day=last)
+    statuses = budgets.statuses_on(listed, day=last, now=now)
     chosen = next((one for one in statuses if one.budget == budget), None)
     return TeamPage(
         team=team,
         budgets=[(one, budget_view.standing_of(one, today)) for one in statuses],
-        budget=budget_view.budget_view(chosen, team, visible_team_ids, today, month)
+        budget=budget_view.budget_view(chosen, team, visible_team_ids, today, month, now)
         if chosen
         else None,
         spent=team_spend.spent(team=team, since=since, until=until, filters=filters),
@@ -73,16 +73,23 @@ def team_page(
     )
 
 
-def budgets_of(team: Team, *, now: datetime) -> list[Budget]:
-    """Active budgets of a team and of the projects it owns; its own month comes first."""
+def budgets_of(team: Team, *, today: date, now: datetime) -> list[Budget]:
+    """Active budgets of a team and of the projects it owns; its own month comes first,
+    those that do not run come last."""
     its = Q(team=team) | Q(project__in=Project.objects.owned_by(team, now))
     found = Budget.objects.active().filter(its, organization=team.organization_id)
     return sorted(
         found.with_scope(),
-        key=lambda one: (one.team_id is None, one.period != PeriodKind.MONTH, one.pk),
+        key=lambda one: (
+            one.running(today) is None,
+            one.team_id is None,
+            bool(one.limits),
+            one.period != PeriodKind.MONTH,
+            one.pk,
+        ),
     )
 
 
 def period_of(budget: Budget | None, day: date) -> Period:
     """The period a page starts with: that of the budget, else the month."""
-    return period(PeriodKind(budget.period if budget else PeriodKind.MONTH), day)
+    return budget.window.shown_on(day) if budget else calendar_month(day)

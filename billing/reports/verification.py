@@ -200,6 +200,27 @@ SELECT team_id, date_trunc('hour', received_at, 'UTC'), api_key, route,
 FROM billing_posting WHERE coalesce(received, records) > 0
 """
 
+
+def _budget_covers(spent: str) -> str:
+    """Whether a row of spend of team `o` counts against budget `b`, its tag aside."""
+    return f"""b.organization_id = o.organization_id AND b.archived_at IS NULL
+        AND coalesce(b.team_id, {spent}.team_id) = {spent}.team_id
+        AND coalesce(b.project_id, {spent}.project_id) = {spent}.project_id
+        AND (cardinality(b.model_ids) = 0 OR {spent}.model_id = ANY (b.model_ids))
+        AND (cardinality(b.processing) = 0 OR {spent}.processing = ANY (b.processing))"""
+
+
+# The first day of the period of budget `b` that a day of `d` lies in.
+_FISCAL = "make_interval(months => b.fiscal_starts_in - 1)"
+_PERIOD_START = f"""CASE b.period
+    WHEN 'custom' THEN b.custom_first
+    WHEN 'day' THEN d.day
+    WHEN 'week' THEN
+        d.day - (extract(isodow FROM d.day)::int + 6 - b.week_starts_on) % 7
+    WHEN 'month' THEN date_trunc('month', d.day::timestamp)::date
+    ELSE (date_trunc(b.period, d.day::timestamp - {_FISCAL}) + {_FISCAL})::date
+END"""
+
 # name, query for how many agree, query for what does not
 _CHECKS = (
     (
@@ -235,9 +256,31 @@ _CHECKS = (
         """,
     ),
     (
+        "tagged spend = Σ charges of the tagged records",
+        "SELECT count(*) FROM billing_tagged_spend",
+        f"""
+        SELECT team_id, budget_id, day, kept.cost AS tagged_cost, summed.cost
+        FROM (
+            SELECT t.team_id, t.budget_id, t.day, t.cost FROM billing_tagged_spend t
+            JOIN billing_budget b ON b.id = t.budget_id AND b.archived_at IS NULL
+        ) kept
+        FULL JOIN (
+            SELECT c.team_id, b.id AS budget_id, c.day, sum(c.cost) AS cost
+            FROM billing_charge c
+            JOIN billing_usage_record u
+            ON u.team_id = c.team_id AND u.month = c.month AND u.uid = c.record_uid
+            JOIN teams_team o ON o.id = c.team_id
+            JOIN billing_budget b ON {_budget_covers("c")}
+                AND u.tags ->> b.tag_key = ANY (b.tag_values)
+            GROUP BY c.team_id, b.id, c.day
+        ) summed USING (team_id, budget_id, day)
+        WHERE coalesce(kept.cost, 0) <> coalesce(summed.cost, 0)
+        """,
+    ),
+    (
         "budget totals = Σ daily rollups",
         "SELECT count(*) FROM billing_budget_total",
-        """
+        f"""
         SELECT team_id, budget_id, period_start, kept.spent AS total, summed.spent
         FROM (
             SELECT t.team_id, t.budget_id, t.period_start, t.spent
@@ -245,15 +288,20 @@ _CHECKS = (
             JOIN billing_budget b ON b.id = t.budget_id AND b.archived_at IS NULL
         ) kept
         FULL JOIN (
-            SELECT d.team_id, b.id AS budget_id, sum(d.cost) AS spent,
-                date_trunc(b.period, d.day::timestamp)::date AS period_start
-            FROM billing_daily_spend d
-            JOIN teams_team o ON o.id = d.team_id
-            JOIN billing_budget b ON b.organization_id = o.organization_id
-                AND b.archived_at IS NULL
-                AND coalesce(b.team_id, d.team_id) = d.team_id
-                AND coalesce(b.project_id, d.project_id) = d.project_id
-            GROUP BY d.team_id, b.id, period_start
+            SELECT d.team_id, d.budget_id, {_PERIOD_START} AS period_start,
+                sum(d.cost) AS spent
+            FROM (
+                SELECT r.team_id, b.id AS budget_id, r.day, r.cost
+                FROM billing_daily_spend r
+                JOIN teams_team o ON o.id = r.team_id
+                JOIN billing_budget b ON {_budget_covers("r")} AND b.tag_key = ''
+                UNION ALL
+                SELECT t.team_id, t.budget_id, t.day, t.cost FROM billing_tagged_spend t
+            ) d
+            JOIN billing_budget b ON b.id = d.budget_id AND b.archived_at IS NULL
+            WHERE b.custom_first IS NULL OR d.day >= b.custom_first
+                AND d.day < b.custom_until
+            GROUP BY d.team_id, d.budget_id, period_start
         ) summed USING (team_id, budget_id, period_start)
         WHERE coalesce(kept.spent, 0) <> coalesce(summed.spent, 0)
         """,

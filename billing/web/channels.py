@@ -175,13 +175,13 @@ def send_again(request: HttpRequest, visitor: Visitor, delivery_id: int) -> Http
 @form_page
 def mail_me(request: HttpRequest, visitor: Visitor) -> HttpResponse:
     """Everybody decides for themselves whether alerts come to their own address."""
-    whose = {"user": visitor.user, "organization": visitor.organization}
+    user, organization, now = visitor.user, visitor.organization, timezone.now()
     try:
         if request.POST.get("listen") == "yes":
-            personal_channels.listen(**whose, now=timezone.now())
-            messages.success(request, f"Alerts come to {visitor.user.email} now.")
+            personal_channels.listen(user=user, organization=organization, now=now)
+            messages.success(request, f"Alerts come to {user.email} now.")
         else:
-            personal_channels.stop(**whose, now=timezone.now())
+            personal_channels.stop(user=user, organization=organization, now=now)
             messages.success(request, "Alerts come to your address no more.")
     except ValidationError as error:
         messages.error(request, " ".join(error.messages))

@@ -1,24 +1,29 @@
 """Filters and tags of the pages. What is shown rounded keeps its exact value in `title`."""
 
-from datetime import datetime
+from datetime import datetime, time, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from zoneinfo import ZoneInfo
 
 from django import template
 from django.template import Context
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from billing.models import RaiseRequest
 from billing.pricing import figures, money
 from billing.pricing.figures import NOTHING, THIN, percent, rate
 from billing.pricing.standing import Standing
 from billing.pricing.token_classes import TokenClass
+from billing.reports import raises
 from billing.web import links
+from teams.web.visitors import Visitor
 
 register = template.Library()
 
 register.filter("percent", percent)
 register.filter("rate", rate)
+register.filter("span", figures.span)
 
 
 @register.filter(name="amount")
@@ -172,6 +177,38 @@ def status(standing: Standing, running: bool = True) -> dict[str, str]:
     if not running:
         word = _WHEN_OVER.get(standing, word)
     return {"word": word, "kind": its_kind}
+
+
+@register.simple_tag
+def raises_to_decide(visitor: Visitor) -> int:
+    """How many requests for a higher cap wait for this person."""
+    organization, now = visitor.organization, timezone.now()
+    return len(raises.to_decide(visitor.user, organization=organization, now=now))
+
+
+@register.filter
+def last_day(end: datetime, zone: str) -> str:
+    """The last day of what ends at this moment; the moment where it is not midnight."""
+    local = end.astimezone(ZoneInfo(zone))
+    if local.time() != time():
+        return f"{moment(end, zone)}"
+    day = local.date() - timedelta(days=1)
+    return f"{day.day} {day:%b %Y}"
+
+
+@register.inclusion_tag("components/status.html")
+def raise_state(state: str) -> dict[str, str]:
+    its = RaiseRequest.State(state)
+    return {"word": its.label, "kind": _RAISES[its]}
+
+
+_RAISES = {
+    RaiseRequest.State.PENDING: "risk",
+    RaiseRequest.State.APPROVED: "ok",
+    RaiseRequest.State.DECLINED: "over",
+    RaiseRequest.State.WITHDRAWN: "idle",
+    RaiseRequest.State.EXPIRED: "idle",
+}
 
 
 @register.simple_tag(takes_context=True)

@@ -1,16 +1,20 @@
 """The organization: its teams by risk, its days, and what is in no total."""
 
+from datetime import datetime
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils import timezone
 
+from billing.models import RaiseRequest
+from billing.pricing import figures
 from billing.pricing.budget_periods import Period
-from billing.reports import budget_view, overview, team_page
+from billing.reports import budget_view, overview, raises, team_page
 from billing.reports.overview import Overview
 from billing.web import links, pictures, ranges, sentences
 from billing.web.ranges import Range
+from teams.permissions import Permission
 from teams.reporting_days import ReportingDays
 from teams.web.visitors import Visitor, page
 
@@ -34,12 +38,12 @@ def home(request: HttpRequest, visitor: Visitor) -> HttpResponse:
         now=now,
     )
     return render(
-        request, "billing/overview.html", _context(visitor, report, shown, request.GET)
+        request, "billing/overview.html", _context(visitor, report, shown, request.GET, now)
     )
 
 
 def _context(
-    visitor: Visitor, report: Overview, shown: Range, query: QueryDict
+    visitor: Visitor, report: Overview, shown: Range, query: QueryDict, now: datetime
 ) -> dict[str, Any]:
     currency = visitor.organization.currency
     spenders = sorted(
@@ -55,7 +59,7 @@ def _context(
         "range": shown,
         "presets": links.presets(query, shown),
         "kept": links.kept(query),
-        "span": sentences.span(Period(shown.since, shown.until)),
+        "span": figures.span(Period(shown.since, shown.until)),
         "days": pictures.days_of_teams(report, series, currency),
         "series": series,
         "day_rows": [
@@ -64,6 +68,17 @@ def _context(
         ],
         "section": "overview",
         "running": report.until > report.today,
+        "raises": [
+            one
+            for one in raises.requests_of(
+                organization=visitor.organization,
+                teams=visitor.teams,
+                whole=visitor.sees_organization,
+                now=now,
+            )
+            if one.state_at(now) == RaiseRequest.State.PENDING
+        ],
+        "may_edit_budgets": visitor.may(Permission.EDIT_BUDGETS),
         **_of_the_first_budget(report),
     }
 

@@ -1,17 +1,19 @@
 """Reports as charts: what stands in a report is drawn, nothing is computed here."""
 
 from collections.abc import Iterable
+from datetime import date
 from decimal import Decimal
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from billing.charts import burn_up, stacked_days
-from billing.charts.burn_up import Mark, Point
+from billing.charts.burn_up import Expected, Mark, Point
 from billing.charts.look import OTHER, PLACES, Spec, colour
 from billing.charts.stacked_days import Part
 from billing.pricing.budget_periods import Period
 from billing.pricing.figures import with_currency
-from billing.reports.budget_view import BudgetView
+from billing.pricing.forecast import Ahead
+from billing.reports.budget_view import BudgetView, DayPoint
 from billing.reports.budgets import BudgetStatus
 from billing.reports.overview import Overview
 from billing.reports.team_spend import Spent
@@ -39,7 +41,7 @@ _FAMILIES = ("Opus", "Sonnet", "Haiku", "Fable", "Mythos")
 
 def bar(status: BudgetStatus, *, pace: Decimal | None) -> Bar:
     """`pace` is the elapsed share of a period that runs, in percent."""
-    cap, spent = status.budget.amount, max(status.spent, Decimal())
+    cap, spent = status.cap, max(status.spent, Decimal())
     scale = max(cap, spent)
     if not scale:
         return Bar(Decimal(), Decimal(100), None)
@@ -95,10 +97,39 @@ def burn_up_of(view: BudgetView, currency: str, zone: str) -> Spec:
             )
             for point in view.points
         ],
-        cap=status.budget.amount,
+        cap=status.cap,
         planned=view.planned,
         marks=marks,
+        expected=_expected(view, currency),
     )
+
+
+def _expected(view: BudgetView, currency: str) -> list[Expected]:
+    """From what was spent at the end of yesterday on, where the period had begun."""
+    if view.forecast is None:
+        return []
+    begun = [
+        Expected(point.day, point.total, point.total, point.total, "", "")
+        for point in view.points[-2:-1]
+    ]
+    return begun + [
+        Expected(
+            one.day,
+            one.low,
+            one.expected,
+            one.high,
+            with_currency(one.expected, currency),
+            f"{with_currency(one.low, currency)}–{with_currency(one.high, currency)}",
+        )
+        for one in view.forecast.ahead
+    ]
+
+
+def figures_of(view: BudgetView) -> list[tuple[date, DayPoint | None, Ahead | None]]:
+    """Each day that is drawn: what it came to, what is expected by its end."""
+    points = {point.day: point for point in view.points}
+    ahead = {one.day: one for one in view.forecast.ahead} if view.forecast else {}
+    return [(day, points.get(day), ahead.get(day)) for day in sorted({*points, *ahead})]
 
 
 def days_of_families(

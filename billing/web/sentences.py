@@ -6,14 +6,19 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from billing.models.budgets import BudgetState
 from billing.pricing import figures, money
 from billing.pricing.budget_periods import Period, PeriodKind
+from billing.pricing.forecast import LowConfidence
 from billing.reports.budget_view import BudgetView
 from billing.reports.budgets import BudgetStatus
+from billing.reports.forecasts import BudgetForecast
 from billing.reports.overview import Overview
 from billing.reports.team_page import TeamPage
 
 _WHOLE_UNITS_FROM = 100
+# From this probability on, one of two things is called likely.
+_LIKELY = Decimal("0.6")
 
 
 def of_team(page: TeamPage, currency: str) -> SafeString:
@@ -23,40 +28,82 @@ def of_team(page: TeamPage, currency: str) -> SafeString:
             "{} used {} {}. It has no budget yet.",
             page.team.name,
             _amount(page.spent.total.cost, currency),
-            from_to(Period(page.spent.since, page.spent.until)),
+            figures.from_to(Period(page.spent.since, page.spent.until)),
         )
     who = view.status.budget.project or page.team
     return of_budget(str(who), view, currency)
 
 
 def of_budget(who: str, view: BudgetView, currency: str) -> SafeString:
-    """Search has used $4,210 of $6,000 (70 %) with 9 days left."""
+    """Search has used $4,210 of $6,000 (70 %) with 9 days left. Forecast $6,180 …"""
     status = view.status
+    if status.state is BudgetState.UPCOMING:
+        cap = _amount(status.cap, currency)
+        return format_html("{} may use {} {}.", who, cap, figures.from_to(status.period))
     verb = "has used" if view.running else "used"
     return format_html(
-        "{} {} {}{}",
+        "{} {} {}{}{}",
         who,
         verb,
         _of_cap(status, currency, running=view.running),
         f" with {days(view.days_left)} left."
         if view.running
         else f" in {period_name(status)}.",
+        of_forecast(view.forecast, currency),
     )
 
 
+def of_forecast(one: BudgetForecast | None, currency: str) -> SafeString:
+    """Forecast $6,180 (80 % range $5,700–$6,900): likely over by about $180."""
+    if one is None:
+        return SafeString()
+    its = one.forecast
+    return format_html(
+        " Forecast {} (80{}% range {}–{}): {}.{}",
+        _amount(its.expected, currency),
+        figures.THIN,
+        _amount(its.low, currency),
+        _amount(its.high, currency),
+        _against_cap(one, currency),
+        f" Low confidence: {why}." if (why := _why_low(one)) else "",
+    )
+
+
+def _against_cap(one: BudgetForecast, currency: str) -> SafeString:
+    if one.forecast.spent >= one.cap:
+        return format_html("over by about {}", _amount(one.over, currency))
+    if one.probability_over_cap >= _LIKELY:
+        return format_html("likely over by about {}", _amount(one.over, currency))
+    if one.probability_over_cap > 1 - _LIKELY:
+        return SafeString("about as likely over the cap as within it")
+    return SafeString("likely within the cap")
+
+
+def _why_low(one: BudgetForecast) -> str:
+    seen = one.forecast.seen
+    match one.forecast.low_confidence:
+        case LowConfidence.PLAN:
+            return "no whole day of data yet, so it is the plan"
+        case LowConfidence.FEW_DAYS:
+            return f"{days(seen)} of data"
+        case LowConfidence.FAR:
+            return f"{days(seen)} of data for {days(len(one.forecast.rests))} ahead"
+    return ""
+
+
 def _of_cap(status: BudgetStatus, currency: str, *, running: bool) -> SafeString:
-    if not status.budget.amount:
+    if not status.cap:
         spent = _amount(status.spent, currency) if status.spent else "nothing"
         return format_html("{} against a cap of {}", spent, f"{figures.symbol(currency)}0")
     if not status.spent:
         nothing = "nothing yet" if running else "nothing"
-        cap = _amount(status.budget.amount, currency)
+        cap = _amount(status.cap, currency)
         return format_html("{} of {}", nothing, cap)
-    close = _rounded(status.spent) == _rounded(status.budget.amount)
+    close = _rounded(status.spent) == _rounded(status.cap)
     return format_html(
         "{} of {} ({})",
         _amount(status.spent, currency, exact=close and bool(status.remaining)),
-        _amount(status.budget.amount, currency),
+        _amount(status.cap, currency),
         figures.percent(status.percent),
     )
 
@@ -67,17 +114,18 @@ def of_overview(page: Overview, currency: str) -> SafeString:
         left = (status.period.until - page.today).days
         running = page.today in status.period
         return format_html(
-            "{} {} {}{}",
+            "{} {} {}{}{}",
             page.organization.name,
             "has used" if running else "used",
             _of_cap(status, currency, running=running),
             f" with {days(left)} left." if running else f" in {period_name(status)}.",
+            of_forecast(page.forecasts.get(status.budget.pk), currency),
         )
     return format_html(
         "{} used {} {}.",
         page.organization.name,
         _amount(page.total.cost, currency),
-        from_to(Period(page.since, page.until)),
+        figures.from_to(Period(page.since, page.until)),
     )
 
 
@@ -102,32 +150,14 @@ def days(number: int) -> str:
 
 def period_name(status: BudgetStatus) -> str:
     """November 2026; Q4 2026; 2026; or the days."""
-    its = status.period
-    match PeriodKind(status.budget.period):
-        case PeriodKind.MONTH:
-            return f"{its.first:%B %Y}"
-        case PeriodKind.QUARTER:
-            return f"Q{(its.first.month + 2) // 3} {its.first.year}"
-        case PeriodKind.YEAR:
-            return str(its.first.year)
-    return span(its)
-
-
-def span(its: Period) -> str:
-    """1–30 Nov 2026, or with as much of the first day as differs."""
-    last = its.last
-    if its.first == last:
-        return f"{last.day} {last:%b %Y}"
-    if (its.first.year, its.first.month) == (last.year, last.month):
-        return f"{its.first.day}–{last.day} {last:%b %Y}"
-    year = "" if its.first.year == last.year else f" {its.first.year}"
-    return f"{its.first.day} {its.first:%b}{year} – {last.day} {last:%b %Y}"
-
-
-def from_to(its: Period) -> str:
-    """The same in a sentence: from 1 to 30 Nov 2026."""
-    first, _, last = span(its).partition("–")
-    return f"from {first.strip()} to {last.strip()}" if last else f"on {first}"
+    its, window = status.period, status.budget.window
+    if window.kind is PeriodKind.MONTH:
+        return f"{its.first:%B %Y}"
+    if window.kind is PeriodKind.QUARTER and window.fiscal_starts_in == 1:
+        return f"Q{(its.first.month + 2) // 3} {its.first.year}"
+    if window.kind is PeriodKind.YEAR and window.fiscal_starts_in == 1:
+        return str(its.first.year)
+    return figures.span(its)
 
 
 def _rounded(value: Decimal) -> Decimal:

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from billing.charts.look import Spec
 from billing.models import Budget, LanguageModel
+from billing.pricing import figures
 from billing.pricing.budget_periods import Period
 from billing.reports import team_page
 from billing.reports.budget_view import BudgetView
@@ -25,9 +26,9 @@ from teams.web.visitors import Visitor, page
 def team_budget(request: HttpRequest, visitor: Visitor, slug: str) -> HttpResponse:
     now = timezone.now()
     team = visitor.team(slug)
-    listed = team_page.budgets_of(team, now=now)
-    budget = _chosen(listed, request.GET)
     today = ReportingDays(team.organization).day(now)
+    listed = team_page.budgets_of(team, today=today, now=now)
+    budget = _chosen(listed, request.GET)
     this = team_page.period_of(budget, today)
     before = team_page.period_of(budget, this.first.fromordinal(this.first.toordinal() - 1))
     shown = ranges.chosen(request.GET, today=today, this=this, before=before)
@@ -78,11 +79,12 @@ def _context(
         "zone": report.freshness.time_zone,
         "range": shown,
         "presets": links.presets(query, shown),
-        "span": sentences.span(Period(shown.since, shown.until)),
+        "span": figures.span(Period(shown.since, shown.until)),
         "kept": links.kept(query),
         "period_name": sentences.period_name(report.budget.status) if report.budget else "",
         "bar": _bar(report.budget) if report.budget else None,
         "burn_up": _burn_up(report, currency),
+        "figures": pictures.figures_of(report.budget) if report.budget else [],
         "days": pictures.days_of_families(
             report.spent, series, Period(shown.since, shown.until), currency
         ),
@@ -92,6 +94,8 @@ def _context(
             for row in report.spent.days
         ],
         "may_edit_budgets": visitor.may(Permission.EDIT_BUDGETS, report.team),
+        "may_request_raises": visitor.may(Permission.REQUEST_RAISES, report.team),
+        "raises_waiting": report.budget.requests if report.budget else [],
     }
 
 

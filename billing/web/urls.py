@@ -2,6 +2,12 @@
 
 from django.urls import path
 
+from billing.web.budget_editor import (
+    edit_budget,
+    end_budget,
+    new_organization_budget,
+    new_team_budget,
+)
 from billing.web.channels import (
     channel_list,
     end_channel,
@@ -12,6 +18,7 @@ from billing.web.channels import (
 )
 from billing.web.overview import home
 from billing.web.prices import model_prices, published_prices
+from billing.web.raises import ask_for_raise, raise_request, raise_requests
 from billing.web.team import team_budget
 
 urlpatterns = [
@@ -23,6 +30,13 @@ urlpatterns = [
     path("channels/<int:channel_id>/rotate", rotate_channel, name="rotate-secret"),
     path("channels/<int:channel_id>/end", end_channel, name="end-channel"),
     path("deliveries/<int:delivery_id>/retry", send_again, name="send-again"),
+    path("teams/<slug:slug>/budgets/new", new_team_budget, name="new-team-budget"),
+    path("budgets/new", new_organization_budget, name="new-budget"),
+    path("budgets/<int:budget_id>/edit", edit_budget, name="edit-budget"),
+    path("budgets/<int:budget_id>/end", end_budget, name="end-budget"),
+    path("budgets/<int:budget_id>/raise", ask_for_raise, name="ask-for-raise"),
+    path("raises", raise_requests, name="raises"),
+    path("raises/<int:request_id>", raise_request, name="raise"),
     path("prices", published_prices, name="prices"),
     path("prices/<str:provider>/<path:name>", model_prices, name="model-prices"),
 ]

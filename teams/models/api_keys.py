@@ -37,6 +37,7 @@ class Scope(models.TextChoices):
     REPORTS_READ = "reports:read", "Read reports"
     BUDGETS_READ = "budgets:read", "Read budgets, alerts and estimates"
     RERATES_WRITE = "rerates:write", "Re-rate what is counted"
+    RAISES_WRITE = "raises:write", "Ask for higher caps"
     BUDGETS_WRITE = "budgets:write", "Edit budgets, channels and estimates"
 
 

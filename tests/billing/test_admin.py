@@ -404,6 +404,9 @@ def budget_form(cast: Cast, **changes: object) -> dict[str, object]:
         "organization": cast.acme.pk,
         "team": cast.search.pk,
         "period": "month",
+        "week_starts_on": 0,
+        "fiscal_starts_in": 1,
+        "exempt_free": "on",
         "amount": "100",
         "thresholds": "50,80",
         "reason": "first",
@@ -425,6 +428,51 @@ def test_a_budget_is_made_and_changed_with_its_revisions(admin: Client, cast: Ca
         budget.revisions.order_by("revision").values_list("amount", "changed_by", "reason")
     ) == [(100, "root", "first"), (200, "root", "more")]
     assert "more" in admin.get(url).content.decode()
+
+
+def test_a_limited_budget_is_made_and_its_limits_are_shown(admin: Client, cast: Cast):
+    opus = LanguageModel.objects.get(provider="anthropic", name="claude-opus-5-5")
+    limits = {
+        "models": [opus.pk],
+        "processing": ["batch", "flex"],
+        "tag_key": "env",
+        "tag_values": "prod,staging",
+        "period": "custom",
+        "custom_first": "2026-11-01",
+        "custom_until": "2199-11-15",
+        "expires_on": "2199-11-10",
+    }
+    admin.post(reverse("admin:billing_budget_add"), budget_form(cast, **limits))
+    budget = Budget.objects.with_scope().get()
+    url = reverse("admin:billing_budget_change", args=[budget.pk])
+
+    admin.post(url, budget_form(cast, amount="200", expires_on="", exempt_free=""))
+
+    changed = Budget.objects.with_scope().get()
+    words = "batch and flex only, claude-opus-5-5, tag env=prod or staging"
+    assert budget.scope == changed.scope == f"team search, {words}"
+    assert changed.window == budget.window
+    assert (changed.amount, changed.expires_on, changed.exempt_free) == (200, None, False)
+    assert words in page(admin, "billing_budget_change", budget.pk)
+    assert "1 Nov 2026 – 14 Nov 2199" in page(admin, "billing_budget_changelist")
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        ({"period": "custom"}, "A custom period needs its first day"),
+        ({"week_starts_on": 3}, "Only a week has a day to start on."),
+        ({"tag_key": "env"}, "Say which values of the tag count."),
+        ({"expires_on": "2020-01-01"}, "This day lies in the past."),
+    ],
+)
+def test_nonsense_about_a_budget_is_said_in_the_form(admin, cast, said, sentence):
+    url = reverse("admin:billing_budget_add")
+
+    refused = admin.post(url, budget_form(cast, **said)).content.decode()
+
+    assert sentence in refused
+    assert not Budget.objects.exists()
 
 
 def test_a_budget_of_another_organization_is_refused(admin: Client, cast: Cast):
@@ -604,8 +652,9 @@ def test_the_list_of_budgets_asks_no_more_for_more_of_them(admin: Client, cast: 
     url = reverse("admin:billing_budget_add")
     admin.post(url, budget_form(cast))
     one = listed()
+    models = list(LanguageModel.objects.values_list("pk", flat=True)[:3])
     for _ in range(4):
-        admin.post(url, budget_form(cast))
+        admin.post(url, budget_form(cast, models=models))
 
     assert listed() == one
 

@@ -18,7 +18,7 @@ from billing.actions.alerts import Occasion
 from billing.actions.budgets import Terms
 from billing.charts import drawing
 from billing.charts.drawing import LIGHT, Picture
-from billing.models import Alert, Channel, Delivery
+from billing.models import Alert, Budget, Channel, Delivery
 from billing.pricing.budget_periods import PeriodKind
 from billing.reports import alert_picture
 from tests.builders import body, record
@@ -69,7 +69,7 @@ def test_an_alert_of_a_budget_shows_its_period(alert: Alert):
 
     assert picture is not None
     assert picture.words == (
-        "From 1 Nov to 22 Nov <$0.01 have been spent; the cap of the period until 30 Nov "
+        "From 1 Nov to 22 Nov <$0.01 has been spent; the cap of the period until 30 Nov "
         "is $0.01."
     )
     rows = {row["Day"]: row["amount"] for row in values(picture.spec) if "Day" in row}
@@ -83,6 +83,22 @@ def test_a_period_that_is_over_is_shown_to_its_end(alert: Alert):
 
     assert picture is not None
     assert "From 1 Nov to 30 Nov" in picture.words
+
+
+def test_of_a_day_the_days_before_it_are_shown_too(alert: Alert):
+    """A line through a single day would be a point."""
+    budgets_of = Budget.objects.filter(pk=alert.budget_id)
+    budgets_of.update(period="day")
+    Alert.objects.update(period_start="2026-11-20")
+
+    picture = alert_picture.of_alert(Alert.objects.get(), now=NOW)
+
+    assert picture is not None
+    assert picture.words == (
+        "On 20 Nov <$0.01 has been spent; the cap of that day is $0.01."
+    )
+    days = [row["Day"] for row in values(picture.spec)]
+    assert days == ["Wed 18 Nov", "Fri 20 Nov"]
 
 
 @pytest.mark.parametrize(

@@ -23,11 +23,20 @@ from hypothesis.stateful import (
 )
 
 from billing.actions import budgets, post, receive, rerates, voids
-from billing.actions.budgets import Terms
+from billing.actions.budgets import Limits, Terms
 from billing.actions.rerates import Scope
 from billing.formats.body import split
-from billing.models import Charge, DailySpend, HourlySpend, UsageRecord, Void
-from billing.pricing.budget_periods import PeriodKind
+from billing.models import (
+    Budget,
+    BudgetTotal,
+    Charge,
+    DailySpend,
+    HourlySpend,
+    LanguageModel,
+    UsageRecord,
+    Void,
+)
+from billing.pricing.budget_periods import Period, PeriodKind
 from billing.reports import verification
 from teams.models import ApiKey, Team
 from tests.billing.test_rerates import publish
@@ -211,6 +220,130 @@ class Ledger(RuleBasedStateMachine):
         finally:
             transaction.set_rollback(True)
             self.undo.__exit__(None, None, None)
+
+
+TAGS = ({}, {"env": "prod"}, {"env": "dev", "job": "7"})
+WINDOWS: tuple[dict[str, Any], ...] = (
+    {"period": PeriodKind.MONTH},
+    {"period": PeriodKind.DAY},
+    {"period": PeriodKind.WEEK, "week_starts_on": 6},
+    {"period": PeriodKind.QUARTER, "fiscal_starts_in": 2},
+    {"period": PeriodKind.YEAR, "fiscal_starts_in": 11},
+    {
+        "period": PeriodKind.CUSTOM,
+        "custom": Period(date(2026, 10, 10), date(2026, 11, 5)),
+    },
+)
+
+
+class BudgetedLedger(Ledger):
+    """The same with records of two models, two kinds of processing and three tags, and
+    budgets of parts of them that are made in the middle."""
+
+    def new(self, age: timedelta, tokens: int, **more: Any) -> dict[str, Any]:
+        number = len(self.posted)
+        return super().new(
+            age,
+            tokens,
+            tags=TAGS[number % 3],
+            processing=("standard", "batch")[number // 2 % 2],
+            model=("claude-opus-5-5", "claude-haiku-4-5")[number // 3 % 2],
+            **more,
+        )
+
+    @rule(
+        scope=st.sampled_from(["search", "answers", "support", "acme"]),
+        models=st.sets(st.sampled_from(["claude-opus-5-5", "claude-haiku-4-5"])),
+        processing=st.sets(st.sampled_from(["standard", "batch"])),
+        tag=st.sampled_from([(), ("env", "prod"), ("env", "dev", "prod"), ("job", "8")]),
+        window=st.sampled_from(WINDOWS),
+    )
+    def make_budget(
+        self,
+        scope: str,
+        models: set[str],
+        processing: set[str],
+        tag: tuple[str, ...],
+        window: dict[str, Any],
+    ) -> None:
+        named = LanguageModel.objects.filter(provider="anthropic", name__in=models)
+        budgets.create(
+            organization=self.cast.acme,
+            team=getattr(self.cast, scope) if scope in ("search", "support") else None,
+            project=self.cast.answers if scope == "answers" else None,
+            terms=Terms(Decimal(3)),
+            limits=Limits(
+                model_ids=tuple(named.values_list("pk", flat=True)),
+                processing=tuple(processing),
+                tag_key=tag[0] if tag else "",
+                tag_values=tag[1:],
+            ),
+            by="tests",
+            now=self.now,
+            **window,
+        )
+
+    @invariant()
+    def totals_are_the_charges_that_count(self) -> None:
+        tags = dict(UsageRecord.objects.values_list("uid", "tags"))
+        expected: dict[tuple[int, int, date], Decimal] = defaultdict(Decimal)
+        for budget in Budget.objects.all():
+            for charge in Charge.objects.all():
+                first = first_day(budget, charge.day)
+                if first and counts(budget, charge, tags[charge.record_uid]):
+                    expected[charge.team_id, budget.pk, first] += charge.cost
+        kept = BudgetTotal.objects.values_list(
+            "team_id", "budget_id", "period_start", "spent"
+        )
+        found = {tuple(key): spent for *key, spent in kept if spent}
+        assert found == {key: cost for key, cost in expected.items() if cost}
+
+    def each_record_costs_its_price(self) -> None:
+        """The price that is kept by hand is that of one model."""
+
+
+def counts(budget: Budget, charge: Charge, tags: dict[str, str]) -> bool:
+    return all(
+        (
+            budget.team_id is None or budget.team_id == charge.team_id,
+            budget.project_id is None or budget.project_id == charge.project_id,
+            not budget.model_ids or charge.model_id in budget.model_ids,
+            not budget.processing or charge.processing in budget.processing,
+            not budget.tag_key or tags.get(budget.tag_key, "-") in budget.tag_values,
+        )
+    )
+
+
+def first_day(budget: Budget, day: date) -> date | None:
+    """Going back from the day: the first one that a period of the budget begins with."""
+    if budget.period == "custom":
+        inside = budget.custom_first <= day < budget.custom_until
+        return budget.custom_first if inside else None
+    while not begins(budget, day):
+        day -= timedelta(days=1)
+    return day
+
+
+def begins(budget: Budget, day: date) -> bool:
+    from_start = (day.month - budget.fiscal_starts_in) % 12
+    return {
+        "day": True,
+        "week": day.weekday() == budget.week_starts_on,
+        "month": day.day == 1,
+        "quarter": day.day == 1 and from_start in (0, 3, 6, 9),
+        "year": day.day == 1 and from_start == 0,
+    }[budget.period]
+
+
+def test_whatever_happens_limited_budgets_say_what_counts(cast: Cast):
+    Team.objects.update(created_at="2026-01-15T00:00:00Z")
+    BudgetedLedger.cast = cast
+    BudgetedLedger.key = issue(cast.acme, project=cast.answers)[0]
+
+    run_state_machine_as_test(
+        BudgetedLedger,
+        settings=settings(max_examples=15, stateful_step_count=20, deadline=None),
+    )
 
 
 def test_whatever_happens_the_ledger_adds_up(cast: Cast):

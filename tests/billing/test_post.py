@@ -323,6 +323,15 @@ def test_the_ledger_verifies_after_all_of_this(cast: Cast, send):
             "budget totals = Σ daily rollups",
         ),
         ("DELETE FROM billing_budget_total", "budget totals = Σ daily rollups"),
+        (
+            "UPDATE billing_tagged_spend SET cost = cost + 0.000000000000001",
+            "tagged spend = Σ charges of the tagged records",
+        ),
+        (
+            "DELETE FROM billing_tagged_spend",
+            "tagged spend = Σ charges of the tagged records",
+        ),
+        ("DELETE FROM billing_tagged_spend", "budget totals = Σ daily rollups"),
         ("UPDATE billing_charge SET cost = cost * 2", "charge = Σ quantity × rate"),
         (
             "UPDATE billing_usage_record SET output = 11",
@@ -336,16 +345,18 @@ def test_the_ledger_verifies_after_all_of_this(cast: Cast, send):
     ],
 )
 def test_the_verifier_finds_damage(cast: Cast, send, damage: str, found_by: str):
-    for period in PeriodKind:
-        budgets.create(
-            organization=cast.acme,
-            project=cast.answers,
-            period=period,
-            terms=budgets.Terms(Decimal(1)),
-            by="tests",
-            now=NOW,
-        )
-    send(record())
+    made = {
+        "organization": cast.acme,
+        "project": cast.answers,
+        "terms": budgets.Terms(Decimal(1)),
+        "by": "tests",
+        "now": NOW,
+    }
+    for period in set(PeriodKind) - {PeriodKind.CUSTOM}:
+        budgets.create(period=period, **made)
+    tagged = budgets.Limits(tag_key="env", tag_values=("prod",))
+    budgets.create(period=PeriodKind.MONTH, limits=tagged, **made)
+    send(record(tags={"env": "prod"}))
     count(cast)
     assert all(check.ok for check in verification.checks())
     with connection.cursor() as cursor:

@@ -34,7 +34,10 @@ def insert(database: Database, model: type[models.Model], **given: Any) -> None:
     values = {
         field.column: _fitting(field)
         for field in model._meta.concrete_fields
-        if field.column and not field.null and not isinstance(field, models.AutoField)
+        if field.column
+        and not field.null
+        and not field.has_db_default()
+        and not isinstance(field, models.AutoField)
     }
     values |= given
     places = ", ".join(["%s"] * len(values))

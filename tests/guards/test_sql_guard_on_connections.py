@@ -13,7 +13,7 @@ from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery, Sum
 
 from billing.actions import budgets, parked, post, receive, voids
-from billing.actions.budgets import Terms
+from billing.actions.budgets import Limits, Terms
 from billing.formats.body import split
 from billing.models import (
     Alias,
@@ -226,14 +226,20 @@ def test_posting_and_counting_obey_every_rule(cast: Cast):
 
 def _post_count_retry_and_quarantine(cast: Cast) -> None:
     key, _ = issue(cast.acme)
-    budgets.create(
-        organization=cast.acme,
-        period=PeriodKind.MONTH,
-        terms=Terms(Decimal(1)),
-        by="tests",
-        now=NOW,
+    for limits in (Limits(), Limits(tag_key="env", tag_values=("prod",))):
+        budgets.create(
+            organization=cast.acme,
+            period=PeriodKind.MONTH,
+            terms=Terms(Decimal(1)),
+            limits=limits,
+            by="tests",
+            now=NOW,
+        )
+    posted = body(
+        record(tags={"env": "prod"}),
+        record(project="triage"),
+        record(model="claude-unheard-of"),
     )
-    posted = body(record(), record(project="triage"), record(model="claude-unheard-of"))
     receive.receive(key=key, raws=split(posted, "application/json", 10), now=NOW)
     for team_id in post.batches_waiting():
         post.count(team_id=team_id, now=NOW)

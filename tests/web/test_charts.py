@@ -12,7 +12,7 @@ import vl_convert
 from django.contrib.staticfiles import finders
 
 from billing.charts import burn_up, look, stacked_days
-from billing.charts.burn_up import Mark, Point
+from billing.charts.burn_up import Expected, Mark, Point
 from billing.charts.stacked_days import Part
 
 TOKENS = Path(str(finders.find("purser/tokens.css"))).read_text()
@@ -30,6 +30,17 @@ def burn(cap: str = "10", planned: str | None = "8") -> look.Spec:
         cap=Decimal(cap),
         planned=None if planned is None else Decimal(planned),
         marks=[Mark(date(2026, 11, 20), Decimal(5), "50 % reached")],
+        expected=[
+            Expected(
+                date(2026, 11, day),
+                Decimal(day) / 5,
+                Decimal(day) / 4,
+                Decimal(day) / 3,
+                f"${day / 4:.2f}",
+                f"${day / 5:.2f}–${day / 3:.2f}",
+            )
+            for day in range(21, 31)
+        ],
     )
 
 

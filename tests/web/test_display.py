@@ -6,8 +6,9 @@ from decimal import Decimal
 import pytest
 from django.http import QueryDict
 
+from billing.pricing import figures
 from billing.pricing.budget_periods import Period
-from billing.web import display, links, ranges, sentences
+from billing.web import display, links, ranges
 
 
 def test_what_is_rounded_keeps_its_exact_value():
@@ -45,7 +46,7 @@ def test_a_count(value: int, shown: str):
     ],
 )
 def test_a_span_of_days(since: tuple, until: tuple, shown: str):
-    assert sentences.span(Period(date(*since), date(*until))) == shown
+    assert figures.span(Period(date(*since), date(*until))) == shown
 
 
 NOVEMBER = Period(date(2026, 11, 1), date(2026, 12, 1))

@@ -29,7 +29,7 @@ NOVEMBER = {
 
 
 def page(cast: Cast, **changes: Any) -> TeamPage:
-    listed = team_page.budgets_of(cast.search, now=NOW)
+    listed = team_page.budgets_of(cast.search, today=NOW.date(), now=NOW)
     with isolation.visible_teams([cast.search.pk]):
         return team_page.team_page(
             **{
@@ -79,7 +79,66 @@ def test_the_headline(cast: Cast, spent: Service, amount: str, sentence: str):
 
     said = sentences.of_team(page(cast), "USD").replace("&lt;", "‹")
 
-    assert plain(said).replace("‹", "<") == sentence
+    assert plain(said).replace("‹", "<").startswith(f"{sentence} Forecast ")
+
+
+# Two days are over: 0.00945, then nothing. Their level is 0.00945 × 0.875 ÷ 1.875 a day,
+# and eleven hours and eight days are to come: 0.0468 in all.
+@pytest.mark.parametrize(
+    ("amount", "judged"),
+    [
+        ("0.009", "over by about $0.0378"),
+        ("0.0189", "likely over by about $0.0279"),
+        ("0.0467", "about as likely over the cap as within it"),
+        ("0.0469", "about as likely over the cap as within it"),
+        ("6000", "likely within the cap"),
+    ],
+)
+def test_the_headline_says_what_is_expected(
+    cast: Cast, spent: Service, amount: str, judged: str
+):
+    cap(cast, amount)
+
+    said = plain(sentences.of_team(page(cast), "USD").replace("&lt;", "‹"))
+
+    its = said.replace("‹", "<").partition(" Forecast ")[2]
+    assert re.fullmatch(
+        rf"\$0\.0468 \(80 % range \$0\.[0-9]+–\$0\.[0-9]+\): {re.escape(judged)}\. "
+        r"Low confidence: 2 days of data\.",
+        its,
+    )
+
+
+def test_the_forecast_is_drawn_from_yesterday_on(cast: Cast, spent: Service):
+    """To the last day of the period, and told in the words of its figures."""
+    cap(cast, "0.0189")
+    view = page(cast).budget
+
+    assert view is not None
+    drawn = pictures.burn_up_of(view, "USD", "Europe/Berlin")
+    band = next(
+        layer["data"]["values"]
+        for layer in drawn["layer"]
+        if layer["encoding"].get("y2", {}).get("field") == "high"
+    )
+    assert [row["day"] for row in band] == [f"2026-11-{day}" for day in range(21, 31)]
+    assert band[0]["low"] == band[0]["high"] == 0.00945
+    assert band[-1]["low"] < band[-1]["amount"] < band[-1]["high"]
+    assert band[-1]["Forecast"] == "$0.0468"
+
+
+def test_a_period_that_is_over_has_no_forecast(cast: Cast, spent: Service):
+    cap(cast, "500")
+    october = {
+        "since": NOW.date().replace(month=10, day=1),
+        "until": NOW.date().replace(day=1),
+    }
+
+    view = page(cast, **october).budget
+
+    assert view is not None
+    assert view.forecast is None
+    assert "y2" not in json.dumps(pictures.burn_up_of(view, "USD", "UTC"))
 
 
 def test_the_headline_of_an_empty_budget(cast: Cast):
@@ -275,6 +334,19 @@ def test_teams_stand_by_risk(cast: Cast, spent: Service):
         ("search", Standing.OVER),
         ("support", Standing.NO_BUDGET),
     ]
+
+
+def test_teams_stand_with_their_forecast(cast: Cast, spent: Service):
+    """The one that the team's page shows; without a budget there is none."""
+    cap(cast, "0.0189")
+
+    rows = {row.team.slug: row for row in overview_of(cast).teams}
+
+    view = page(cast).budget
+    assert view is not None
+    assert view.forecast is not None
+    assert rows["search"].forecast == view.forecast
+    assert rows["support"].forecast is None
 
 
 def test_the_budget_of_the_organization_is_for_those_who_see_all_of_it(

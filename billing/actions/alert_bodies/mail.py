@@ -16,7 +16,6 @@ from billing.actions.alert_messages import printable
 from billing.charts.drawing import WIDTH, Picture
 from billing.models import Alert, Delivery
 from billing.models.alerts import Crossing
-from billing.pricing.budget_periods import PeriodKind, period
 
 _PICTURE = "figures"
 
@@ -87,7 +86,7 @@ def _rows(alert: Alert) -> list[tuple[str, str]]:
     crossing = alert.crossing
     if crossing is None:
         return [*rows, ("Alert", str(alert.pk))]
-    its = period(PeriodKind(crossing.budget.period), crossing.period_start)
+    its = crossing.budget.window.shown_on(crossing.period_start)
     named = f"{alert.pk}, of budget {alert.budget_id} in its revision {crossing.revision}"
     return [
         *rows,

@@ -1,7 +1,7 @@
 """/budgets, /alerts, /estimates: what a key covers, and the figures of the reports."""
 
 import json
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
@@ -50,6 +50,77 @@ def test_a_budget_shows_what_is_spent_and_what_is_reached(alice: Service, cast: 
     assert shown["spent"] == shown["remaining"] == COST
     assert (shown["percent"], shown["firing"]) == ("50", [40])
     assert (shown["amount"], shown["currency"], shown["revision"]) == ("0.0084", "USD", 1)
+
+
+LIMITED = {
+    "models": ["claude-opus-5-5"],
+    "processing": ["standard"],
+    "tag": {"key": "env", "values": ["prod", "staging"]},
+    "period": "custom",
+    "custom": {"first": "2026-01-01", "until": "2199-01-01"},
+    "expires_on": "2198-01-01",
+    "exempt_free": False,
+}
+
+
+def test_a_budget_says_what_it_is_limited_to_and_when_it_runs(alice: Service, cast: Cast):
+    budget = make(alice, **LIMITED).json()
+    posted = (now_record(tags={"env": "prod"}), now_record(tags={"env": "dev"}))
+    alice.post("usage", body(*posted))
+    post.count(team_id=cast.search.pk, now=timezone.now())
+
+    shown = alice.get(f"budgets/{budget['id']}").json()
+
+    assert {name: shown[name] for name in LIMITED} == LIMITED
+    assert (shown["spent"], shown["state"]) == (COST, "running")
+    assert (shown["period_start"], shown["period_end"]) == ("2026-01-01", "2199-01-01")
+    assert shown["scope"] == (
+        "project answers, standard only, claude-opus-5-5, tag env=prod or staging"
+    )
+
+
+def test_weeks_and_fiscal_years_are_said(alice: Service):
+    week = make(alice, period="week", week_starts_on=6).json()
+    year = make(alice, period="year", fiscal_starts_in=4).json()
+
+    assert week["week_starts_on"] == 6
+    assert date.fromisoformat(week["period_start"]).weekday() == 6
+    assert year["fiscal_starts_in"] == 4
+    assert year["period_start"].endswith("-04-01")
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        ({"models": ["claude-unheard-of"]}, "unknown_model"),
+        ({"processing": ["overnight"]}, "invalid"),
+        ({"tag": {"key": "env", "values": []}}, "invalid"),
+        ({"tag": {"key": "env\x00", "values": ["a"]}}, "invalid"),
+        ({"period": "custom"}, "invalid"),
+        ({"period": "custom", "custom": {"first": "2026-11-02"}}, "invalid"),
+        (
+            {"period": "custom", "custom": {"first": "0001-01-01", "until": "2026-11-02"}},
+            "invalid",
+        ),
+        ({"period": "month", "week_starts_on": 3}, "invalid"),
+        ({"period": "week", "fiscal_starts_in": 3}, "invalid"),
+        ({"expires_on": "2020-01-01"}, "invalid"),
+    ],
+)
+def test_nonsense_is_refused(alice: Service, said, code):
+    refused = make(alice, **said)
+
+    assert (refused.status_code, refused.json()["code"]) == (400, code)
+
+
+def test_the_day_of_expiry_is_a_term(alice: Service):
+    budget = make(alice).json()
+
+    changed = alice.patch(f"budgets/{budget['id']}", {"expires_on": "2199-01-01"}).json()
+    lifted = alice.patch(f"budgets/{budget['id']}", {"expires_on": None}).json()
+
+    assert (changed["revision"], changed["expires_on"]) == (2, "2199-01-01")
+    assert (lifted["revision"], lifted["expires_on"]) == (3, None)
 
 
 def test_alerts_are_listed_with_their_deliveries(alice: Service, cast: Cast):
@@ -329,3 +400,47 @@ def test_another_teams_channel_is_404(alice: Service, bob: Service):
 
     assert bob.delete(f"channels/{channel['id']}").status_code == 404
     assert bob.get("channels").json()["data"] == []
+
+
+def test_a_budget_shows_its_forecast(alice: Service, cast: Cast):
+    """Without a whole day there is none; then the plan of a day of the report."""
+    budget = make(alice, amount="1").json()
+    spend(alice, cast, 1)
+    assert alice.get(f"budgets/{budget['id']}").json()["forecast"] is None
+
+    moments = [timezone.now() - timedelta(days=ago) for ago in range(1, 21)]
+    alice.post("usage", body(*(record(occurred_at=one.isoformat()) for one in moments)))
+    post.count(team_id=cast.search.pk, now=timezone.now())
+
+    listed = alice.get("budgets").json()["data"][0]
+    forecast = listed["forecast"]
+    assert (
+        alice.get(f"budgets/{budget['id']}").json()["forecast"]["low_confidence"] is False
+    )
+    assert set(forecast) == {
+        "amount",
+        "low",
+        "high",
+        "probability_over_cap",
+        "exhausted_on",
+        "low_confidence",
+    }
+    spent, low, amount, high = (
+        Decimal(one)
+        for one in (listed["spent"], forecast["low"], forecast["amount"], forecast["high"])
+    )
+    assert spent <= low <= amount <= high < 1
+    assert (forecast["probability_over_cap"], forecast["exhausted_on"]) == ("0", None)
+
+
+def test_a_forecast_over_the_cap_says_when(alice: Service, cast: Cast):
+    moments = [timezone.now() - timedelta(days=ago) for ago in range(20)]
+    alice.post("usage", body(*(record(occurred_at=one.isoformat()) for one in moments)))
+    post.count(team_id=cast.search.pk, now=timezone.now())
+
+    shown = make(alice, amount="0.0105", period="day").json()["forecast"]
+    over = make(alice, amount="0.001", period="year").json()["forecast"]
+
+    assert Decimal(shown["amount"]) >= Decimal(COST)
+    assert over["probability_over_cap"] == "1"
+    assert over["exhausted_on"] <= timezone.now().date().isoformat()

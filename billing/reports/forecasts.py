@@ -1,0 +1,358 @@
+"""What the running period of a budget will have cost, and what drives it.
+
+From the daily rollups, up to a quarter of a year back, without what was charged for closed
+months. The model is `billing.pricing.forecast`; here it is given days, a plan, and the
+errors of others.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any, NamedTuple, TypeVar
+
+from django.db.models import F, Q, Sum
+
+from billing.models import (
+    Budget,
+    DailySpend,
+    EstimateLine,
+    ForecastErrors,
+    LanguageModel,
+    TaggedSpend,
+)
+from billing.models.estimates import Estimate
+from billing.pricing import forecast as forecasting
+from billing.pricing import money
+from billing.pricing.budget_periods import PeriodKind
+from billing.pricing.forecast import Ahead, Forecast, Spread
+from billing.pricing.token_classes import TokenClass
+from billing.reports.budgets import BudgetStatus
+from billing.reports.spend import COST_COLUMNS
+from teams.models import Organization, Project, Team
+from teams.reporting_days import ReportingDays
+
+# As far back as days say something about those to come.
+DAYS_BACK = 90
+# What was spent lately, and what that is held against.
+_LATELY = 7
+_BEFORE = 28
+_ONE_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetForecast:
+    """Of the running period of a budget, against its cap as it stands.
+
+    `exhausted_on` is the day by whose end the cap is reached: a past one where it was, the
+    expected one where it will be, None where the period is expected to end below it.
+    """
+
+    forecast: Forecast
+    cap: Decimal
+    exhausted_on: date | None
+
+    @property
+    def probability_over_cap(self) -> Decimal:
+        """From 0 to 1, with two places."""
+        return self.forecast.probability_over(self.cap)
+
+    @property
+    def low_confidence(self) -> bool:
+        return self.forecast.low_confidence is not None
+
+    @property
+    def over(self) -> Decimal:
+        """What the period is expected to end above the cap by; negative below it."""
+        return self.forecast.expected - self.cap
+
+    @property
+    def ahead(self) -> list[Ahead]:
+        return self.forecast.path()
+
+
+class Drivers(NamedTuple):
+    """By their names in the API. What grew most lately, or has the largest part."""
+
+    project: str
+    model: str
+    token_class: TokenClass
+
+
+def of_budget(status: BudgetStatus, *, now: datetime) -> BudgetForecast | None:
+    """The forecast of the status's period; None when it does not run at this moment, and
+    where there is neither a day of data nor a plan."""
+    return of_budgets([status], now=now).get(status.budget.pk)
+
+
+def of_budgets(
+    statuses: Iterable[BudgetStatus], *, now: datetime
+) -> dict[int, BudgetForecast]:
+    """Those of several budgets of one organization, by id; as many queries as of one."""
+    listed = list(statuses)
+    if not listed:
+        return {}
+    days = ReportingDays(listed[0].budget.organization)
+    today = days.day(now)
+    running = [status for status in listed if today in status.period]
+    if not running:
+        return {}
+    left = _share_left(days, today, now)
+    since = min(today - DAYS_BACK * _ONE_DAY, *(one.period.first for one in running))
+    series = _series([one.budget for one in running], since, today)
+    planned = _planned(running)
+    others = _errors_kept(listed[0].budget.organization)
+    found: dict[int, BudgetForecast] = {}
+    for status in running:
+        costs = series[status.budget.pk]
+        made = forecasting.forecast(
+            spent=status.spent,
+            history=_history(costs, today - DAYS_BACK * _ONE_DAY, today),
+            today=today,
+            today_left=left,
+            until=status.period.until,
+            planned_daily=planned.get(status.budget.pk),
+            others=others,
+        )
+        if made is not None:
+            found[status.budget.pk] = _against_cap(status, made, costs)
+    return found
+
+
+def as_json(one: BudgetForecast) -> dict[str, Any]:
+    its = one.forecast
+    return {
+        "amount": money.plain(its.expected),
+        "low": money.plain(its.low),
+        "high": money.plain(its.high),
+        "probability_over_cap": money.plain(one.probability_over_cap),
+        "exhausted_on": one.exhausted_on,
+        "low_confidence": one.low_confidence,
+    }
+
+
+def errors_of(organization: Organization, *, now: datetime) -> Spread:
+    """How far forecasts of an organization's teams were off; all must be visible."""
+    today = ReportingDays(organization).day(now)
+    since = today - DAYS_BACK * _ONE_DAY
+    daily = _daily(_team_ids(organization), since, today)
+    teams: dict[int, dict[date, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
+    for (team_id, _), costs in daily.items():
+        for day, cost in costs.items():
+            teams[team_id][day] += cost
+    return forecasting.spread(_history(costs, since, today) for costs in teams.values())
+
+
+def drivers(budget: Budget, *, now: datetime) -> Drivers | None:
+    """What makes a budget's spend larger: the project whose daily mean grew most in the
+    last seven days, against the 28 days before; of its models, and of the token classes of
+    that one, the same. Where nothing grew, the largest part. None when nothing was spent
+    lately, and for a budget of a tag: how its spend is made up is not kept."""
+    if budget.tag_key:
+        return None
+    today = ReportingDays(budget.organization).day(now)
+    turn = today - _LATELY * _ONE_DAY
+    lately = _parts(budget, turn, today)
+    if not lately:
+        return None
+    before = _parts(budget, turn - _BEFORE * _ONE_DAY, turn)
+    project_id = _driver({part[0] for part in lately}, lately, before, ())
+    model_id = _driver(
+        {part[1] for part in lately if part[0] == project_id}, lately, before, (project_id,)
+    )
+    its = (project_id, model_id)
+    token_class = _driver(
+        {part[2] for part in lately if part[:2] == its}, lately, before, its
+    )
+    return Drivers(
+        project=Project.objects.get(pk=project_id).slug,
+        model=LanguageModel.objects.get(pk=model_id).name,
+        token_class=token_class,
+    )
+
+
+# --- Days ---------------------------------------------------------------------------
+
+_SPENT = Sum(F("cost") - F("adjustment"))
+_Place = tuple[int, int]  # team, project
+_Costs = Mapping[date, Decimal]
+
+
+def _covered(budgets: Sequence[Budget]) -> list[int]:
+    """The teams whose spend counts against one of the budgets."""
+    if any(_is_whole(budget) for budget in budgets):
+        return _team_ids(budgets[0].organization)
+    return sorted({team_id for budget in budgets for team_id in budget.covered_team_ids})
+
+
+def _is_whole(budget: Budget) -> bool:
+    return budget.team_id is None and budget.project_id is None
+
+
+def _team_ids(organization: Organization) -> list[int]:
+    teams = Team.objects.filter(organization=organization).order_by("pk")
+    return list(teams.values_list("pk", flat=True))
+
+
+def _is_limited(budget: Budget) -> bool:
+    return bool(budget.model_ids or budget.processing or budget.tag_key)
+
+
+def _series(budgets: Sequence[Budget], since: date, until: date) -> dict[int, _Costs]:
+    """What counted against each budget on the days of [since, until).
+
+    One query for all budgets of everything that their scopes spend, and one for each that
+    is limited to a part of it.
+    """
+    series: dict[int, _Costs] = {}
+    plain = [budget for budget in budgets if not _is_limited(budget)]
+    daily = _daily(_covered(plain), since, until) if plain else {}
+    for budget in budgets:
+        if _is_limited(budget):
+            series[budget.pk] = _limited(budget, since, until)
+            continue
+        costs: dict[date, Decimal] = defaultdict(Decimal)
+        for (team_id, project_id), its in daily.items():
+            if budget.team_id in (None, team_id) and budget.project_id in (
+                None,
+                project_id,
+            ):
+                for day, cost in its.items():
+                    costs[day] += cost
+        series[budget.pk] = costs
+    return series
+
+
+def _limited(budget: Budget, since: date, until: date) -> _Costs:
+    extent = Q(team_id__in=_covered([budget]), day__gte=since, day__lt=until)
+    if budget.tag_key:
+        # Adjustments are not told apart here: a tagged budget's days have them.
+        tagged = TaggedSpend.objects.filter(extent, budget=budget)
+        return dict(tagged.values_list("day").annotate(Sum("cost")).order_by())
+    days = DailySpend.objects.filter(extent, budget.covered_rollups)
+    return dict(days.values_list("day").annotate(total=_SPENT).order_by())
+
+
+def _daily(team_ids: Sequence[int], since: date, until: date) -> dict[_Place, _Costs]:
+    days = DailySpend.objects.filter(team_id__in=team_ids, day__gte=since, day__lt=until)
+    rows = days.values_list("team_id", "project_id", "day").annotate(total=_SPENT)
+    found: dict[_Place, dict[date, Decimal]] = defaultdict(dict)
+    for team_id, project_id, day, cost in rows.order_by():
+        found[team_id, project_id][day] = cost
+    return dict(found)
+
+
+def _history(costs: _Costs, since: date, until: date) -> list[Decimal]:
+    """Every day of [since, until), the first one first."""
+    return [
+        costs.get(since + offset * _ONE_DAY, Decimal())
+        for offset in range((until - since).days)
+    ]
+
+
+def _share_left(days: ReportingDays, today: date, now: datetime) -> Decimal:
+    """Of today, from 0 to 1: a day may have 23 or 25 hours."""
+    start, end = days.start(today), days.start(today + _ONE_DAY)
+    microsecond = timedelta(microseconds=1)
+    return Decimal((end - now) // microsecond) / ((end - start) // microsecond)
+
+
+# --- Plan, errors, cap ----------------------------------------------------------------
+
+
+def _planned(statuses: Sequence[BudgetStatus]) -> dict[int, Decimal]:
+    """What a day was to cost, by the approved estimate of a whole team's month."""
+    months = [
+        one
+        for one in statuses
+        if one.budget.team_id is not None
+        and one.budget.period == PeriodKind.MONTH
+        and not _is_limited(one.budget)
+    ]
+    if not months:
+        return {}
+    lines = EstimateLine.objects.filter(
+        estimate__team__in=[one.budget.team_id for one in months],
+        estimate__month=months[0].period.first,
+        estimate__state=Estimate.State.APPROVED,
+        scenario=F("estimate__plan"),
+    )
+    totals = dict(lines.values_list("estimate__team_id").annotate(Sum("cost")).order_by())
+    return {
+        one.budget.pk: totals[one.budget.team_id] / one.period.days
+        for one in months
+        if one.budget.team_id in totals
+    }
+
+
+def _errors_kept(organization: Organization) -> Spread:
+    kept = ForecastErrors.objects.filter(organization=organization).first()
+    if kept is None:
+        return forecasting.UNKNOWN
+    return Spread(kept.down, kept.up, kept.stretches)
+
+
+def _against_cap(status: BudgetStatus, made: Forecast, costs: _Costs) -> BudgetForecast:
+    cap = status.cap
+    return BudgetForecast(
+        forecast=made,
+        cap=cap,
+        exhausted_on=_reached_on(status, cap, costs) or made.exhausted_on(cap),
+    )
+
+
+def _reached_on(status: BudgetStatus, cap: Decimal, costs: _Costs) -> date | None:
+    """The day before today by whose end what was spent came to the cap."""
+    total = Decimal()
+    for day in sorted(day for day in costs if day in status.period):
+        total += costs[day]
+        if total >= cap:
+            return day
+    return None
+
+
+# --- Drivers --------------------------------------------------------------------------
+
+K = TypeVar("K", int, TokenClass)
+
+
+class _Part(NamedTuple):
+    project_id: int
+    model_id: int
+    token_class: TokenClass
+
+
+def _parts(budget: Budget, since: date, until: date) -> dict[_Part, Decimal]:
+    """The mean cost of a day of [since, until)."""
+    extent = Q(team_id__in=_covered([budget]), day__gte=since, day__lt=until)
+    sums = (
+        DailySpend.objects.filter(extent, budget.covered_rollups)
+        .values_list("project_id", "model_id")
+        .annotate(*(Sum(column) for column in COST_COLUMNS.values()))
+    )
+    return {
+        _Part(project_id, model_id, token_class): cost / (until - since).days
+        for project_id, model_id, *costs in sums.order_by()
+        for token_class, cost in zip(COST_COLUMNS, costs, strict=True)
+        if cost
+    }
+
+
+def _driver(
+    candidates: Iterable[K],
+    lately: Mapping[_Part, Decimal],
+    before: Mapping[_Part, Decimal],
+    within: tuple[int, ...],
+) -> K:
+    """Of what comes after `within` in the parts, the one that grew most, or is largest."""
+
+    def mean(means: Mapping[_Part, Decimal], one: K) -> Decimal:
+        its = (*within, one)
+        found = (cost for part, cost in means.items() if part[: len(its)] == its)
+        return sum(found, Decimal())
+
+    listed = sorted(candidates)
+    growth = {one: mean(lately, one) - mean(before, one) for one in listed}
+    grown = max(listed, key=lambda one: growth[one])
+    return grown if growth[grown] > 0 else max(listed, key=lambda one: mean(lately, one))

@@ -1,0 +1,213 @@
+"""The budget editor: new, changed and ended budgets, with what a cap would have said."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+
+from billing.actions import budgets
+from billing.actions.budgets import Limits, Terms
+from billing.models import Budget
+from billing.pricing.budget_periods import PeriodKind
+from billing.reports import budget_preview
+from billing.reports.budget_preview import BudgetPreview
+from billing.web.budget_forms import NAMES, EndForm, NewBudgetForm, TermsForm
+from billing.web.fields import add_errors
+from teams.models import Project, Team
+from teams.permissions import Permission
+from teams.reporting_days import ReportingDays
+from teams.web.visitors import Visitor, form_page
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A budget that the visitor sees, and the team it belongs to (None: all of them)."""
+
+    budget: Budget
+    team: Team | None
+
+
+def find(visitor: Visitor, budget_id: int, now: datetime) -> Found:
+    """Raises Http404 for a budget that is not theirs to see, and for none alike."""
+    budgets_ = Budget.objects.with_scope().filter(organization=visitor.organization)
+    budget = budgets_.filter(pk=budget_id).first()
+    if budget is None:
+        raise Http404
+    owner_id = budget.owner_id(now)
+    if owner_id is None:
+        if not visitor.sees_organization:
+            raise Http404
+        return Found(budget, None)
+    team = next((one for one in visitor.teams if one.pk == owner_id), None)
+    if team is None:
+        raise Http404
+    return Found(budget, team)
+
+
+def page_of(found: Found) -> str:
+    """Where the budget is looked at."""
+    if found.team is None:
+        return reverse("home")
+    return f"{reverse('team', args=[found.team.slug])}?budget={found.budget.pk}"
+
+
+@form_page
+def new_team_budget(request: HttpRequest, visitor: Visitor, slug: str) -> HttpResponse:
+    return _new(request, visitor, visitor.team(slug))
+
+
+@form_page
+def new_organization_budget(request: HttpRequest, visitor: Visitor) -> HttpResponse:
+    return _new(request, visitor, None)
+
+
+def _new(request: HttpRequest, visitor: Visitor, team: Team | None) -> HttpResponse:
+    _require_editing(visitor, team)
+    now = timezone.now()
+    form = NewBudgetForm(
+        request.POST or None,
+        organization=visitor.organization,
+        team=team,
+        projects=list(Project.objects.owned_by(team, now).order_by("name")) if team else [],
+    )
+    if form.is_valid() and "preview" not in request.POST:
+        try:
+            made = _create(form, visitor, now)
+        except ValidationError as error:
+            add_errors(form, error, NAMES)
+        else:
+            messages.success(request, "The budget is set.")
+            return redirect(page_of(Found(made, team)))
+    preview = None
+    if form.has_terms:
+        preview = budget_preview.budget_preview(form.budget, now=now)
+    title = f"New budget of {team.name if team else visitor.organization.name}"
+    return _editor(request, visitor, form, preview, title=title, team=team)
+
+
+def _create(form: NewBudgetForm, visitor: Visitor, now: datetime) -> Budget:
+    wanted = form.budget
+    return budgets.create(
+        organization=visitor.organization,
+        team=wanted.team,
+        project=wanted.project,
+        limits=Limits(
+            tuple(wanted.model_ids),
+            tuple(wanted.processing),
+            wanted.tag_key,
+            tuple(wanted.tag_values),
+        ),
+        period=PeriodKind(wanted.period),
+        week_starts_on=wanted.week_starts_on,
+        fiscal_starts_in=wanted.fiscal_starts_in,
+        custom=wanted.window.custom,
+        terms=Terms(**form.terms),
+        by=visitor.user.get_username(),
+        now=now,
+        reason=form.cleaned_data["reason"],
+    )
+
+
+@form_page
+def edit_budget(request: HttpRequest, visitor: Visitor, budget_id: int) -> HttpResponse:
+    now = timezone.now()
+    found = find(visitor, budget_id, now)
+    _require_editing(visitor, found.team)
+    budget = found.budget
+    form = TermsForm.of(budget, request.POST or None)
+    changed = _changed(budget, form) if form.has_terms else budget
+    if form.is_valid() and "preview" not in request.POST:
+        try:
+            budgets.change(
+                budget=budget,
+                terms=Terms.of(budget, **form.terms),
+                by=visitor.user.get_username(),
+                now=now,
+                reason=form.cleaned_data["reason"],
+            )
+        except ValidationError as error:
+            add_errors(form, error, NAMES)
+        else:
+            messages.success(request, "The budget is changed.")
+            return redirect(page_of(found))
+    return _editor(
+        request,
+        visitor,
+        form,
+        budget_preview.budget_preview(changed, now=now),
+        title=f"Budget of {budget.project or budget.team or budget.organization}",
+        team=found.team,
+        budget=budget,
+    )
+
+
+@form_page
+def end_budget(request: HttpRequest, visitor: Visitor, budget_id: int) -> HttpResponse:
+    now = timezone.now()
+    found = find(visitor, budget_id, now)
+    _require_editing(visitor, found.team)
+    form = EndForm(request.POST or None)
+    if form.is_valid():
+        budgets.archive(
+            budget=found.budget,
+            by=visitor.user.get_username(),
+            now=now,
+            reason=form.cleaned_data["reason"],
+        )
+        messages.success(request, "The budget has ended.")
+        return redirect(page_of(found).partition("?")[0])
+    context = {"visitor": visitor, "found": found, "budget": found.budget, "form": form}
+    return render(request, "billing/end_budget.html", context | {"back": page_of(found)})
+
+
+def _require_editing(visitor: Visitor, team: Team | None) -> None:
+    if not visitor.may(Permission.EDIT_BUDGETS, team):
+        raise PermissionDenied
+
+
+def _changed(budget: Budget, form: TermsForm) -> Budget:
+    """The budget as it would be; not saved."""
+    changed = Budget.objects.with_scope().get(pk=budget.pk)
+    for name, value in form.terms.items():
+        setattr(changed, name, value)
+    return changed
+
+
+def _editor(
+    request: HttpRequest,
+    visitor: Visitor,
+    form: TermsForm,
+    preview: BudgetPreview | None,
+    *,
+    title: str,
+    team: Team | None,
+    budget: Budget | None = None,
+) -> HttpResponse:
+    if "preview" in request.POST:
+        form.errors.pop("reason", None)  # nothing is saved that needs one
+    revisions = list(budget.revisions.order_by("revision")) if budget else []
+    return render(
+        request,
+        "billing/budget_editor.html",
+        {
+            "visitor": visitor,
+            "title": title,
+            "team": team,
+            "budget": budget,
+            "form": form,
+            "preview": preview,
+            "history": list(zip(revisions, [None, *revisions], strict=False))[::-1],
+            "currency": visitor.organization.currency,
+            "zone": ReportingDays(visitor.organization).zone(timezone.now()).key,
+            "back": page_of(Found(budget, team)) if budget else _place(team),
+        },
+    )
+
+
+def _place(team: Team | None) -> str:
+    return reverse("team", args=[team.slug]) if team else reverse("home")

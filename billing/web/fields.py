@@ -1,0 +1,92 @@
+"""Fields of forms on pages: amounts and levels as people type them, days as moments."""
+
+import re
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from billing.pricing import money
+from teams.models import Organization
+from teams.reporting_days import ReportingDays
+
+MAX_PERCENT = 1000
+_ONE_DAY = timedelta(days=1)
+# Signs that people write into amounts: currency, groups of thousands.
+_DECORATION = re.compile(r"[\s$€£,_']")
+_AMOUNT_ERRORS = {
+    "required": "Type an amount.",
+    "invalid": "Type an amount, such as 6000 or 6,000.50.",
+}
+_SEPARATORS = re.compile(r"[\s,;%]+")
+
+
+class AmountField(forms.DecimalField):
+    """An amount of the organization's currency: `6000`, `$6,000.50`."""
+
+    widget = forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"})
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("min_value", Decimal(0))
+        kwargs.setdefault("error_messages", _AMOUNT_ERRORS)
+        super().__init__(max_digits=21, decimal_places=9, **kwargs)
+
+    def to_python(self, value: Any) -> Any:
+        return super().to_python(_DECORATION.sub("", str(value)) if value else value)
+
+    def prepare_value(self, value: Any) -> Any:
+        return money.plain(value) if isinstance(value, Decimal) else value
+
+    def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
+        return {}
+
+
+class PercentsField(forms.CharField):
+    """Percentages in one line: `50, 80`. Cleaned: a tuple of whole numbers, in order."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return value if isinstance(value, str) else ", ".join(map(str, value or ()))
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return super().has_changed(self.prepare_value(initial), data)
+
+    def clean(self, value: Any) -> Any:
+        text = super().clean(value)
+        written = [one for one in _SEPARATORS.split(text) if one]
+        if not all(one.isascii() and one.isdigit() for one in written):
+            raise forms.ValidationError("Write whole percentages, such as 50, 80.")
+        levels = {int(one[:5]) for one in written}
+        if not all(0 < level <= MAX_PERCENT for level in levels):
+            raise forms.ValidationError(f"A threshold is from 1 to {MAX_PERCENT} %.")
+        return tuple(sorted(levels))
+
+
+class LastDayField(forms.DateField):
+    """The last day of something that ends with it."""
+
+    widget = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+
+
+def add_errors(
+    form: forms.Form, error: ValidationError, names: Mapping[str, str] = {}
+) -> None:
+    """What is refused, beside the field it is about; `names` are those of our fields."""
+    said = error.message_dict if hasattr(error, "error_dict") else {"": error.messages}
+    for name, sentences in said.items():
+        field = names.get(name, name)
+        form.add_error(field if field in form.fields else None, sentences)
+
+
+def end_of(day: date | None, organization: Organization) -> datetime | None:
+    """The moment at which a day is over, in the reporting zone."""
+    return None if day is None else ReportingDays(organization).start(day + _ONE_DAY)
+
+
+def last_day(end: datetime | None, organization: Organization) -> date | None:
+    """The last day that something lasts which ends at this moment."""
+    if end is None:
+        return None
+    return ReportingDays(organization).day(end - timedelta(microseconds=1))
