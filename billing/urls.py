@@ -8,7 +8,13 @@ from billing.api.budgets import (
     BudgetsView,
     BudgetView,
 )
-from billing.api.channels import ChannelsView, ChannelView
+from billing.api.channels import (
+    ChannelSecretView,
+    ChannelsView,
+    ChannelTestView,
+    ChannelView,
+    DeliveryRetryView,
+)
 from billing.api.estimates import EstimateApprovalView, EstimatesView
 from billing.api.holds import HoldsView, HoldView, VerdictView
 from billing.api.proposals import AcceptView, DismissView, ProposalsView
@@ -111,6 +117,17 @@ urlpatterns = [
     path("alerts", AlertsView.as_view(), name="alerts"),
     path("channels", ChannelsView.as_view(), name="channels"),
     path("channels/<int:channel_id>", ChannelView.as_view(), name="channel"),
+    path(
+        "channels/<int:channel_id>/rotate",
+        ChannelSecretView.as_view(),
+        name="rotate-channel",
+    ),
+    path("channels/<int:channel_id>/test", ChannelTestView.as_view(), name="test-channel"),
+    path(
+        "deliveries/<int:delivery_id>/retry",
+        DeliveryRetryView.as_view(),
+        name="retry-delivery",
+    ),
     path("estimates", EstimatesView.as_view(), name="estimates"),
     path(
         "estimates/<int:estimate_id>/approve",
