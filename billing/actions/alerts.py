@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from django.db import connection, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from uuid_utils.compat import uuid7
 
 from billing.actions import budget_totals
@@ -98,6 +98,32 @@ def evaluate(budget: Budget, *, now: datetime) -> list[int]:
     news = [alert_id for level, alert_id in sorted(raised.items()) if level not in firing]
     _address(budget, news, now)
     return sorted(raised.values())
+
+
+def resolve_all(budget: Budget, *, now: datetime) -> None:
+    """What an ended budget said holds no longer."""
+    _resolve(Alert.objects.filter(budget=budget), now)
+
+
+def resolve_past(*, now: datetime) -> int:
+    """What was said of a period ends with the period; how many alerts that were."""
+    levels = Alert.objects.exclude(threshold=None).exclude(state=Alert.State.RESOLVED)
+    days: dict[int, ReportingDays] = {}
+    past = []
+    for alert in levels.select_related("budget__organization"):
+        crossing = alert.crossing
+        if crossing is not None:
+            organization = crossing.budget.organization
+            its = days.get(organization.pk) or ReportingDays(organization)
+            days[organization.pk] = its
+            if crossing.period_start < _running_since(crossing.budget, its, now):
+                past.append(alert.pk)
+    return _resolve(Alert.objects.filter(pk__in=past), now) if past else 0
+
+
+def _resolve(alerts: QuerySet[Alert], now: datetime) -> int:
+    still_open = alerts.exclude(state=Alert.State.RESOLVED)
+    return still_open.update(state=Alert.State.RESOLVED, resolved_at=now)
 
 
 def _raise(
