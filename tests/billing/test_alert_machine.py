@@ -1,7 +1,7 @@
 """Any order of spend, budgets, edits, re-rates, late records and voids, counted by sixteen
 at a time: the alerts of levels are those that tests/billing/expected_alerts.py tells.
 
-More of it: `make test ARGS="tests/billing/test_alert_machine.py --hypothesis-profile=many"`.
+More of it: `make test ARGS="… --hypothesis-profile=many"`.
 """
 
 import itertools
@@ -31,7 +31,7 @@ from billing.formats.body import split
 from billing.models import Alert, Budget, Posting, UsageRecord
 from billing.pricing.budget_periods import PeriodKind
 from teams.actions import organizations, projects, teams
-from teams.models import Organization, Project, Team
+from teams.models import Project, Team
 from tests.billing.committed import committing
 from tests.billing.expected_alerts import (
     Ended,
