@@ -101,29 +101,32 @@ def evaluate(budget: Budget, *, now: datetime) -> list[int]:
 
 
 def resolve_all(budget: Budget, *, now: datetime) -> None:
-    """What an ended budget said holds no longer."""
+    """What was said of a budget that is ended holds no longer."""
     _resolve(Alert.objects.filter(budget=budget), now)
 
 
-def resolve_past(*, now: datetime) -> int:
-    """What was said of a period ends with the period; how many alerts that were."""
+def resolve_past(*, now: datetime) -> None:
+    """What was said of a period ends with the period, or with the budget's last day."""
     levels = Alert.objects.exclude(threshold=None).exclude(state=Alert.State.RESOLVED)
-    days: dict[int, ReportingDays] = {}
+    today: dict[int, date] = {}
     past = []
-    for alert in levels.select_related("budget__organization"):
+    for alert in levels.select_related("organization", "budget"):
+        if alert.organization_id not in today:
+            today[alert.organization_id] = ReportingDays(alert.organization).day(now)
         crossing = alert.crossing
         if crossing is not None:
-            organization = crossing.budget.organization
-            its = days.get(organization.pk) or ReportingDays(organization)
-            days[organization.pk] = its
-            if crossing.period_start < _running_since(crossing.budget, its, now):
+            running = crossing.budget.running(today[alert.organization_id])
+            if running is None or crossing.period_start < running.first:
                 past.append(alert.pk)
-    return _resolve(Alert.objects.filter(pk__in=past), now) if past else 0
+    if past:
+        _resolve(Alert.objects.filter(pk__in=past), now)
 
 
-def _resolve(alerts: QuerySet[Alert], now: datetime) -> int:
-    still_open = alerts.exclude(state=Alert.State.RESOLVED)
-    return still_open.update(state=Alert.State.RESOLVED, resolved_at=now)
+@transaction.atomic
+def _resolve(its: QuerySet[Alert], now: datetime) -> None:
+    still_open = its.exclude(state=Alert.State.RESOLVED).select_for_update()
+    for alert in still_open.order_by("pk"):
+        _hold(alert, False, now)
 
 
 def _raise(
