@@ -226,6 +226,7 @@ class Occasion(NamedTuple):
     project: Project | None = None
     budget: Budget | None = None
     listening: frozenset[int] = frozenset()  # teams, besides that one
+    not_by: int | None = None  # a channel that it cannot be said by
 
     @property
     def key(self) -> tuple[str, str]:
@@ -247,7 +248,7 @@ def keep(
     occasions = {occasion.key: occasion for occasion in holding}
     known = {
         (alert.subject, alert.occurrence): alert
-        for alert in Alert.objects.filter(organization=organization, kind=kind)
+        for alert in _open_or(organization, kind, occasions.values())
     }
     for key, alert in known.items():
         _hold(alert, key in occasions, now)
@@ -273,10 +274,23 @@ def keep(
     return raised
 
 
+def _open_or(
+    organization: Organization, kind: Alert.Kind, occasions: Iterable[Occasion]
+) -> QuerySet[Alert]:
+    """What is open, and what is known of these; all that ever was is too much."""
+    named = Q(
+        subject__in={one.subject for one in occasions},
+        occurrence__in={one.occurrence for one in occasions},
+    )
+    its = Alert.objects.filter(organization=organization, kind=kind)
+    return its.filter(named | ~Q(state=Alert.State.RESOLVED))
+
+
 def _listening(organization: Organization, occasion: Occasion) -> list[Channel]:
     teams = {*occasion.listening, *([occasion.team.pk] if occasion.team else [])}
     listens = Q(team=None, project=None) | Q(team__in=teams)
     if occasion.project is not None:
         listens |= Q(project=occasion.project)
     channels = Channel.objects.filter(listens, organization=organization)
+    channels = channels.exclude(pk=occasion.not_by)
     return list(channels.filter(disabled_at=None).order_by("pk"))

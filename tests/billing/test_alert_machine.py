@@ -18,6 +18,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
+    initialize,
     invariant,
     precondition,
     rule,
@@ -48,8 +49,8 @@ from tests.conftest import issue
 
 AT_ONCE = 16
 BERLIN = ZoneInfo("Europe/Berlin")
-# Late in the evening there: a few hours on it is another day, another month.
-BEGIN = datetime(2026, 10, 30, 22, tzinfo=UTC)
+# There it is another day, and another month.
+BEGIN = datetime(2026, 10, 31, 23, 30, tzinfo=UTC)
 SET_UP = datetime(2026, 1, 15, tzinfo=UTC)
 
 PROJECTS = {"a1": "alpha", "a2": "alpha", "b1": "beta"}
@@ -172,14 +173,29 @@ class Alerting(RuleBasedStateMachine):
         )
 
         def work(number: int) -> None:
-            for team_id, uid in postings[number // 2 :: AT_ONCE // 2] * (number % 2):
-                post.count(team_id=team_id, only=uid, now=self.now)
-            for team_id in teams[:: 1 if number % 4 else -1]:
-                while post.count(team_id=team_id, now=self.now):
-                    pass
+            if number % 2:
+                for team_id, uid in postings[number // 2 :: AT_ONCE // 2]:
+                    post.count(team_id=team_id, only=uid, now=self.now)
+            else:
+                for team_id in teams[:: 1 if number % 4 else -1]:
+                    while post.count(team_id=team_id, now=self.now):
+                        pass
 
         self.workers.each(work)
+        for team_id in teams:  # what one of them had claimed when the others looked
+            while post.count(team_id=team_id, now=self.now):
+                pass
         self.looked()
+
+    @initialize(
+        cap=st.sampled_from([4, 10, 20]),
+        thresholds=percents,
+        period=st.sampled_from(["week", "month", "year"]),
+    )
+    def begin(self, cap: int, thresholds: set[int], period: str) -> None:
+        """One budget over two teams, one of a team."""
+        for scope in ("everything", "alpha"):
+            self.make(scope=scope, period=period, cap=cap, thresholds=thresholds)
 
     @precondition(lambda self: len(self.terms) < 6)
     @rule(
@@ -315,7 +331,7 @@ def alerts_are_those_that_must_be(examples: int) -> None:
     try:
         run_state_machine_as_test(
             Alerting,
-            settings=settings(max_examples=examples, stateful_step_count=14, deadline=None),
+            settings=settings(max_examples=examples, stateful_step_count=16, deadline=None),
         )
     finally:
         Alerting.workers.end()
