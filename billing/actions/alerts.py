@@ -274,6 +274,13 @@ def keep(
     return raised
 
 
+def open_occurrences(organization: Organization, kind: Alert.Kind) -> dict[str, str]:
+    """By subject, the occurrence that holds still: what goes on is not said anew."""
+    its = Alert.objects.filter(organization=organization, kind=kind)
+    still_open = its.exclude(state=Alert.State.RESOLVED)
+    return dict(still_open.values_list("subject", "occurrence"))
+
+
 def _open_or(
     organization: Organization, kind: Alert.Kind, occasions: Iterable[Occasion]
 ) -> QuerySet[Alert]:

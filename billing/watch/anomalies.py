@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 from django.db.models import Sum
 
-from billing.actions import alerts
 from billing.actions.alerts import Occasion
 from billing.models import Alert, DailySpend, HourlySpend, LanguageModel
 from billing.pricing import money, unusual
@@ -272,12 +271,3 @@ class _Places:
                 **most,
             },
         )
-
-
-def raised(organization: Organization, now: datetime) -> list[int]:
-    return alerts.keep(
-        organization=organization,
-        kind=Alert.Kind.ANOMALY,
-        holding=holding(organization, now),
-        now=now,
-    )
