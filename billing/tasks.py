@@ -25,6 +25,7 @@ from billing.actions import (
 )
 from billing.models import Rerate
 from billing.reports import forecasts as forecast_reports
+from billing.reports import verification
 from billing.watch import rules
 from teams.models import Organization
 

@@ -18,6 +18,7 @@ from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 from django.urls import reverse
 
+from billing.actions import alert_sentences
 from billing.models import Alert, Budget, Rerate
 from billing.models.alerts import Crossing
 from billing.pricing import caps, figures, money
@@ -50,7 +51,7 @@ def payload(alert: Alert) -> bytes:
         "data": {
             "id": str(alert.pk),
             "kind": alert.kind,
-            **(_of_budget(alert, crossing) if crossing else _of_model(alert)),
+            **(_of_budget(alert, crossing) if crossing else _of_occasion(alert)),
             "organization": alert.organization.slug,
             "url": _page(crossing.budget if crossing else None),
         },
@@ -81,8 +82,17 @@ def _cause(rerate: Rerate) -> dict[str, str]:
     return {"kind": "rerate", "id": str(rerate.pk), "reason": rerate.reason}
 
 
-def _of_model(alert: Alert) -> dict[str, Any]:
-    return {"model": alert.details}
+def _of_occasion(alert: Alert) -> dict[str, Any]:
+    if alert.kind == Alert.Kind.UNPRICED_MODEL:
+        return {"model": alert.details}
+    return {
+        "team": alert.team.slug if alert.team else None,
+        "project": alert.project.slug if alert.project else None,
+        "subject": alert.subject,
+        "occurrence": alert.occurrence,
+        "sentence": sentence(alert),
+        "details": alert.details,
+    }
 
 
 def _page(budget: Budget | None) -> str:
@@ -109,7 +119,7 @@ def mail(alert: Alert, *, to: str, uid: UUID) -> EmailMultiAlternatives:
     """The e-mail of an alert, not sent yet. Its Message-ID is the same at any time."""
     said = _said(alert)
     message = EmailMultiAlternatives(
-        subject=f"[Purser] {_subject(alert)}",
+        subject=f"[Purser] {subject(alert)}",
         body=render_to_string("billing/mail/alert.txt", said),
         to=[to],
         headers={
@@ -126,7 +136,7 @@ def mail(alert: Alert, *, to: str, uid: UUID) -> EmailMultiAlternatives:
 def sentence(alert: Alert) -> str:
     """What has happened, in one plain sentence."""
     crossing = alert.crossing
-    return _crossed(crossing) if crossing else _unpriced(alert)
+    return _crossed(crossing) if crossing else _printable(alert_sentences.sentence(alert))
 
 
 def _crossed(crossing: Crossing) -> str:
@@ -145,17 +155,11 @@ def _crossed(crossing: Crossing) -> str:
     )
 
 
-def _unpriced(alert: Alert) -> str:
-    return (
-        f"{_printable(alert.subject)} has no price: its "
-        "records are kept, and in no total until there is one."
-    )
-
-
-def _subject(alert: Alert) -> str:
+def subject(alert: Alert) -> str:
+    """The same in a few words, for a line above it."""
     crossing = alert.crossing
     if crossing is None:
-        return f"No price for {_printable(alert.details['name'])}"
+        return _printable(alert_sentences.subject(alert))
     level = "" if alert.kind == "cap_reached" else f"{crossing.threshold} % of "
     return f"{_name(crossing.budget)} has reached {level}its {_budget(crossing.budget)}"
 

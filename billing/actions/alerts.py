@@ -299,5 +299,6 @@ def _listening(organization: Organization, occasion: Occasion) -> list[Channel]:
     if occasion.project is not None:
         listens |= Q(project=occasion.project)
     channels = Channel.objects.filter(listens, organization=organization)
-    channels = channels.exclude(pk=occasion.not_by)
+    if occasion.not_by is not None:
+        channels = channels.exclude(pk=occasion.not_by)
     return list(channels.filter(disabled_at=None).order_by("pk"))

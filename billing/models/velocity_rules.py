@@ -34,7 +34,7 @@ class VelocityRule(models.Model):
         max_digits=21,
         decimal_places=9,
         validators=[MinValueValidator(0)],
-        help_text="In the organization's currency: so much, or more, is told.",
+        help_text="In the organization's currency: so much, or more.",
     )
     minutes = models.PositiveSmallIntegerField(
         default=60,

@@ -18,7 +18,7 @@ _LATE = timedelta(seconds=60)
 
 
 def behind(organization: Organization, now: datetime) -> list[Occasion]:
-    """Its oldest posting waits for more than a minute, or no more are taken from anybody."""
+    """Its oldest posting waits for over a minute, or no more are taken from anybody."""
     team_ids = list(organization.teams.values_list("pk", flat=True))
     its = Posting.objects.filter(team_id__in=team_ids)
     oldest = its.aggregate(oldest=Min("received_at"))["oldest"]

@@ -14,6 +14,7 @@ from billing.watch import (
     counting,
     expiring_keys,
     failing_channels,
+    forecasts,
     price_changes,
     silences,
     velocities,
@@ -33,6 +34,7 @@ EACH_MINUTE: Mapping[Alert.Kind, Rule] = {
 }
 # They read weeks of sums.
 EACH_QUARTER: Mapping[Alert.Kind, Rule] = {
+    Alert.Kind.FORECAST_OVER_CAP: forecasts.holding,
     Alert.Kind.ANOMALY: anomalies.holding,
     Alert.Kind.GONE_SILENT: silences.holding,
 }

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("billing", "0014_budget_limits"),
+        ("billing", "0017_forecast_errors"),
         ("teams", "0003_rate_limits"),
     ]
 
@@ -35,7 +35,7 @@ class Migration(migrations.Migration):
                     "amount",
                     models.DecimalField(
                         decimal_places=9,
-                        help_text="In the organization's currency: so much, or more, is told.",
+                        help_text="In the organization's currency: so much, or more.",
                         max_digits=21,
                         validators=[django.core.validators.MinValueValidator(0)],
                     ),
