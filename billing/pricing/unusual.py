@@ -48,8 +48,9 @@ def is_unusual(spent: Decimal, its: Usual) -> bool:
 
 # --- Silence ------------------------------------------------------------------------
 
-# Of the hours of a week that were busy in each of four weeks, so many must have passed.
-MISSED = Decimal(6)
+# Of the hours of a week that were busy in each of four weeks, so many must have passed:
+# six, of which one may have been busy less often, as where clocks have changed.
+MISSED = Decimal("5.5")
 # Fewer busy hours in the four weeks are no habit.
 HABIT = 20
 # What was busy this much less in its last week ends by itself.

@@ -8,6 +8,7 @@ import itertools
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -222,24 +223,26 @@ class Alerting(RuleBasedStateMachine):
     @rule(number=picks, cap=caps, thresholds=percents)
     def edit(self, number: int, cap: int, thresholds: set[int]) -> None:
         before = self.terms[self.pick(self.terms, number)]
+        self.change(before, Decimal(cap), tuple(thresholds))
+
+    @precondition(lambda self: self.terms)
+    @rule()
+    def edit_a_little(self) -> None:
+        """What is reached mostly still is, under another revision."""
+        for before in list(self.terms.values()):
+            self.change(before, before.cap + 1, before.thresholds)
+
+    def change(self, before: Said, cap: Decimal, thresholds: tuple[int, ...]) -> None:
         budgets.change(
             budget=Budget.objects.get(pk=before.budget),
-            terms=Terms(Decimal(cap), thresholds=tuple(sorted(thresholds))),
+            terms=Terms(cap, thresholds=tuple(sorted(thresholds))),
             by="tests",
             now=self.now,
         )
-        is_same = before.cap == cap and set(before.thresholds) == thresholds
+        is_same = before.cap == cap and {*before.thresholds} == {*thresholds}
         if not is_same:  # a change that changes nothing is no revision
-            self.said(
-                Said(
-                    before.budget,
-                    before.revision + 1,
-                    before.projects,
-                    before.period,
-                    Decimal(cap),
-                    tuple(thresholds),
-                )
-            )
+            revision = before.revision + 1
+            self.said(replace(before, revision=revision, cap=cap, thresholds=thresholds))
 
     @precondition(lambda self: self.terms)
     @rule(number=picks)
