@@ -324,6 +324,12 @@ class Alerting(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.sweep()
+        self.what_is_open_holds()
+        self.go_on(400 * 24)  # no period of then still runs
+        self.sweep()
+        self.what_is_open_holds()
+
+    def what_is_open_holds(self) -> None:
         self.there_are_the_alerts_that_there_must_be()
         holding = self.rows(state=Alert.State.RESOLVED)
         assert sorted(holding) == sorted(expected(self.history, BERLIN).holding)
