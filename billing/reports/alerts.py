@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from django.db.models import F, Q, QuerySet
 
 from billing.models import Alert
-from teams.models import AuditEvent, Organization, Project, Team
+from teams.models import AuditEvent, Organization, Ownership, Project, Team
 
 # Of what has ended, what people may still look for.
 _RECENT = timedelta(days=14)
@@ -82,13 +82,16 @@ def _newest(alerts: QuerySet[Alert]) -> list[Alert]:
     return list(alerts.order_by("-fired_at", "-pk")[:_SHOWN])
 
 
-def owner(alert: Alert, now: datetime) -> Team | None:
-    """The team that it is of, perhaps by a project that it owns now; None: nobody's."""
-    if alert.team is not None or alert.project is None:
-        return alert.team
-    owners = alert.project.ownerships.filter(effective_from__lte=now)
-    last = owners.select_related("team").order_by("effective_from").last()
-    return last.team if last else None
+def owners(alerts: Iterable[Alert], now: datetime) -> dict[int, Team | None]:
+    """By alert, the team that it is of, perhaps by a project that it owns now."""
+    listed = list(alerts)
+    projects = {one.project_id for one in listed if one.project_id is not None}
+    owned = Ownership.objects.filter(project__in=projects, effective_from__lte=now)
+    owner: dict[int | None, Team] = {
+        one.project_id: one.team
+        for one in owned.select_related("team").order_by("effective_from")
+    }
+    return {one.pk: one.team or owner.get(one.project_id) for one in listed}
 
 
 def history(alert: Alert) -> list[AuditEvent]:
