@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from billing.models import Alert
 from billing.pricing import figures
+from billing.pricing.budget_periods import PeriodKind
 from billing.pricing.token_classes import TokenClass
 
 Details = dict[str, Any]
@@ -90,10 +91,17 @@ def _forecast(its: Details) -> str:
     on = its["exhausted_on"]
     reached = f", which is reached about {_day(date.fromisoformat(on))}" if on else ""
     return (
-        f"{its['name']} is expected to spend {_money(its, 'expected')} in this period of "
-        f"its {its['period']} budget: {percent} likely to be above the cap of "
+        f"{its['name']} is expected to spend {_money(its, 'expected')} "
+        f"{_this_period(its)}: {percent} likely to be above the cap of "
         f"{_money(its, 'cap')}{reached}{_driven(its['drivers'])}."
     )
+
+
+def _this_period(its: Details) -> str:
+    kind = PeriodKind(its["period"])
+    if kind is PeriodKind.DAY:
+        return "today"
+    return "this period" if kind is PeriodKind.CUSTOM else f"this {kind}"
 
 
 def _driven(drivers: Details | None) -> str:
@@ -104,7 +112,7 @@ def _driven(drivers: Details | None) -> str:
 
 
 def _forecast_subject(its: Details) -> str:
-    return f"{its['name']} is expected to pass its {its['period']} budget"
+    return f"{its['name']} is expected to pass its cap {_this_period(its)}"
 
 
 # --- Prices -------------------------------------------------------------------------

@@ -59,7 +59,7 @@ class NoteForm(forms.Form):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An alert as it is listed: what, by how much, whose, and whether one may do something."""
+    """An alert as it is listed: what, by how much, whose, and whether one may handle it."""
 
     alert: Alert
     sentence: str
@@ -129,7 +129,7 @@ def _kept(query: QueryDict) -> str:
     kept = QueryDict(mutable=True)
     for name in _FILTERS:
         if query.get(name):
-            kept[name] = query[name]
+            kept[name] = str(query[name])
     return kept.urlencode()
 
 
@@ -157,7 +157,7 @@ class _Rights:
         self._known: dict[int | None, bool] = {}
 
     def handle(self, team: Team | None) -> bool:
-        key = team and team.pk
+        key = None if team is None else team.pk
         if key not in self._known:
             self._known[key] = self._visitor.may(Permission.HANDLE_ALERTS, team)
         return self._known[key]
@@ -178,9 +178,9 @@ def _money(its: dict[str, Any], name: str) -> str:
 
 def _moved(its: dict[str, Any]) -> str:
     before, after = Decimal(its["before"]), Decimal(its["after"])
-    return (
-        f"{'+' if after > before else ''}{figures.percent((after - before) * 100 / before)}"
-    )
+    sign = "+" if after > before else ""
+    percent = figures.percent((after - before) * 100 / before)
+    return f"{sign}{percent}"
 
 
 _FIGURES: dict[Alert.Kind, Callable[[dict[str, Any]], str]] = {
@@ -255,7 +255,7 @@ def _done(
     now: datetime,
 ) -> bool:
     """Do what was asked; False where the form has to be shown again."""
-    said = {"alert": alert, "by": visitor.user.get_username(), "now": now}
+    said: dict[str, Any] = {"alert": alert, "by": visitor.user.get_username(), "now": now}
     step = request.POST.get("step", "")
     try:
         if step == "snooze":
