@@ -4,7 +4,6 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from billing.models import VelocityRule
@@ -27,9 +26,6 @@ def create(
     reason: str = "",
 ) -> VelocityRule:
     """Tell when so much is spent within so many minutes. Raises ValidationError."""
-    for bound in (team, project):
-        if bound is not None and bound.organization_id != organization.pk:
-            raise ValidationError("A rule is for something of its organization.")
     rule = VelocityRule(
         organization=organization,
         team=team,

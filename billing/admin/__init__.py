@@ -9,6 +9,7 @@ from billing.admin import (
     rate_cards,
     rerates,
     unpriced,
+    velocity_rules,
     verifications,
 )
 
@@ -21,5 +22,6 @@ __all__ = [
     "rate_cards",
     "rerates",
     "unpriced",
+    "velocity_rules",
     "verifications",
 ]

@@ -1,5 +1,6 @@
 from datetime import datetime, timedelta
 
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
@@ -68,6 +69,12 @@ class VelocityRule(models.Model):
 
     def __str__(self) -> str:
         return f"{self.amount.normalize():f} in {self.minutes} minutes"
+
+    def clean(self) -> None:
+        """Raises ValidationError for a place in another organization."""
+        for bound in (self.team, self.project):
+            if bound is not None and bound.organization_id != self.organization_id:
+                raise ValidationError("A rule is for something of its organization.")
 
     @property
     def window(self) -> timedelta:
