@@ -278,10 +278,8 @@ class AlertAdmin(_ShowsAmounts, ReadOnly):
         "rerate",
     )
     list_filter = ("state", "kind", "threshold")
-    readonly_fields = ("sentence",)
     ordering = ("-pk",)
     inlines = (DeliveryInline,)
-    actions = ("acknowledge", "unacknowledge", "unsnooze")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Alert]:
         return Alert.objects.select_related(
