@@ -4,7 +4,7 @@ import json
 import re
 import socket
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -18,11 +18,11 @@ from standardwebhooks.webhooks import Webhook
 from billing import tasks
 from billing.actions import alert_messages, budgets, channels, deliver, sweep
 from billing.actions.alert_bodies import mail as letter
-from billing.actions.budgets import Terms
+from billing.actions.budgets import Limits, Terms
 from billing.connectors import outgoing
 from billing.connectors.outgoing import Reply
 from billing.models import Alert, Budget, BudgetTotal, Channel, Delivery
-from billing.pricing.budget_periods import PeriodKind
+from billing.pricing.budget_periods import Period, PeriodKind
 from config.celery import app
 from teams import isolation
 from teams.models import AuditEvent
@@ -579,6 +579,21 @@ def test_amounts_are_rounded_down_to_the_places_of_the_cap(cast: Cast, change, s
     said = alert_messages.sentence(raise_alert(make_budget(cast, **change), 80, spent))
 
     assert said.endswith(expected)
+
+
+def test_it_names_the_days_of_a_custom_period_and_what_is_limited(cast: Cast):
+    budget = make_budget(
+        cast,
+        period=PeriodKind.CUSTOM,
+        custom=Period(date(2026, 11, 1), date(2026, 11, 15)),
+        limits=Limits(processing=("batch",), tag_key="env", tag_values=("a\r\nb",)),
+    )
+    alert = raise_alert(budget)
+
+    named = "its budget from 1 to 14 Nov 2026 (batch only, tag env=a b)"
+    assert alert_messages.sentence(alert).endswith(f"(84 %) of {named}.")
+    subject = letter(alert, to="lead@example.com", uid=UID).subject
+    assert subject == f"[Purser] Search has reached 80 % of {named}"
 
 
 @pytest.mark.parametrize(
