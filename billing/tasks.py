@@ -15,6 +15,7 @@ from psycopg_pool import PoolTimeout
 from billing.actions import (
     deliver,
     forecasts,
+    holds,
     parked,
     partitions,
     post,
@@ -121,6 +122,13 @@ def measure_forecasts(**kwargs: Any) -> None:
         now = timezone.now()
         spread = forecast_reports.errors_of(organization, now=now)
         forecasts.keep_errors(organization=organization, spread=spread, now=now)
+
+
+@shared_task
+def forget_holds(**kwargs: Any) -> None:
+    """Delete holds that ended a day ago; nothing depends on when."""
+    while holds.forget():
+        pass
 
 
 @shared_task

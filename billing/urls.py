@@ -10,6 +10,7 @@ from billing.api.budgets import (
 )
 from billing.api.channels import ChannelsView, ChannelView
 from billing.api.estimates import EstimateApprovalView, EstimatesView
+from billing.api.holds import HoldsView, HoldView, VerdictView
 from billing.api.proposals import AcceptView, DismissView, ProposalsView
 from billing.api.quotes import QuoteView
 from billing.api.raises import (
@@ -34,7 +35,7 @@ from billing.api.rate_cards import (
     WithdrawView,
 )
 from billing.api.rates import RatesView, TimelineView
-from billing.api.reports import EstimateVsActualView, SpendView
+from billing.api.reports import BudgetFlagsView, EstimateVsActualView, SpendView
 from billing.api.rerates import (
     RerateReversalView,
     RerateStartView,
@@ -66,6 +67,7 @@ urlpatterns = [
         EstimateVsActualView.as_view(),
         name="estimate-vs-actual",
     ),
+    path("reports/budget-flags", BudgetFlagsView.as_view(), name="budget-flags"),
     path("reports/unpriced", UnpricedView.as_view(), name="unpriced"),
     path("rerates", ReratesView.as_view(), name="rerates"),
     path("rerates/<int:rerate_id>", RerateView.as_view(), name="rerate"),
@@ -103,6 +105,9 @@ urlpatterns = [
         RaiseWithdrawalView.as_view(),
         name="withdraw-raise",
     ),
+    path("budgets/verdict", VerdictView.as_view(), name="verdict"),
+    path("holds", HoldsView.as_view(), name="holds"),
+    path("holds/<uuid:hold_id>", HoldView.as_view(), name="hold"),
     path("alerts", AlertsView.as_view(), name="alerts"),
     path("channels", ChannelsView.as_view(), name="channels"),
     path("channels/<int:channel_id>", ChannelView.as_view(), name="channel"),

@@ -24,13 +24,14 @@ from billing.models.budgets import BudgetState
 from billing.models.estimates import Scenario
 from billing.pricing.budget_periods import MONTH, PeriodKind
 from billing.pricing.usage import Processing
+from billing.reports.budget_flags import FlagKind
 
 _FOUND = {**PROBLEMS, **problems(404)}
 _PERCENTS: Schema = array_of({"type": "integer", "minimum": 1, "maximum": 1000})
 
 # --- Budgets ------------------------------------------------------------------------
 
-_FORECAST: Schema = {
+FORECAST: Schema = {
     **object_of(
         amount={**MONEY, "description": "At the end of the period, expected (the median)."},
         low={**MONEY, "description": "Of the band that holds 80 %."},
@@ -132,7 +133,7 @@ _BUDGET = object_of(
     },
     firing={**_PERCENTS, "description": "Levels that are reached now."},
     unpriced={**EXPOSURE, "description": "Of this period; not in what is spent."},
-    forecast=_FORECAST,
+    forecast=FORECAST,
     currency=STRING,
     archived_at={**TIME, "type": ["string", "null"]},
 )
@@ -416,5 +417,34 @@ get_estimate_vs_actual = extend_schema(
             )
         ),
         **_FOUND,
+    },
+)
+
+# --- Flags --------------------------------------------------------------------------
+
+_FLAG = object_of(
+    kind={"type": "string", "enum": list(FlagKind)},
+    sentence=STRING,
+    amount={
+        **MONEY_OR_NULL,
+        "description": "What the team caps add up to, what the project spent in 30 days, "
+        "or what the records without a price cost at most (null: nobody knows).",
+    },
+    budget=nullable("string"),
+    project=nullable("string"),
+    team=nullable("string"),
+)
+
+get_budget_flags = extend_schema(
+    operation_id="report_budget_flags",
+    summary="What is odd about caps",
+    description=(
+        "Team caps that add up to more than the organization's, projects that spend "
+        "without a cap of their own or their team's, and hard caps that records without "
+        "a price may have passed. Empty where nothing is."
+    ),
+    responses={
+        200: OpenApiResponse(object_of(data=array_of(_FLAG), currency=STRING, as_of=TIME)),
+        **PROBLEMS,
     },
 )

@@ -10,6 +10,7 @@ from billing.models.catalog import Alias, LanguageModel
 from billing.models.channels import Channel, Delivery
 from billing.models.estimates import Estimate, EstimateLine
 from billing.models.forecasts import ForecastErrors
+from billing.models.holds import Hold, HoldPart
 from billing.models.ledger import (
     Charge,
     Posting,
@@ -46,6 +47,8 @@ __all__ = [
     "Estimate",
     "EstimateLine",
     "ForecastErrors",
+    "Hold",
+    "HoldPart",
     "HourlySpend",
     "LanguageModel",
     "Posting",
