@@ -9,7 +9,7 @@ DEPLOYED = env DEBUG=false HTTPS_ONLY=true ALLOWED_HOSTS=purser.example.com EMAI
 LOCK = uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --quiet --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help up manage demo test faults check smoke lint types imports migrations deploy-check openapi openapi-diff chaos chaos-planted chaos-disk pressure fuzz fuzz-api bench-forecast bench-ingest bench-pricing bench-rerate format lock
+.PHONY: help up manage demo test faults check smoke lint types imports migrations deploy-check openapi openapi-diff chaos chaos-planted chaos-disk pressure fuzz fuzz-api bench-forecast bench-ingest bench-holds bench-pricing bench-rerate format lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ fuzz-api: ## every operation of docs/openapi.yaml, asked rightly and wrongly; SE
 
 bench-ingest: ## post batches, then single records, until all is counted; SECONDS=60 of each
 	$(TOOL) python -m tests.bench.ingest --seconds $(or $(SECONDS),60)
+
+bench-holds: ## verdicts and holds beside ingest, then 64 clients at once; SECONDS=60
+	$(TOOL) python -m tests.bench.holds --seconds $(or $(SECONDS),60)
 
 chaos-planted: ## each of the planted bugs has to make the storm fail; SECONDS=10 SEED=1
 	$(TOOL) python -m tests.chaos.bugs --seconds $(or $(SECONDS),10) --seed $(or $(SEED),1)

@@ -18,6 +18,7 @@ from billing.actions import (
     deliver,
     forecasts,
     heartbeats,
+    holds,
     parked,
     partitions,
     post,
@@ -132,6 +133,13 @@ def measure_forecasts(**kwargs: Any) -> None:
         now = timezone.now()
         spread = forecast_reports.errors_of(organization, now=now)
         forecasts.keep_errors(organization=organization, spread=spread, now=now)
+
+
+@shared_task
+def forget_holds(**kwargs: Any) -> None:
+    """Delete holds that ended a day ago; nothing depends on when."""
+    while holds.forget():
+        pass
 
 
 @shared_task

@@ -2,7 +2,12 @@ from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
 from billing.api.alerts import AlertsView
-from billing.api.budgets import BudgetsView, BudgetView
+from billing.api.budgets import (
+    BudgetPreviewView,
+    BudgetRevisionsView,
+    BudgetsView,
+    BudgetView,
+)
 from billing.api.channels import (
     ChannelSecretView,
     ChannelsView,
@@ -11,8 +16,17 @@ from billing.api.channels import (
     DeliveryRetryView,
 )
 from billing.api.estimates import EstimateApprovalView, EstimatesView
+from billing.api.holds import HoldsView, HoldView, VerdictView
 from billing.api.proposals import AcceptView, DismissView, ProposalsView
 from billing.api.quotes import QuoteView
+from billing.api.raises import (
+    BudgetPolicyView,
+    BudgetRaisesView,
+    RaiseApprovalView,
+    RaiseDeclineView,
+    RaiseView,
+    RaiseWithdrawalView,
+)
 from billing.api.rate_cards import (
     CopyView,
     DiffView,
@@ -27,7 +41,7 @@ from billing.api.rate_cards import (
     WithdrawView,
 )
 from billing.api.rates import RatesView, TimelineView
-from billing.api.reports import EstimateVsActualView, SpendView
+from billing.api.reports import BudgetFlagsView, EstimateVsActualView, SpendView
 from billing.api.rerates import (
     RerateReversalView,
     RerateStartView,
@@ -59,6 +73,7 @@ urlpatterns = [
         EstimateVsActualView.as_view(),
         name="estimate-vs-actual",
     ),
+    path("reports/budget-flags", BudgetFlagsView.as_view(), name="budget-flags"),
     path("reports/unpriced", UnpricedView.as_view(), name="unpriced"),
     path("rerates", ReratesView.as_view(), name="rerates"),
     path("rerates/<int:rerate_id>", RerateView.as_view(), name="rerate"),
@@ -69,7 +84,36 @@ urlpatterns = [
         name="reverse-rerate",
     ),
     path("budgets", BudgetsView.as_view(), name="budgets"),
+    path("budgets/preview", BudgetPreviewView.as_view(), name="budget-preview"),
     path("budgets/<int:budget_id>", BudgetView.as_view(), name="budget"),
+    path("budgets/verdict", VerdictView.as_view(), name="verdict"),
+    path("holds", HoldsView.as_view(), name="holds"),
+    path("holds/<uuid:hold_id>", HoldView.as_view(), name="hold"),
+    path(
+        "budgets/<int:budget_id>/revisions",
+        BudgetRevisionsView.as_view(),
+        name="budget-revisions",
+    ),
+    path(
+        "budgets/<int:budget_id>/raises", BudgetRaisesView.as_view(), name="budget-raises"
+    ),
+    path("budget-policy", BudgetPolicyView.as_view(), name="budget-policy"),
+    path("raises/<int:request_id>", RaiseView.as_view(), name="raise-request"),
+    path(
+        "raises/<int:request_id>/approve",
+        RaiseApprovalView.as_view(),
+        name="approve-raise",
+    ),
+    path(
+        "raises/<int:request_id>/decline",
+        RaiseDeclineView.as_view(),
+        name="decline-raise",
+    ),
+    path(
+        "raises/<int:request_id>/withdraw",
+        RaiseWithdrawalView.as_view(),
+        name="withdraw-raise",
+    ),
     path("alerts", AlertsView.as_view(), name="alerts"),
     path("channels", ChannelsView.as_view(), name="channels"),
     path("channels/<int:channel_id>", ChannelView.as_view(), name="channel"),

@@ -94,6 +94,10 @@ app.conf.update(
             "task": "billing.tasks.measure_forecasts",
             "schedule": crontab(minute="17"),
         },
+        "forget holds": {
+            "task": "billing.tasks.forget_holds",
+            "schedule": crontab(minute="37"),
+        },
         "propose rates": {
             "task": "billing.tasks.propose_rates",
             "schedule": crontab(hour="5", minute="23"),

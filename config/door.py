@@ -1,9 +1,14 @@
-"""Where services post usage, thousands of times a second."""
+"""Where services post usage, thousands of times a second, and ask before they spend."""
 
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler
 
-DOOR = "/api/v1/usage"
+_DOORS = frozenset({"/api/v1/usage", "/api/v1/holds", "/api/v1/budgets/verdict"})
+_HOLD = "/api/v1/holds/"
+
+
+def is_door(path: str) -> bool:
+    return path in _DOORS or path.startswith(_HOLD)
 
 
 class DoorHandler(WSGIHandler):

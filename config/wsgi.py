@@ -14,7 +14,7 @@ from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
 from config import garbage
-from config.door import DOOR, DoorHandler
+from config.door import DoorHandler, is_door
 
 _every_other = get_wsgi_application()
 _door = DoorHandler()
@@ -25,7 +25,7 @@ def application(
 ) -> Iterable[bytes]:
     environ["CONTENT_TYPE"] = _without_charset(environ.get("CONTENT_TYPE", ""))
     _await_body(environ)
-    handler = _door if environ["PATH_INFO"] == DOOR else _every_other
+    handler = _door if is_door(environ["PATH_INFO"]) else _every_other
     return handler(environ, start_response)
 
 

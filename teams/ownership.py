@@ -103,3 +103,11 @@ class OwnerIndex:
 
 
 _recent: Recent[int, OwnerIndex] = Recent()
+
+
+def owner(key: ApiKey, slug: str | None, at: datetime) -> Owner:
+    """The project and its owner, also where it was made a moment ago. Raises NotCovered."""
+    try:
+        return OwnerIndex.recent(key).owner(slug, at)
+    except NotCovered:
+        return OwnerIndex.current(key).owner(slug, at)

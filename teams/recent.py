@@ -13,9 +13,10 @@ _MOST = 10_000
 
 
 class Recent(Generic[Key, Value]):
-    """Values by key, for HELD_SECONDS each."""
+    """Values by key, for some seconds each."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float = HELD_SECONDS) -> None:
+        self._seconds = seconds
         self._held: dict[Key, tuple[Value, float]] = {}
 
     def get(self, key: Key) -> Value | None:
@@ -25,7 +26,7 @@ class Recent(Generic[Key, Value]):
     def keep(self, key: Key, value: Value) -> Value:
         if len(self._held) >= _MOST:
             self._held.clear()
-        self._held[key] = value, time.monotonic() + HELD_SECONDS
+        self._held[key] = value, time.monotonic() + self._seconds
         return value
 
     def forget(self) -> None:

@@ -6,15 +6,28 @@ from zoneinfo import ZoneInfo
 
 from teams.models import Organization
 
+_ONE_DAY = timedelta(days=1)
+
 
 class ReportingDays:
-    """Cuts days for one organization; reads the history of its zone once."""
+    """Cuts days for one organization; reads the history of its zone once.
+
+    A day lasts from its first moment to that of the next one, whatever the clocks do in
+    between: where they go back over midnight, they show the day before once more.
+    """
 
     def __init__(self, organization: Organization) -> None:
         zones = list(organization.reporting_zones.order_by("effective_from"))
         self._starts = [zone.effective_from for zone in zones]
         self._zones = [zone.zone for zone in zones]
+        ends = [*self._starts[1:], None]
+        self._in_force = list(zip(self._zones, self._starts, ends, strict=True))
         self._days: dict[datetime, date] = {}
+
+    @property
+    def zones(self) -> int:
+        """How many there have been; none is ever taken away."""
+        return len(self._zones)
 
     def zone(self, at: datetime) -> ZoneInfo:
         """The zone in force at this moment. Raises LookupError before the first one."""
@@ -27,14 +40,21 @@ class ReportingDays:
         # Clocks change on whole minutes, and the calls of a batch share few of them.
         minute = at.replace(second=0, microsecond=0)
         if minute not in self._days:
-            self._days[minute] = at.astimezone(self.zone(at)).date()
+            shown = at.astimezone(self.zone(at)).date()
+            following = shown + _ONE_DAY
+            self._days[minute] = following if at >= self.start(following) else shown
         return self._days[minute]
 
     def start(self, day: date) -> datetime:
-        """The first moment of a day, in the zone that it began in."""
-        noon = datetime.combine(day, time(12), UTC)
-        midnight = datetime.combine(day, time(), self.zone(noon))
-        return midnight.astimezone(UTC)
+        """The first moment of a day, in the zone that it begins in.
+
+        It is that of the day after, if the organization's clocks never show this one.
+        """
+        for zone, since, until in self._in_force:
+            midnight = max(datetime.combine(day, time(), zone).astimezone(UTC), since)
+            if until is None or midnight < until:
+                return midnight
+        raise LookupError("no reporting zone is in force")
 
     def month(self, at: datetime) -> tuple[date, date]:
         """First day of the month of this moment, and of the next: a half-open period."""

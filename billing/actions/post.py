@@ -22,7 +22,15 @@ from django.db import (
     transaction,
 )
 
-from billing.actions import alerts, budget_totals, budgets, charges, parked, voids
+from billing.actions import (
+    alerts,
+    budget_totals,
+    budgets,
+    charges,
+    holds,
+    parked,
+    voids,
+)
 from billing.actions.batch import Batch
 from billing.models import Budget, Posting, Receipt, months, rate_book, recorded
 from billing.models.recorded import Recorded
@@ -224,4 +232,6 @@ def _count(batch: Batch, records: Sequence[Recorded]) -> None:
             unpriced.append((record, result))
     charges.write(batch, priced)
     parked.keep_unpriced(batch.team_id, unpriced, batch.book.version, batch.now)
-    parked.release(batch.team_id, [record for record, _ in priced])
+    counted = [record for record, _ in priced]
+    parked.release(batch.team_id, counted)
+    holds.settle(counted)

@@ -4,7 +4,7 @@ Whoever asks does not decide. What is approved is a revision of the budget; one 
 end ends by itself.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -20,6 +20,7 @@ from teams.actions import audit
 from teams.models import Organization
 
 State = RaiseRequest.State
+LONGEST = timedelta(days=3660)  # that a temporary raise may last
 
 
 class NotPossible(ValidationError):
@@ -179,6 +180,8 @@ def _check_terms(
         raise NotPossible("This budget has ended: its cap is not raised any more.")
     if until is not None and until <= now:
         raise ValidationError({"until": "The raise would be over already."})
+    if until is not None and until - now > LONGEST:
+        raise ValidationError({"until": "That is so far away: ask for it for good."})
     lowest = budget.amount if until is None else budget.cap(now)
     has_it = (budget.raised_to, budget.raised_until) == (amount, until)
     if amount <= budget.amount or amount < lowest or has_it:

@@ -20,7 +20,15 @@ from billing.actions.corrections import Identity, Overtaken, Refusal
 from billing.formats import posted, registry
 from billing.formats.errors import RecordError
 from billing.formats.posted import PostedRecord
-from billing.models import Posting, UsageRecord, arrays, bound, unnest
+from billing.models import (
+    Hold,
+    HoldPart,
+    Posting,
+    UsageRecord,
+    arrays,
+    bound,
+    unnest,
+)
 from billing.pricing.token_classes import TokenClass
 from billing.pricing.usage import Usage
 from teams import isolation
@@ -85,6 +93,14 @@ class Stored(NamedTuple):
     route: str
     posting: UUID | None = None
     refusal: Refusal | None = None
+    settles: bool = True  # the hold that it names, if it names one
+
+
+class Inserted(NamedTuple):
+    """The uids of records that are new, and of those of them that settle a hold."""
+
+    new: Set[str]
+    settling: Set[str]
 
 
 def receive(
@@ -255,12 +271,16 @@ def _store(
     for arrival in arrivals:
         first.setdefault(arrival.identity, arrival)
     postings: dict[str, UUID] = {}
+    settling: set[str] = set()
 
     def insert(ones: list[Arrival]) -> Set[str]:
+        if not ones:
+            return set()
         posting = uuid7()
-        new = _insert(team_id, ones, posting, key, now, route) if ones else set()
-        postings.update(dict.fromkeys(new, posting))
-        return new
+        inserted = _insert(team_id, ones, posting, key, now, route)
+        postings.update(dict.fromkeys(inserted.new, posting))
+        settling.update(inserted.settling)
+        return inserted.new
 
     with isolation.visible_teams([team_id]):
         insert([arrival for arrival in first.values() if not arrival.posted.corrects])
@@ -278,7 +298,11 @@ def _store(
         for arrival in first.values():
             if posting := postings.get(arrival.uid):
                 held[arrival.identity] = Stored(
-                    arrival.uid, arrival.fingerprint, route, posting
+                    arrival.uid,
+                    arrival.fingerprint,
+                    route,
+                    posting,
+                    settles=arrival.posted.hold is None or arrival.uid in settling,
                 )
             elif refusal := corrected.refused.get(arrival.identity):
                 held[arrival.identity] = Stored(
@@ -336,6 +360,7 @@ _RECORD_COLUMNS: unnest.Columns = {
     "verbatim": "text::jsonb",
     "tags": "text::jsonb",
     "fingerprint": "bytea",
+    "hold": "uuid",
 }
 
 
@@ -349,9 +374,30 @@ WITH stored AS ({{insertion}}), posted AS (
     SELECT %b::bigint, %b::uuid, %b::timestamptz, %b::bigint, %b::text,
         array_agg(uid), count(*), array_agg(DISTINCT month), count(*), count(*)
     FROM stored HAVING count(*) > 0
-)
-SELECT count(*), CASE WHEN count(*) < %b::bigint THEN array_agg(uid::text) END FROM stored
+){{settling}}
+SELECT count(*), CASE WHEN count(*) < %b::bigint THEN array_agg(uid::text) END,
+    {{settled}}
+FROM stored
 """
+
+# Records that name holds settle them with that: the first one each. From then on it is
+# reserved without an end, until the record is counted.
+_SETTLE = f""", named AS (
+    SELECT hold, project_id, min(uid::text)::uuid AS uid FROM stored
+    WHERE hold IS NOT NULL GROUP BY hold, project_id
+), taken AS (
+    SELECT hold.id, named.uid FROM {Hold._meta.db_table} hold
+    JOIN named ON named.hold = hold.id AND named.project_id = hold.project_id
+    WHERE hold.team_id = %b::bigint AND hold.state = 'held'
+    ORDER BY hold.id FOR UPDATE OF hold
+), settling AS (
+    UPDATE {Hold._meta.db_table} hold SET state = 'settling', record_uid = taken.uid
+    FROM taken WHERE hold.id = taken.id RETURNING hold.record_uid
+), part AS (
+    UPDATE {HoldPart._meta.db_table} part SET until = NULL
+    FROM taken WHERE part.hold_id = taken.id
+)"""
+_SETTLED = "(SELECT array_agg(record_uid::text) FROM settling)"
 
 
 def _insert(
@@ -361,8 +407,9 @@ def _insert(
     key: ApiKey,
     now: datetime,
     route: str,
-) -> Set[str]:
-    """Store what is not there yet, and post that; its uids."""
+) -> Inserted:
+    """Store what is not there yet, and post that."""
+    has_holds = any(arrival.posted.hold for arrival in arrivals)
     statement, parameters = unnest.of_rows(
         table=UsageRecord._meta.db_table,
         columns=_RECORD_COLUMNS,
@@ -371,18 +418,23 @@ def _insert(
         order_by=("project_id", "record_id", "month"),
         then=(
             "ON CONFLICT (team_id, project_id, record_id, month) DO NOTHING "
-            "RETURNING uid, month"
+            f"RETURNING uid, month{', hold, project_id' if has_holds else ''}"
         ),
     )
+    store = _STORE.format(
+        insertion=statement,
+        settling=_SETTLE if has_holds else "",
+        settled=_SETTLED if has_holds else "NULL::text[]",
+    )
+    its: list[Any] = [team_id, posting, now, key.pk, route]
+    if has_holds:
+        its.append(team_id)
     with bound.cursor() as cursor:
-        cursor.execute(
-            _STORE.format(insertion=statement),
-            [*parameters, team_id, posting, now, key.pk, route, len(arrivals)],
-        )
-        stored, uids = cursor.fetchone()
+        cursor.execute(store, [*parameters, *its, len(arrivals)])
+        stored, uids, settling = cursor.fetchone()
     if stored == len(arrivals):
-        return {arrival.uid for arrival in arrivals}
-    return set(uids or ())
+        uids = [arrival.uid for arrival in arrivals]
+    return Inserted(set(uids or ()), set(settling or ()))
 
 
 def _record_row(
@@ -412,6 +464,7 @@ def _record_row(
         registry.verbatim(record, usage),
         msgspec.json.encode(record.tags).decode(),
         arrival.fingerprint,
+        posted.hold_of(record),
     )
 
 
@@ -444,8 +497,17 @@ def _outcome(arrival: Arrival, held: Stored, route: str) -> Outcome:
             # Another record under the same id, which nothing is wrong with by itself.
             return _try_again(arrival)
         return _refused(arrival, held.refusal)
-    if held.uid == arrival.uid:
+    if held.uid == arrival.uid and held.settles:
         return _say(arrival, Status.ACCEPTED, held=held)
+    if held.uid == arrival.uid:
+        return _say(
+            arrival,
+            Status.ACCEPTED,
+            "hold_not_settled",
+            "The record is taken. The hold it names is not of its project, or has ended.",
+            held=held,
+            pointer="/hold",
+        )
     if held.fingerprint == arrival.fingerprint or held.route != route:
         return _say(
             arrival,

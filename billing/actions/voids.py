@@ -13,7 +13,7 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from billing.actions import parked, revisions
+from billing.actions import holds, parked, revisions
 from billing.actions.batch import Batch
 from billing.models import Charge, Posting, UsageRecord, Void, arrays, bound, unnest
 from billing.models.recorded import Recorded
@@ -152,6 +152,7 @@ def take_back(batch: Batch, records: Sequence[Recorded]) -> Sequence[Recorded]:
     if not ended:
         return records
     parked.release(batch.team_id, ended)
+    holds.settle(ended)
     in_force: dict[date, dict[str, int]] = defaultdict(dict)
     with bound.cursor() as cursor:
         cursor.execute(_IN_FORCE, _named(batch.team_id, ended))

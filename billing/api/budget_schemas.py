@@ -25,6 +25,7 @@ from billing.models.channels import Channel, Delivery
 from billing.models.estimates import Scenario
 from billing.pricing.budget_periods import MONTH, PeriodKind
 from billing.pricing.usage import Processing
+from billing.reports.budget_flags import FlagKind
 
 _FOUND = {**PROBLEMS, **problems(404)}
 _POSSIBLE = {**_FOUND, **problems(409)}
@@ -32,7 +33,7 @@ _PERCENTS: Schema = array_of({"type": "integer", "minimum": 1, "maximum": 1000})
 
 # --- Budgets ------------------------------------------------------------------------
 
-_FORECAST: Schema = {
+FORECAST: Schema = {
     **object_of(
         amount={**MONEY, "description": "At the end of the period, expected (the median)."},
         low={**MONEY, "description": "Of the band that holds 80 %."},
@@ -134,7 +135,7 @@ _BUDGET = object_of(
     },
     firing={**_PERCENTS, "description": "Levels that are reached now."},
     unpriced={**EXPOSURE, "description": "Of this period; not in what is spent."},
-    forecast=_FORECAST,
+    forecast=FORECAST,
     currency=STRING,
     archived_at={**TIME, "type": ["string", "null"]},
 )
@@ -177,6 +178,60 @@ change_budget = extend_schema(
     description="A new revision. What is not said stays; what is spent stays spent.",
     request={"application/json": {"type": "object", "properties": _TERMS}},
     responses={200: OpenApiResponse(_BUDGET), **_FOUND},
+)
+_PERIOD_PREVIEW = object_of(
+    period_start=DATE,
+    period_end=DATE,
+    spent=MONEY,
+    alerts=array_of(object_of(threshold=COUNT, day=DATE)),
+    over_on={**DATE, "type": ["string", "null"]},
+)
+_PREVIEW = object_of(
+    cap={**MONEY, "description": "The cap in force with these terms."},
+    before={**array_of(_PERIOD_PREVIEW), "description": "Up to three, the oldest first."},
+    running={
+        **_PERIOD_PREVIEW,
+        "type": ["object", "null"],
+        "description": "The period that runs.",
+    },
+    percent=MONEY_OR_NULL,
+    said={**_PERCENTS, "description": "Reached, and not said again."},
+    due={**_PERCENTS, "description": "Reached, and said at once."},
+    summary={**STRING, "description": "Of the periods before, in a sentence."},
+    outlook={**STRING, "description": "Of the one that runs, in a sentence."},
+)
+_REVISION = object_of(
+    revision=COUNT,
+    amount=MONEY,
+    raised_to=MONEY_OR_NULL,
+    raised_until={**TIME, "type": ["string", "null"]},
+    hard={"type": "boolean"},
+    thresholds=_PERCENTS,
+    **_LIFE,
+    changed_by=STRING,
+    changed_at=TIME,
+    reason=STRING,
+)
+
+preview_budget = extend_schema(
+    operation_id="preview_budget",
+    summary="What a cap would have said of the periods before",
+    description=(
+        "Of a new budget, by the members that make one; or, with `budget`, of that one "
+        "with other terms. Nothing is saved."
+    ),
+    request={
+        "application/json": {
+            "type": "object",
+            "properties": {**_NEW_BUDGET["properties"], "budget": STRING},
+        }
+    },
+    responses={200: OpenApiResponse(_PREVIEW), **_FOUND},
+)
+list_revisions = extend_schema(
+    operation_id="list_budget_revisions",
+    summary="The terms of a budget from change to change, newest first",
+    responses={200: OpenApiResponse(object_of(data=array_of(_REVISION))), **_FOUND},
 )
 archive_budget = extend_schema(
     operation_id="archive_budget",
@@ -425,5 +480,34 @@ get_estimate_vs_actual = extend_schema(
             )
         ),
         **_FOUND,
+    },
+)
+
+# --- Flags --------------------------------------------------------------------------
+
+_FLAG = object_of(
+    kind={"type": "string", "enum": list(FlagKind)},
+    sentence=STRING,
+    amount={
+        **MONEY_OR_NULL,
+        "description": "What the team caps add up to, what the project spent in 30 days, "
+        "or what the records without a price cost at most (null: nobody knows).",
+    },
+    budget=nullable("string"),
+    project=nullable("string"),
+    team=nullable("string"),
+)
+
+get_budget_flags = extend_schema(
+    operation_id="report_budget_flags",
+    summary="What is odd about caps",
+    description=(
+        "Team caps that add up to more than the organization's, projects that spend "
+        "without a cap of their own or their team's, and hard caps that records without "
+        "a price may have passed. Empty where nothing is."
+    ),
+    responses={
+        200: OpenApiResponse(object_of(data=array_of(_FLAG), currency=STRING, as_of=TIME)),
+        **PROBLEMS,
     },
 )

@@ -1,7 +1,8 @@
 """`/budgets`: caps, what is spent against them, and their changes."""
 
+from collections.abc import Callable
 from decimal import ROUND_DOWN, Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from django.core.exceptions import ValidationError
 from django.utils import timezone
@@ -15,12 +16,12 @@ from billing.actions.budgets import Limits, Terms
 from billing.api import budget_schemas as schemas
 from billing.api import scopes
 from billing.api.problems import Refused
-from billing.models import Budget, LanguageModel
+from billing.models import Budget, BudgetRevision, LanguageModel
 from billing.pricing import money
 from billing.pricing.budget_periods import Period, PeriodKind
 from billing.pricing.usage import Processing
+from billing.reports import budget_preview, exposure, forecasts
 from billing.reports import budgets as reports
-from billing.reports import exposure, forecasts
 from billing.reports.budgets import BudgetStatus
 from billing.reports.forecasts import BudgetForecast
 from teams import isolation
@@ -29,6 +30,7 @@ from teams.models import ApiKey
 from teams.models.api_keys import Scope
 
 _TERMS = ("amount", "hard", "thresholds", "expires_on", "exempt_free")
+T = TypeVar("T")
 # Of a list in a request.
 _MOST = 100
 
@@ -56,6 +58,10 @@ class TagInput(serializers.Serializer[Any]):
 class CustomInput(serializers.Serializer[Any]):
     first = serializers.DateField()
     until = serializers.DateField()
+
+
+class PreviewInput(TermsInput):
+    budget = serializers.RegexField(r"^[0-9]{1,18}$")
 
 
 class BudgetInput(TermsInput):
@@ -121,12 +127,12 @@ class BudgetView(APIView):
     @schemas.get_budget
     def get(self, request: Request, budget_id: int) -> Response:
         key = key_of(request)
-        return Response(_shown(key, [_find(key, budget_id)])[0])
+        return Response(_shown(key, [find(key, budget_id)])[0])
 
     @schemas.change_budget
     def patch(self, request: Request, budget_id: int) -> Response:
         key = key_of(request)
-        budget = _find(key, budget_id)
+        budget = find(key, budget_id)
         wanted = TermsInput(data=request.data, partial=True)
         wanted.is_valid(raise_exception=True)
         try:
@@ -139,21 +145,112 @@ class BudgetView(APIView):
             )
         except ValidationError as error:
             raise Refused(400, "invalid", " ".join(error.messages)) from error
-        return Response(_shown(key, [_find(key, budget_id)])[0])
+        return Response(_shown(key, [find(key, budget_id)])[0])
 
     @schemas.archive_budget
     def delete(self, request: Request, budget_id: int) -> Response:
         key = key_of(request)
-        budgets.archive(budget=_find(key, budget_id), by=str(key), now=timezone.now())
+        budgets.archive(budget=find(key, budget_id), by=str(key), now=timezone.now())
         return Response(status=204)
 
 
-def _find(key: ApiKey, budget_id: int) -> Budget:
+class BudgetPreviewView(APIView):
+    scopes = {"POST": Scope.BUDGETS_READ}
+
+    @schemas.preview_budget
+    def post(self, request: Request) -> Response:
+        """What a budget with such terms would have said; nothing is saved."""
+        key = key_of(request)
+        asked_of_one = isinstance(request.data, dict) and "budget" in request.data
+        budget = (_changed if asked_of_one else _planned)(key, request.data)
+        with isolation.visible_teams(key.teams().values_list("pk", flat=True)):
+            preview = budget_preview.budget_preview(budget, now=timezone.now())
+        return Response(budget_preview.as_json(preview))
+
+
+class BudgetRevisionsView(APIView):
+    scopes = {"GET": Scope.BUDGETS_READ}
+
+    @schemas.list_revisions
+    def get(self, request: Request, budget_id: int) -> Response:
+        revisions = find(key_of(request), budget_id).revisions.order_by("-revision")
+        return Response({"data": [_revision_as_json(one) for one in revisions]})
+
+
+def _changed(key: ApiKey, data: Any) -> Budget:
+    """A budget as it would be with these terms; not saved."""
+    wanted = PreviewInput(data=data, partial=True)
+    wanted.is_valid(raise_exception=True)
+    asked = dict(wanted.validated_data)
+    budget = find(key, int(asked.pop("budget")))
+    terms = _checked(lambda: _terms(asked, budget))
+    for name in _TERMS:
+        setattr(budget, name, getattr(terms, name))
+    return budget
+
+
+def _planned(key: ApiKey, data: Any) -> Budget:
+    """A budget as it would be made; not saved."""
+    wanted = BudgetInput(data=data)
+    wanted.is_valid(raise_exception=True)
+    asked = wanted.validated_data
+    scope = scopes.scope_of(key, asked.get("team"), asked.get("project"))
+    limits, custom = _limits(asked), asked.get("custom") or {}
+    budget = Budget(
+        organization=key.organization,
+        team=scope.team,
+        project=scope.project,
+        model_ids=list(limits.model_ids),
+        processing=list(limits.processing),
+        tag_key=limits.tag_key,
+        tag_values=list(limits.tag_values),
+        period=asked["period"],
+        week_starts_on=asked["week_starts_on"],
+        fiscal_starts_in=asked["fiscal_starts_in"],
+        custom_first=custom.get("first"),
+        custom_until=custom.get("until"),
+    )
+    terms = _checked(lambda: _terms(asked))
+    for name in _TERMS:
+        setattr(budget, name, getattr(terms, name))
+    _checked(budget.clean)
+    return budget
+
+
+def _checked(make: Callable[[], T]) -> T:
+    try:
+        return make()
+    except ValidationError as error:
+        raise Refused(400, "invalid", " ".join(error.messages)) from error
+
+
+def find(key: ApiKey, budget_id: int) -> Budget:
+    """Raises Refused (404) for a budget that the key does not cover."""
     covered = Budget.objects.filter(pk__in=scopes.budgets_of(key))
     budget = covered.with_scope().filter(pk=budget_id).first()
     if budget is None:
         raise Refused(404, "not_found", f"This API key covers no budget {budget_id}.")
     return budget
+
+
+def _revision_as_json(revision: BudgetRevision) -> dict[str, Any]:
+    return {
+        "revision": revision.revision,
+        "amount": money.plain(revision.amount),
+        "raised_to": money_or_none(revision.raised_to),
+        "raised_until": revision.raised_until,
+        "hard": revision.hard,
+        "thresholds": revision.thresholds,
+        "expires_on": revision.expires_on,
+        "exempt_free": revision.exempt_free,
+        "changed_by": revision.changed_by,
+        "changed_at": revision.changed_at,
+        "reason": revision.reason,
+    }
+
+
+def money_or_none(value: Decimal | None) -> str | None:
+    return None if value is None else money.plain(value)
 
 
 def _terms(asked: dict[str, Any], budget: Budget | None = None) -> Terms:

@@ -20,7 +20,8 @@ def of_struct(kind: type[msgspec.Struct]) -> Schema:
     inlined: Schema = _inlined(schema, components)
     inlined["description"] = cleandoc(kind.__doc__ or "")
     # What the struct cannot say of these two: a zone is needed; only its format knows.
-    inlined["properties"]["occurred_at"] = TIME
+    if "occurred_at" in inlined["properties"]:
+        inlined["properties"]["occurred_at"] = TIME
     inlined["properties"]["usage"] = {
         "type": "object",
         "description": "The provider's usage object, verbatim.",

@@ -33,6 +33,7 @@ def as_json(report: RecordReport, currency: str) -> dict[str, Any]:
         "thinking": record.thinking,
         "flags": record.flags,
         "tags": record.tags,
+        "hold": record.hold,
         "charges": [_charge(charge) for charge in report.charges],
         "history": [_entry(charge) for charge in report.history],
         "void": _void(report.void) if report.void else None,

@@ -13,7 +13,8 @@ from billing.api import budget_schemas, schemas, scopes
 from billing.api.estimates import MonthField
 from billing.models import months
 from billing.pricing import money
-from billing.reports import estimates, exposure, spend
+from billing.reports import budget_flags, estimates, exposure, spend
+from billing.reports.budget_flags import Flag
 from billing.reports.estimates import EstimateReport, ModelRow
 from billing.reports.spend import DIMENSIONS, SpendReport, Sums
 from teams import isolation
@@ -96,6 +97,42 @@ class EstimateVsActualView(APIView):
         return Response(
             {**_compared(report), "currency": key.organization.currency, "as_of": now}
         )
+
+
+class BudgetFlagsView(APIView):
+    scopes = {"GET": Scope.BUDGETS_READ}
+
+    @budget_schemas.get_budget_flags
+    def get(self, request: Request) -> Response:
+        key = key_of(request)
+        now = timezone.now()
+        team_ids = list(key.teams().values_list("pk", flat=True))
+        with isolation.visible_teams(team_ids):
+            found = budget_flags.flags(
+                organization=key.organization,
+                team_ids=team_ids,
+                project_ids=[key.project_id] if key.project_id else None,
+                whole=key.team_id is None and key.project_id is None,
+                now=now,
+            )
+        return Response(
+            {
+                "data": [_flagged(flag) for flag in found],
+                "currency": key.organization.currency,
+                "as_of": now,
+            }
+        )
+
+
+def _flagged(flag: Flag) -> dict[str, Any]:
+    return {
+        "kind": flag.kind,
+        "sentence": flag.sentence,
+        "amount": None if flag.amount is None else money.plain(flag.amount),
+        "budget": str(flag.budget.pk) if flag.budget else None,
+        "project": flag.project.slug if flag.project else None,
+        "team": flag.team.slug if flag.team else None,
+    }
 
 
 def _compared(report: EstimateReport) -> dict[str, Any]:

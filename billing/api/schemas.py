@@ -167,6 +167,7 @@ _RECORD_REPORT = object_of(
     thinking=COUNT,
     flags=array_of(STRING),
     tags={"type": "object", "additionalProperties": STRING},
+    hold=nullable("string", "The id of the hold that it was posted with."),
     charges=array_of(
         object_of(
             model=STRING,

@@ -108,7 +108,7 @@ def _reply(
         "results": [
             _result(outcome, prices)
             for outcome in outcomes
-            if everything or outcome.status is not Status.ACCEPTED
+            if everything or outcome.status is not Status.ACCEPTED or outcome.code
         ],
     }
     if counted[Status.TRY_AGAIN]:

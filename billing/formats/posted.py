@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Annotated, Literal, TypeVar
+from uuid import UUID
 
 import msgspec
 
@@ -58,11 +59,13 @@ class PostedRecord(Record, kw_only=True, frozen=True, forbid_unknown_fields=True
     """One call, to be counted once. `id` is the provider's response id if it has one.
 
     Without an id no retry could be told from a second call, so there is no default.
-    `corrects` is the id of the record that this one stands in the place of.
+    `corrects` is the id of the record that this one stands in the place of, `hold` that
+    of the hold it settles.
     """
 
     id: Name
     corrects: Name | None = None
+    hold: Name | None = None
 
 
 class QuoteRecord(Record, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -108,6 +111,14 @@ def named(raw: msgspec.Raw | bytes) -> str | None:
         return None  # what is not readable has no id
 
 
+def hold_of(record: PostedRecord) -> str | None:
+    """Return the id of the hold that a record names, or None if it is none at all."""
+    try:
+        return record.hold and str(UUID(record.hold))
+    except ValueError:
+        return None
+
+
 def check_window(
     occurred_at: datetime,
     now: datetime,
@@ -136,8 +147,8 @@ def fingerprint(record: Record, usage: Usage) -> bytes:
 
     What differs makes the same id a conflict: the normalised usage with its
     conditions, the tags, and which record it corrects. Left out are the identity
-    itself (project, id), the order of members, and members of `usage` that its format
-    does not know.
+    itself (project, id), the hold, the order of members, and members of `usage` that its
+    format does not know.
     """
     content: tuple[object, ...] = (
         usage.provider,

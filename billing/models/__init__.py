@@ -11,6 +11,7 @@ from billing.models.channels import Channel, Delivery, DeliveryAttempt
 from billing.models.estimates import Estimate, EstimateLine
 from billing.models.forecasts import ForecastErrors
 from billing.models.heartbeats import Heartbeat
+from billing.models.holds import Hold, HoldPart
 from billing.models.ledger import (
     Charge,
     Posting,
@@ -49,6 +50,8 @@ __all__ = [
     "EstimateLine",
     "ForecastErrors",
     "Heartbeat",
+    "Hold",
+    "HoldPart",
     "HourlySpend",
     "LanguageModel",
     "Posting",

@@ -91,6 +91,7 @@ class UsageFields(Conditions, Counts):
     )
     tags = models.JSONField()
     fingerprint = models.BinaryField(help_text="What a second posting must equal.")
+    hold = models.UUIDField(null=True, help_text="The hold that it was posted with.")
 
     class Meta:
         abstract = True

@@ -56,6 +56,8 @@ LOCAL = frozenset(
         "billing.ForecastErrors",
         "billing.RaiseDecision",
         "billing.RaiseRequest",
+        "billing.Hold",
+        "billing.HoldPart",
         "billing.Rerate",
         "billing.RerateTotal",
         "billing.Proposal",

@@ -12,6 +12,7 @@ from billing.models.rates import PRICE_FIELDS, Publication, Rate, RateCard
 from billing.pricing import rates as pricing
 from billing.pricing.token_classes import TokenClass
 from billing.pricing.usage import Processing, Speed
+from teams.recent import Recent
 
 
 class Book(NamedTuple):
@@ -20,6 +21,12 @@ class Book(NamedTuple):
     rates: pricing.RateBook
     model_ids: dict[str, int]
     version: str
+
+    def model_id(self, provider: str | None, name: str) -> int | None:
+        """The model of this name; None if none has it, or those of several providers."""
+        providers = [provider] if provider else self.rates.providers_of(name)
+        keys = {self.rates.model(one, name) for one in providers}
+        return self.model_ids.get(keys.pop() or "") if len(keys) == 1 else None
 
 
 # Aliases and publications are added, withdrawn and deleted, never changed in place, so
@@ -42,6 +49,16 @@ def current(organization_id: int) -> Book:
     not the one this process read last.
     """
     return _read(organization_id, version())
+
+
+def recent(organization_id: int) -> Book:
+    """The same as this process knew it a moment ago: for what is not charged by it."""
+    return _recent.get(organization_id) or _recent.keep(
+        organization_id, current(organization_id)
+    )
+
+
+_recent: Recent[int, Book] = Recent()
 
 
 def published() -> list[Rate]:

@@ -33,6 +33,7 @@ class Recorded(NamedTuple):
     endpoint: str
     unbilled: str
     verbatim: str | None
+    hold: str | None
     input: int
     cache_write_5m: int
     cache_write_1h: int
@@ -49,7 +50,7 @@ class Recorded(NamedTuple):
 _SELECT = f"""
 SELECT uid::text, project_id, record_id, month, occurred_at, provider, model_name,
     usage_format, processing, speed, geo, endpoint, unbilled, verbatim::text,
-    {", ".join(TokenClass)}
+    hold::text, {", ".join(TokenClass)}
 FROM {UsageRecord._meta.db_table}
 WHERE team_id = %b::bigint AND month = ANY(%b::date[]) AND uid = ANY(%s::uuid[])
 """

@@ -121,7 +121,7 @@ class RateBook:
     answers of a book never change.
     """
 
-    __slots__ = ("_aliases", "_known", "_limit", "_schedules", "_tiers")
+    __slots__ = ("_aliases", "_known", "_limit", "_providers", "_schedules", "_tiers")
 
     def __init__(
         self,
@@ -129,6 +129,7 @@ class RateBook:
         aliases: Mapping[tuple[str, str], str],
     ) -> None:
         self._aliases = dict(aliases)
+        self._providers = sorted({provider for provider, _ in aliases})
         # With the names seen so far. A spelling must be an alias itself: through names
         # that were seen, what had been asked before would decide which ones are known.
         self._known = dict(aliases)
@@ -157,6 +158,10 @@ class RateBook:
         """
         found = self._known.get((provider, name))
         return found or self._respelled(provider, name)
+
+    def providers_of(self, name: str) -> list[str]:
+        """Return all providers that have a model under this name."""
+        return _providers_of(self, name)
 
     def every_key(self) -> Iterable[Key]:
         """Return what there are rates for, at any time."""
@@ -218,6 +223,12 @@ class RateBook:
                     if price is not None and (known is None or price > known):
                         found[position] = price
         return tuple(found)
+
+
+@lru_cache(maxsize=4096)
+def _providers_of(book: RateBook, name: str) -> list[str]:
+    """Most have no such model, and that takes longest to find out."""
+    return [one for one in book._providers if book.model(one, name) is not None]
 
 
 def _in_force_within(

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
+from typing import Any
 
 from billing.models import Alert, Budget
-from billing.pricing import caps, figures
+from billing.pricing import caps, figures, money
 from billing.pricing.budget_periods import Period, PeriodKind
 from billing.pricing.caps import CAP_REACHED
 from billing.pricing.crossings import DayOfLevel, days_of_levels
@@ -15,6 +16,7 @@ from teams.reporting_days import ReportingDays
 
 _ONE_DAY = timedelta(days=1)
 PERIODS = 3
+_CENT = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +167,31 @@ def _said(budget: Budget, running: Period | None) -> set[int | None]:
     alerts = Alert.objects.filter(budget=budget, period_start=running.first)
     levels = alerts.exclude(threshold=None).exclude(state=Alert.State.RESOLVED)
     return set(levels.values_list("threshold", flat=True))
+
+
+def as_json(preview: BudgetPreview) -> dict[str, Any]:
+    return {
+        "cap": money.plain(preview.cap),
+        "before": [_period_as_json(one) for one in preview.before],
+        "running": _period_as_json(preview.running) if preview.running else None,
+        "percent": None
+        if preview.percent is None
+        else money.plain(preview.percent.quantize(_CENT, ROUND_DOWN)),
+        "said": list(preview.said),
+        "due": list(preview.due),
+        "summary": preview.summary,
+        "outlook": preview.outlook,
+    }
+
+
+def _period_as_json(one: PeriodPreview) -> dict[str, Any]:
+    return {
+        "period_start": one.period.first,
+        "period_end": one.period.until,
+        "spent": money.plain(one.spent),
+        "alerts": [{"threshold": level, "day": day} for level, day in one.alerts],
+        "over_on": one.over_on,
+    }
 
 
 # --- In words -----------------------------------------------------------------------

@@ -3,18 +3,15 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime
 from decimal import Decimal
-from math import ceil
 from typing import Any, NamedTuple
 
 from django.db import connection
 
 from billing.models import UnpricedRecord, UsageRecord, rate_book
 from billing.models.rate_book import Book
-from billing.pricing import money
-from billing.pricing.budget_periods import calendar_month
-from billing.pricing.rates import Prices
+from billing.pricing import money, worst_case
 from billing.pricing.token_classes import Quantities, TokenClass
 from teams.models import Organization, Project, Team
 
@@ -121,32 +118,17 @@ def _groups(
 
 
 class _Bounds:
-    """The highest unit prices, per provider and month, of the teams' rate book."""
+    """What is used costs at most, by the teams' rate book."""
 
     def __init__(self, team_id: int) -> None:
         organization = Organization.objects.get(teams=team_id)
         self._book: Book = rate_book.current(organization.pk)
-        self._known: dict[tuple[str | None, date], Prices] = {}
 
     def of(self, group: _Group) -> Exposure:
-        prices = self._prices(group.provider, group.month)
-        if not any(price is not None for price in prices):
-            prices = self._prices(None, group.month)
-        amount = 0
-        for quantity, price in zip(group.quantities, prices, strict=True):
-            if quantity and price is None:
-                return Exposure(group.records, None)
-            amount += ceil(quantity * (price or 0))
-        return Exposure(group.records, money.exact(amount))
-
-    def _prices(self, provider: str | None, month: date) -> Prices:
-        key = (provider, month)
-        if key not in self._known:
-            since = datetime.combine(month, time(), UTC)
-            next_month = calendar_month(month).until
-            until = datetime.combine(next_month, time(), UTC)
-            self._known[key] = self._book.rates.highest(provider, since, until)
-        return self._known[key]
+        cost = worst_case.at_highest(
+            group.quantities, self._book.rates, group.provider, group.month
+        )
+        return Exposure(group.records, None if cost is None else money.exact(cost))
 
     def model_id(self, group: _Group) -> int | None:
         """Of the model that the records name, if it is one that we know."""

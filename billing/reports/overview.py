@@ -11,6 +11,7 @@ from django.db.models import Q
 from billing.models import Budget
 from billing.pricing.standing import Standing
 from billing.reports import (
+    budget_flags,
     budgets,
     completeness,
     forecasts,
@@ -18,6 +19,7 @@ from billing.reports import (
     spend,
     verified,
 )
+from billing.reports.budget_flags import Flag
 from billing.reports.budget_view import standing_of
 from billing.reports.budgets import BudgetStatus
 from billing.reports.completeness import Freshness, Gaps
@@ -88,6 +90,7 @@ class Overview:
     budgets: list[tuple[BudgetStatus, Standing]]
     forecasts: dict[int, BudgetForecast]
     caps: Decimal
+    flags: list[Flag]
     gaps: Gaps
     exposure: Exposure
     not_reconciled: Decimal
@@ -134,6 +137,9 @@ def overview(
         budgets=[(one, standing_of(one, today)) for one in shared],
         forecasts=expected,
         caps=_caps(mine, shared),
+        flags=budget_flags.flags(
+            organization=organization, team_ids=team_ids, whole=whole, now=now
+        ),
         gaps=completeness.gaps(**extent),
         exposure=by_family.exposure,
         not_reconciled=by_family.total.cost,

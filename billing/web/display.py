@@ -10,8 +10,9 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from billing.models import RaiseRequest
+from billing.models import Budget, RaiseRequest
 from billing.pricing import figures, money
+from billing.pricing.budget_periods import PeriodKind
 from billing.pricing.figures import NOTHING, THIN, percent, rate
 from billing.pricing.standing import Standing
 from billing.pricing.token_classes import TokenClass
@@ -56,6 +57,24 @@ def _exact(value: Decimal, shown: str, currency: str = "") -> SafeString:
     title = f"{exact} {currency}" if currency else exact
     written = shown.replace("<", "&lt;")
     return SafeString(f'<data value="{exact}" title="{title}">{written}</data>')
+
+
+@register.filter
+def period(kind: str) -> str:
+    """What a budget's period is called in a sentence."""
+    return "period" if kind == PeriodKind.CUSTOM else kind
+
+
+@register.filter
+def per(budget: Budget) -> str:
+    """After an amount: per month; of a custom period from 1 to 14 Nov 2026."""
+    its = budget.window
+    return figures.from_to(its.custom) if its.custom else f"per {figures.window(its)}"
+
+
+@register.filter
+def window(budget: Budget) -> str:
+    return figures.window(budget.window)
 
 
 @register.filter

@@ -21,6 +21,8 @@ _AMOUNT_ERRORS = {
     "required": "Type an amount.",
     "invalid": "Type an amount, such as 6000 or 6,000.50.",
 }
+# The years that a record may lie in.
+_FIRST, _LAST = date(2000, 1, 1), date(2199, 12, 31)
 _SEPARATORS = re.compile(r"[\s,;%]+")
 
 
@@ -68,6 +70,12 @@ class LastDayField(forms.DateField):
     """The last day of something that ends with it."""
 
     widget = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+
+    def clean(self, value: Any) -> Any:
+        day = super().clean(value)
+        if day is not None and not _FIRST <= day <= _LAST:
+            raise forms.ValidationError("A day is from 2000 to 2199.")
+        return day
 
 
 def add_errors(

@@ -5,12 +5,14 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 
 from billing.models import RaiseRequest
 from billing.pricing import figures
 from billing.pricing.budget_periods import Period
 from billing.reports import budget_view, overview, raises, team_page
+from billing.reports.budget_flags import Flag, FlagKind
 from billing.reports.overview import Overview
 from billing.web import links, pictures, ranges, sentences
 from billing.web.ranges import Range
@@ -68,6 +70,7 @@ def _context(
         ],
         "section": "overview",
         "running": report.until > report.today,
+        "flags": [(flag.sentence, _where(flag, visitor)) for flag in report.flags],
         "raises": [
             one
             for one in raises.requests_of(
@@ -81,6 +84,18 @@ def _context(
         "may_edit_budgets": visitor.may(Permission.EDIT_BUDGETS),
         **_of_the_first_budget(report),
     }
+
+
+def _where(flag: Flag, visitor: Visitor) -> str:
+    """The page on which something can be done about it, or seen."""
+    may_edit = visitor.may(Permission.EDIT_BUDGETS, flag.team)
+    if flag.team is not None:
+        return reverse("new-team-budget" if may_edit else "team", args=[flag.team.slug])
+    if flag.kind is FlagKind.UNPRICED_EXPOSED:
+        return "#not-counted"
+    if may_edit and flag.budget is not None:
+        return reverse("edit-budget", args=[flag.budget.pk])
+    return "#teams"
 
 
 def _of_the_first_budget(report: Overview) -> dict[str, Any]:

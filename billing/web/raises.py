@@ -139,14 +139,18 @@ def _take(
     step: str, asked: RaiseRequest, form: DecisionForm, visitor: Visitor, now: datetime
 ) -> str:
     """Take a step, and say what is done; nothing where the form says what is wrong."""
-    who = {"by": visitor.user.get_username(), "person": visitor.user, "now": now}
+    who: dict[str, Any] = {
+        "by": visitor.user.get_username(),
+        "person": visitor.user,
+        "now": now,
+    }
     if step == "withdraw":
-        actions.withdraw(request=asked, **who)  # type: ignore[arg-type]
+        actions.withdraw(request=asked, **who)
         return "The request is withdrawn."
     form.full_clean()
     if step == "decline":
         note = form.data.get("note", "")[:1000]
-        actions.decline(request=asked, note=note, **who)  # type: ignore[arg-type]
+        actions.decline(request=asked, note=note, **who)
         return "The request is declined."
     if step != "approve" or not form.is_valid():
         return ""
@@ -155,7 +159,7 @@ def _take(
         amount=form.cleaned_data["amount"],
         until=form.until,
         note=form.cleaned_data["note"],
-        **who,  # type: ignore[arg-type]
+        **who,
     )
     if after.state == RaiseRequest.State.APPROVED:
         return "Approved: the new cap is in force."

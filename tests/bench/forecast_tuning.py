@@ -16,7 +16,7 @@ from random import Random
 
 from billing.pricing import forecast
 
-SEEDS = (11, 12, 5, 77)
+SEEDS = (11, 12, 5, 77, 31)
 ORGANIZATIONS = 120  # per seed
 TEAMS = 6  # per organization
 LENGTHS = (14, 28, 60, 90)

@@ -120,6 +120,9 @@ class Client:
     def patch(self, path: str, body: Any) -> Reply:
         return self._ask("PATCH", path, json.dumps(body).encode(), {})
 
+    def delete(self, path: str) -> Reply:
+        return self._ask("DELETE", path, b"", {})
+
     def _ask(
         self,
         method: str,

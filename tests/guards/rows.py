@@ -49,4 +49,6 @@ def insert(database: Database, model: type[models.Model], **given: Any) -> None:
 
 def _fitting(field: "models.Field[Any, Any]") -> Any:
     kind = field.get_internal_type()
+    if kind == "ForeignKey" and field.target_field.get_internal_type() == "UUIDField":
+        kind = "UUIDField"
     return UUID(int=next(_numbers)) if kind == "UUIDField" else _FITTING[kind]

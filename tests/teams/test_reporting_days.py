@@ -4,15 +4,16 @@ The zones' own midnights are found here by asking what the clock on the wall sho
 not by the way that the code takes.
 """
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
-from itertools import pairwise
+from itertools import pairwise, product
 from types import SimpleNamespace
 from typing import cast
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 
+from billing.pricing.budget_periods import Period, PeriodKind, Window
 from teams.models import Organization
 from teams.models.organizations import ReportingZone
 from teams.reporting_days import ReportingDays
@@ -81,6 +82,160 @@ def test_days_tile(zone: str):
         if start < end:
             assert days.day(start) == days.day(end - TICK) == day
         day = day_after(day)
+
+
+EVERY_OTHER_DAY = [
+    datetime(2000, 1, 1, tzinfo=UTC) + timedelta(days=number)
+    for number in range(0, 38 * 366, 2)
+]
+
+
+@cache
+def clock_changes(zone: str) -> list[datetime]:
+    """When the clocks of a zone were or will be changed, found by asking what they show.
+
+    No zone changes twice within two days.
+    """
+    offsets = [offset(zone, at) for at in EVERY_OTHER_DAY]
+    return [
+        _first_changed(zone, EVERY_OTHER_DAY[place], EVERY_OTHER_DAY[place + 1])
+        for place, (before, after) in enumerate(pairwise(offsets))
+        if before != after
+    ]
+
+
+def _first_changed(zone: str, before: datetime, after: datetime) -> datetime:
+    while after - before > timedelta(seconds=1):
+        middle = before + (after - before) // 2
+        middle = middle.replace(microsecond=0)
+        if offset(zone, middle) == offset(zone, before):
+            before = middle
+        else:
+            after = middle
+    return after
+
+
+def offset(zone: str, at: datetime) -> timedelta | None:
+    return at.astimezone(ZoneInfo(zone)).utcoffset()
+
+
+def test_clock_changes_are_found():
+    assert clock_changes("Europe/Berlin")[-2:] == [
+        datetime(2037, 3, 29, 1, tzinfo=UTC),
+        datetime(2037, 10, 25, 1, tzinfo=UTC),
+    ]
+    assert clock_changes("Asia/Kathmandu") == []
+
+
+def assert_in_its_day(days: ReportingDays, at: datetime) -> None:
+    day = days.day(at)
+    assert days.start(day) <= at < days.start(day_after(day)), at
+
+
+AROUND = [
+    sign * timedelta(minutes=minutes)
+    for minutes in (1, 29, 31, 59, 61, 119, 12 * 60, 23 * 60, 25 * 60)
+    for sign in (-1, 1)
+]
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_each_moment_around_a_change_of_clocks_lies_in_one_day(zone: str):
+    """Between two changes every day is 24 hours: there is nothing else to look at."""
+    days = days_of(zone)
+    for change in clock_changes(zone):
+        for at in (change - TICK, change, *(change + distance for distance in AROUND)):
+            assert_in_its_day(days, at)
+        day = days.day(change) - timedelta(days=2)
+        for _ in range(5):
+            start, end = days.start(day), days.start(day_after(day))
+            shown = {
+                (start + hour * HOUR).astimezone(ZoneInfo(zone)).date()
+                for hour in range(int((end - start) / HOUR))
+            }
+            assert start < end or day not in shown
+            assert start <= end
+            day = day_after(day)
+
+
+WINDOWS = [
+    *(Window(PeriodKind.WEEK, week_starts_on=weekday) for weekday in range(7)),
+    *(Window(PeriodKind.QUARTER, fiscal_starts_in=month) for month in (1, 2, 3)),
+    *(Window(PeriodKind.YEAR, fiscal_starts_in=month) for month in range(1, 13)),
+]
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_weeks_and_fiscal_years_are_as_long_as_their_days_and_clocks_make_them(zone: str):
+    """Around each change of clocks: 24 hours a day, and what the clocks went back."""
+    days = days_of(zone)
+    changed = {days.day(change) for change in clock_changes(zone)}
+    periods = {window.period(day) for window in WINDOWS for day in changed}
+    for its in periods:
+        start, end = days.start(its.first), days.start(its.until)
+        gone_back = offset(zone, start) - offset(zone, end)
+
+        assert end - start == timedelta(days=its.days) + gone_back + _missed(
+            days, its, zone
+        )
+
+
+def _missed(days: ReportingDays, its: Period, zone: str) -> timedelta:
+    """Where its ends have no midnight, the clock shows later when they begin."""
+    first, until = (
+        days.start(day).astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+        - datetime.combine(day, time())
+        for day in its
+    )
+    return until - first
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_months_are_as_long_as_their_hours(zone: str):
+    """The hours of all months are the hours of the 38 years."""
+    of_months = sum(hours(zone, *both) for both in NEXT_MONTHS.items())
+
+    assert of_months == hours(zone, MONTHS[0], MONTHS[-1])
+
+
+# --- Another reporting zone from a moment on ----------------------------------------
+
+FAR_APART = ["Pacific/Kiritimati", "Asia/Kathmandu", "Europe/Berlin", "Pacific/Honolulu"]
+MOVES = [both for both in product(FAR_APART, repeat=2) if both[0] != both[1]]
+
+
+def moving(before: str, after: str) -> ReportingDays:
+    """Of one that reports in another zone from December on, by that zone's midnight."""
+    effective = datetime(2026, 12, 1, tzinfo=ZoneInfo(after)).astimezone(UTC)
+    history = [
+        ReportingZone(time_zone=before, effective_from=datetime(1990, 1, 1, tzinfo=UTC)),
+        ReportingZone(time_zone=after, effective_from=effective),
+    ]
+    zones = SimpleNamespace(order_by=lambda column: history)
+    return ReportingDays(cast(Organization, SimpleNamespace(reporting_zones=zones)))
+
+
+@pytest.mark.parametrize(("before", "after"), MOVES)
+def test_each_moment_around_a_change_of_zone_lies_in_one_day(before: str, after: str):
+    days = moving(before, after)
+    at = datetime(2026, 11, 29, tzinfo=UTC)
+    while at < datetime(2026, 12, 4, tzinfo=UTC):
+        assert_in_its_day(days, at)
+        at += timedelta(minutes=15)
+
+
+@pytest.mark.parametrize(("before", "after"), MOVES)
+def test_a_quarter_with_a_change_of_zone_in_it_is_one_stretch(before: str, after: str):
+    days = moving(before, after)
+    quarter = Window(PeriodKind.QUARTER).period(date(2026, 11, 30))
+    starts = [
+        days.start(quarter.first + timedelta(days=number))
+        for number in range(quarter.days + 1)
+    ]
+
+    assert starts == sorted(starts)
+    assert starts[0] == days_of(before).start(quarter.first)
+    assert starts[-1] == days_of(after).start(quarter.until)
 
 
 @pytest.mark.parametrize(

@@ -15,55 +15,17 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
-from tests.bench.ingest import copying, ledger
+from tests.bench.ingest import copying, ledger, processor, world
 from tests.bench.ingest.ledger import Counted
 from tests.bench.ingest.load import Answers, Plan
-from tests.chaos.service import CHECKOUT, Process, Service, await_that
+from tests.chaos.service import CHECKOUT, Service, await_that
 
-TEAMS, PROJECTS_EACH, CLIENTS = 50, 4, 4
-MODELS = (
-    *("claude-opus-5-5", "claude-opus-5", "claude-opus-4-5"),
-    *("claude-sonnet-5-5", "claude-sonnet-4-5", "claude-haiku-4-5"),
-)
+CLIENTS = 4
 BATCH = 1_000
 COPIED = 500_000
 REST_SECONDS = 120
-# A team's levels are reached one after the other while the load lasts.
-CAPS = (2_000, 5_000, 10_000, 20_000, 50_000)
-THRESHOLDS = (10, 20, 30, 40, 50, 60, 70, 80, 90, 100)
-
-_WORLD = """
-import json
-from decimal import Decimal
-from django.utils import timezone
-from billing.actions import budgets
-from billing.pricing.budget_periods import PeriodKind
-from teams.actions import api_keys, organizations, projects, teams
-from teams.models.api_keys import Scope
-now = timezone.now()
-said = dict(by="bench", now=now)
-organization = organizations.create(name="Bench", slug="bench", time_zone="UTC", **said)
-keys = []
-for number in range({teams}):
-    name = f"team-{{number:02}}"
-    team = teams.create(organization=organization, name=name, slug=name, **said)
-    slugs = [f"{{name}}-{{place}}" for place in range({projects})]
-    for slug in slugs:
-        projects.create(team=team, name=slug, slug=slug, **said)
-    terms = budgets.Terms(
-        amount=Decimal({caps}[number % len({caps})]), thresholds={thresholds}
-
-    )
-    budgets.create(organization=organization, team=team, period=PeriodKind.MONTH,
-                   terms=terms, **said)
-    _, secret = api_keys.issue(organization=organization, team=team, name=name,
-                               scopes=[Scope.USAGE_WRITE], **said)
-    keys.append((secret, slugs))
-print(json.dumps(keys))
-"""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -71,8 +33,9 @@ def main(arguments: Sequence[str]) -> int:
     service = Service()
     try:
         service.prepare()
-        _note_commits(service)
-        teams = _world(service)
+        ledger.note_commits(service)
+        _say(world.SIZE)
+        teams = world.make(service)
         service.start_all()
         _load(service, _plan("warm", service, teams, 3, BATCH))
         batch = _phase(service, _plan("batch", service, teams, chosen.seconds, BATCH))
@@ -88,25 +51,8 @@ def main(arguments: Sequence[str]) -> int:
     return 0 if ok and not (batch["refused"] or single["refused"]) else 1
 
 
-def _note_commits(service: Service) -> None:
-    """Have the server note when each transaction committed, from its next start on."""
-    with service.sql(service.postgres.url(user="postgres")) as database:
-        database.execute("ALTER SYSTEM SET track_commit_timestamp = on")
-    service.postgres.stop()
-    service.postgres.start()
-
-
-def _world(service: Service) -> list[tuple[str, list[str]]]:
-    _say(f"{TEAMS} teams, {TEAMS * PROJECTS_EACH} projects, {len(MODELS)} models")
-    script = _WORLD.format(
-        teams=TEAMS, projects=PROJECTS_EACH, caps=CAPS, thresholds=THRESHOLDS
-    )
-    made: list[tuple[str, list[str]]] = json.loads(service.shell(script))
-    return made
-
-
 def _plan(phase: str, service: Service, teams: Any, seconds: float, records: int) -> Plan:
-    return Plan(phase, service.port, seconds, CLIENTS, records, list(MODELS), teams)
+    return Plan(phase, service.port, seconds, CLIENTS, records, list(world.MODELS), teams)
 
 
 # --- A phase --------------------------------------------------------------------------
@@ -115,13 +61,13 @@ def _plan(phase: str, service: Service, teams: Any, seconds: float, records: int
 def _phase(service: Service, plan: Plan) -> dict[str, Any]:
     """Post for a while, wait until all is counted, and say what it came to."""
     _say(f"{plan.phase}: {plan.records} records a post, {plan.seconds:g} s")
-    before = _processor_seconds(service)
+    before = processor.seconds(service)
     answers, spent_loading = _load(service, plan)
     with service.sql() as database:
         await_that(
             lambda: not ledger.waiting(database), REST_SECONDS, "all is counted", 0.1
         )
-        used = _processor_seconds(service)
+        used = processor.seconds(service)
         numbers = [number for one in answers for number in one.accepted]
         counted = ledger.counted(database, plan.phase, numbers, plan.records)
     spent = {name: used[name] - before[name] for name in used} | {"load": spent_loading}
@@ -180,44 +126,6 @@ def _summary(
     for other in others[:3]:
         _say(f"  not accepted: {other}")
     return phase
-
-
-def _processor_seconds(service: Service) -> dict[str, float]:
-    """What each part has used since its start."""
-    parts = {
-        "web": [service.web],
-        "workers": service.workers,
-        "sender, beat": [service.processes["sender"], service.beat],
-    }
-    used = {name: sum(map(_of_group, processes)) for name, processes in parts.items()}
-    return used | {"postgres": _of_tree(service.postgres.pid or 0)}
-
-
-def _of_group(process: Process) -> float:
-    return sum(map(_of_process, [process.pid, *process.children()]))
-
-
-def _of_tree(postmaster: int) -> float:
-    """Of a postmaster and its children, also those that have ended."""
-    return _of_process(postmaster) + sum(
-        _of_process(int(stat.parent.name))
-        for stat in Path("/proc").glob("[0-9]*/stat")
-        if _fields(stat)[1:2] == [str(postmaster)]
-    )
-
-
-def _of_process(pid: int) -> float:
-    """User and system time, its ended children's included."""
-    times = _fields(Path(f"/proc/{pid}/stat"))[11:15]
-    return sum(map(int, times)) / os.sysconf("SC_CLK_TCK")
-
-
-def _fields(stat: Path) -> list[str]:
-    """What follows the name of the program; nothing once the process is gone."""
-    try:
-        return stat.read_text().rpartition(")")[2].split()
-    except OSError:
-        return []
 
 
 # --- The figures ----------------------------------------------------------------------

@@ -8,7 +8,17 @@ from typing import Any, NamedTuple
 
 import psycopg
 
+from tests.chaos.service import Service
+
 Connection = psycopg.Connection[Any]
+
+
+def note_commits(service: Service) -> None:
+    """Have the server note when each transaction committed, from its next start on."""
+    with service.sql(service.postgres.url(user="postgres")) as database:
+        database.execute("ALTER SYSTEM SET track_commit_timestamp = on")
+    service.postgres.stop()
+    service.postgres.start()
 
 
 class Counted(NamedTuple):

@@ -1,4 +1,5 @@
-"""`python -m tests.bench.ingest.load`: clients that post as fast as they are answered.
+"""`python -m tests.bench.ingest.load`: clients that post as fast as they are answered, or
+at a pace.
 
 A process of its own, so that what it costs is no part of what it measures. It reads a
 plan from its standard input and writes what was answered to its standard output, both
@@ -15,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 # In every id, replaced by the number of the post; the phase's name stands before it.
 _NUMBER = b"#########"
@@ -35,6 +36,7 @@ class Plan:
     records: int  # in one post
     models: list[str]
     teams: list[tuple[str, list[str]]]
+    posts_per_second: float = 0  # of all clients; 0: as fast as they are answered
 
 
 @dataclass
@@ -78,15 +80,19 @@ def _client(
     plan: Plan, posts: Sequence[Post], numbers: Iterator[int], answers: Answers
 ) -> None:
     """Post after post over one connection, until the time is over."""
-    with socket.create_connection(("127.0.0.1", plan.port), _TIMEOUT_SECONDS) as connection:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    pace = plan.posts_per_second and plan.clients / plan.posts_per_second
+    with Connection(plan.port) as connection:
         answers.began = time.time()
-        end = time.monotonic() + plan.seconds
+        due = time.monotonic()
+        end = due + plan.seconds
         turn = 0
         while (began := time.monotonic()) < end:
+            if due > began:
+                time.sleep(due - began)
+                began = time.monotonic()
+            due += pace
             number = next(numbers)
-            connection.sendall(posts[turn % len(posts)].numbered(number))
-            status, body = _answer(connection)
+            status, body = connection.send(posts[turn % len(posts)].numbered(number))
             turn += 1
             answers.seconds.append(time.monotonic() - began)
             if status == 202 and json.loads(body)["accepted"] == plan.records:
@@ -96,22 +102,42 @@ def _client(
         answers.ended = time.time()
 
 
-def _answer(connection: socket.socket) -> tuple[int, bytes]:
-    """Status and body of the next answer. Raises OSError if there is no whole one."""
-    text = b""
-    while (end := text.find(b"\r\n\r\n")) < 0:
-        text += _received(connection)
-    head = text[:end].lower()
-    length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0])
-    while len(text) < end + 4 + length:
-        text += _received(connection)
-    return int(head.split(None, 2)[1]), text[end + 4 :]
+class Connection:
+    """One that stays open, for one request after the other."""
 
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), _TIMEOUT_SECONDS)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-def _received(connection: socket.socket) -> bytes:
-    if not (part := connection.recv(65_536)):
-        raise ConnectionError("the server closed the connection")
-    return part
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._socket.close()
+
+    def ask(
+        self, method: str, path: str, key: str, content: Any = None
+    ) -> tuple[int, bytes]:
+        """Status and body. `path` is below /api/v1/."""
+        body = b"" if content is None else json.dumps(content).encode()
+        return self.send(head(method, path, key, len(body)) + body)
+
+    def send(self, request: bytes) -> tuple[int, bytes]:
+        """Status and body. Raises OSError if there is no whole answer."""
+        self._socket.sendall(request)
+        text = b""
+        while (end := text.find(b"\r\n\r\n")) < 0:
+            text += self._received()
+        its_head = text[:end].lower()
+        length = its_head.partition(b"content-length:")[2].partition(b"\r\n")[0]
+        while len(text) < end + 4 + int(length or 0):
+            text += self._received()
+        return int(its_head.split(None, 2)[1]), text[end + 4 :]
+
+    def _received(self) -> bytes:
+        if not (part := self._socket.recv(65_536)):
+            raise ConnectionError("the server closed the connection")
+        return part
 
 
 # --- What is posted -----------------------------------------------------------------
@@ -127,12 +153,12 @@ def _posts(plan: Plan, client: int) -> Iterator[Post]:
             for place in range(plan.records)
         ]
         body = json.dumps(records if plan.records > 1 else records[0]).encode()
-        yield Post(_head(key, len(body)), body)
+        yield Post(head("POST", "usage", key, len(body)), body)
 
 
-def _head(key: str, length: int) -> bytes:
+def head(method: str, path: str, key: str, length: int) -> bytes:
     return (
-        "POST /api/v1/usage HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        f"{method} /api/v1/{path} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
         f"Authorization: Bearer {key}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
     ).encode()

@@ -1,0 +1,288 @@
+"""/budgets/{id}/raises, /raises, /budget-policy, /budgets/preview: what keys may do."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from billing.actions import post
+from billing.models import Budget, RaiseRequest
+from teams.models.api_keys import Scope
+from tests.builders import body, record
+from tests.conftest import Cast, Service, issue
+
+pytestmark = pytest.mark.usefixtures("as_app")
+
+
+@pytest.fixture
+def finance(cast: Cast) -> Service:
+    return Service(issue(cast.acme, scopes=[Scope.BUDGETS_READ, Scope.BUDGETS_WRITE])[1])
+
+
+@pytest.fixture
+def lead(cast: Cast) -> Service:
+    scopes = [Scope.BUDGETS_READ, Scope.RAISES_WRITE]
+    return Service(issue(cast.acme, team=cast.search, scopes=scopes)[1])
+
+
+@pytest.fixture
+def budget(finance: Service) -> str:
+    made = finance.post("budgets", json.dumps({"amount": "100", "team": "search"}))
+    return str(made.json()["id"])
+
+
+def ask(service: Service, budget: str, **asked: Any) -> Any:
+    content = {"amount": "150", "reason": "Two more countries."} | asked
+    return service.post(f"budgets/{budget}/raises", json.dumps(content))
+
+
+def decide(service: Service, asked: dict[str, Any], step: str, **said: Any) -> Any:
+    return service.post(f"raises/{asked['id']}/{step}", json.dumps(said))
+
+
+def shown(service: Service, budget: str) -> tuple[str, str, str | None]:
+    one = service.get(f"budgets/{budget}").json()
+    return one["amount"], one["cap"], one["raised_until"]
+
+
+def test_a_raise_is_asked_for_and_approved(lead: Service, finance: Service, budget: str):
+    reply = ask(lead, budget)
+    asked = reply.json()
+
+    assert reply.status_code == 201
+    assert (asked["state"], asked["amount"], asked["until"]) == ("pending", "150", None)
+    assert (asked["approvals"], asked["approvals_needed"]) == (0, 1)
+    assert shown(lead, budget) == ("100", "100", None)
+
+    approved = decide(finance, asked, "approve", note="Fine.").json()
+
+    assert (approved["state"], approved["granted_amount"]) == ("approved", "150")
+    (decision,) = approved["decisions"]
+    assert (decision["approves"], decision["note"]) == (True, "Fine.")
+    assert shown(lead, budget) == ("150", "150", None)
+    assert lead.get(f"raises/{asked['id']}").json() == approved
+    assert lead.get(f"budgets/{budget}/raises").json() == {"data": [approved]}
+
+
+def test_with_an_end_the_amount_stays_and_the_cap_is_higher(
+    lead: Service, finance: Service, budget: str
+):
+    until = (timezone.now() + timedelta(days=2)).replace(microsecond=0)
+    asked = ask(lead, budget, until=until.isoformat()).json()
+    said = until.strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert asked["until"] == said
+
+    decide(finance, asked, "approve")
+
+    assert shown(lead, budget) == ("100", "150", said)
+
+
+def test_an_approval_may_say_other_terms(lead: Service, finance: Service, budget: str):
+    until = (timezone.now() + timedelta(days=2)).isoformat()
+    asked = ask(lead, budget, until=until).json()
+
+    approved = decide(finance, asked, "approve", amount="120", until=None).json()
+
+    assert (approved["granted_amount"], approved["granted_until"]) == ("120", None)
+    assert shown(lead, budget) == ("120", "120", None)
+
+
+def test_declined_and_withdrawn(lead: Service, finance: Service, budget: str):
+    declined = decide(finance, ask(lead, budget).json(), "decline", note="No.").json()
+    withdrawn = decide(lead, ask(lead, budget).json(), "withdraw").json()
+
+    assert (declined["state"], withdrawn["state"]) == ("declined", "withdrawn")
+    late = decide(finance, withdrawn, "approve")
+    assert (late.status_code, late.json()["code"]) == (409, "not_possible")
+    assert shown(lead, budget) == ("100", "100", None)
+
+
+def test_scopes_say_who_asks_and_who_decides(
+    lead: Service, finance: Service, budget: str, cast: Cast
+):
+    reader = Service(issue(cast.acme, scopes=[Scope.BUDGETS_READ])[1])
+    asked = ask(lead, budget).json()
+
+    assert ask(finance, budget).status_code == 403
+    assert ask(reader, budget).status_code == 403
+    for step in ("approve", "decline"):
+        assert decide(lead, asked, step).status_code == 403
+    assert decide(finance, asked, "withdraw").status_code == 403
+    assert RaiseRequest.objects.get().state == "pending"
+
+
+def test_no_key_decides_on_what_it_asked_for(cast: Cast, budget: str):
+    both = Service(issue(cast.acme)[1])
+    asked = ask(both, budget).json()
+
+    for step in ("approve", "decline"):
+        reply = decide(both, asked, step)
+        assert (reply.status_code, reply.json()["code"]) == (409, "not_possible")
+
+
+def test_no_other_key_withdraws(lead: Service, cast: Cast, budget: str):
+    asked = ask(lead, budget).json()
+    other = Service(issue(cast.acme)[1])
+
+    assert decide(other, asked, "withdraw").status_code == 409
+
+
+def test_what_a_key_does_not_cover_is_not_there(
+    lead: Service, bob: Service, charlie: Service, budget: str
+):
+    asked = ask(lead, budget).json()
+
+    for stranger in (bob, charlie):
+        assert ask(stranger, budget).status_code == 404
+        assert stranger.get(f"budgets/{budget}/raises").status_code == 404
+        assert stranger.get(f"budgets/{budget}/revisions").status_code == 404
+        assert stranger.get(f"raises/{asked['id']}").status_code == 404
+        for step in ("approve", "decline", "withdraw"):
+            assert decide(stranger, asked, step).status_code == 404
+        preview = stranger.post("budgets/preview", json.dumps({"budget": budget}))
+        assert preview.status_code == 404
+    assert RaiseRequest.objects.get().state == "pending"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"amount": "100"},
+        {"amount": "NaN"},
+        {"amount": None},
+        {"amount": "1" * 14},
+        {"reason": " "},
+        {"until": "2026-01-01"},
+        {"until": "2026-01-01T00:00:00"},
+        {"until": "9999-12-31T23:59:59-12:00"},
+        {"until": 5},
+    ],
+)
+def test_what_is_no_raise_is_refused(lead: Service, budget: str, wrong: dict[str, Any]):
+    reply = ask(lead, budget, **wrong)
+
+    assert (reply.status_code, reply.json()["code"]) == (400, "invalid")
+    assert not RaiseRequest.objects.exists()
+
+
+def test_where_two_people_are_wanted_a_key_is_none(
+    lead: Service, finance: Service, budget: str
+):
+    said = finance._client.put(
+        "/api/v1/budget-policy",
+        {"two_approvals_above": "120"},
+        content_type="application/json",
+    )
+    assert said.json() == {"two_approvals_above": "120"}
+    assert lead.get("budget-policy").json() == {"two_approvals_above": "120"}
+    asked = ask(lead, budget).json()
+    assert asked["approvals_needed"] == 2
+
+    assert decide(finance, asked, "approve").status_code == 409
+    assert decide(finance, asked, "approve", amount="120").json()["state"] == "approved"
+
+
+def test_a_policy_is_for_keys_of_the_organization(lead: Service, cast: Cast):
+    bound = Service(issue(cast.acme, team=cast.search)[1])
+
+    reply = bound._client.put(
+        "/api/v1/budget-policy",
+        {"two_approvals_above": None},
+        content_type="application/json",
+    )
+
+    assert (reply.status_code, reply.json()["code"]) == (403, "organization_key_needed")
+    assert lead.get("budget-policy").json() == {"two_approvals_above": None}
+
+
+def test_revisions_say_who_when_and_why(finance: Service, budget: str):
+    finance.patch(f"budgets/{budget}", {"amount": "120", "reason": "Growth."})
+
+    after, before = finance.get(f"budgets/{budget}/revisions").json()["data"]
+
+    assert (after["revision"], after["amount"], after["reason"]) == (2, "120", "Growth.")
+    assert (before["revision"], before["amount"], before["reason"]) == (1, "100", "")
+    assert after["changed_by"].startswith("test (purser_")
+
+
+def test_a_change_of_terms_keeps_a_temporary_raise(
+    lead: Service, finance: Service, budget: str
+):
+    until = (timezone.now() + timedelta(days=2)).isoformat()
+    decide(finance, ask(lead, budget, until=until).json(), "approve")
+
+    finance.patch(f"budgets/{budget}", {"hard": True})
+    assert shown(lead, budget)[:2] == ("100", "150")
+    finance.patch(f"budgets/{budget}", {"amount": "160"})
+    assert shown(lead, budget) == ("160", "160", None)
+
+
+# --- Preview ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def yesterday(cast: Cast) -> str:
+    """Two records, 0.0084, the day before today; that day."""
+    at = timezone.now() - timedelta(days=1)
+    service = Service(issue(cast.acme)[1])
+    service.post("usage", body(*(record(occurred_at=at.isoformat()) for _ in range(2))))
+    post.count(team_id=cast.search.pk, now=timezone.now())
+    return str(at.astimezone(cast.acme.reporting_zones.get().zone).date())
+
+
+def test_a_preview_of_a_new_budget(finance: Service, yesterday: str):
+    terms = {"amount": "0.0084", "team": "search", "period": "day", "thresholds": [60]}
+
+    preview = finance.post("budgets/preview", json.dumps(terms)).json()
+
+    before = preview["before"]
+    assert [one["spent"] for one in before] == ["0", "0", "0.0084"]
+    assert before[-1]["period_start"] == yesterday
+    assert before[-1]["alerts"] == [{"threshold": 60, "day": yesterday}]
+    assert before[-1]["over_on"] == yesterday
+    assert (preview["running"]["spent"], preview["percent"]) == ("0", "0")
+    assert "would have alerted on" in preview["summary"]
+    assert not Budget.objects.exists()
+
+
+def test_a_preview_of_other_terms(finance: Service, cast: Cast):
+    budget = finance.post(
+        "budgets", json.dumps({"amount": "0.0126", "team": "search"})
+    ).json()["id"]  # three records
+    now = timezone.now().isoformat()
+    Service(issue(cast.acme)[1]).post(
+        "usage", body(*(record(occurred_at=now) for _ in range(2)))
+    )
+    post.count(team_id=cast.search.pk, now=timezone.now())
+
+    preview = finance.post(
+        "budgets/preview", json.dumps({"budget": budget, "amount": "0.0105"})
+    ).json()  # 80 %
+
+    assert (preview["said"], preview["due"]) == ([50], [80])
+    assert preview["percent"] == "80"
+    percent = "\N{NARROW NO-BREAK SPACE}%"
+    assert preview["outlook"] == (
+        f"This month is already at 80{percent}: 50{percent} will not alert again, "
+        f"80{percent} will alert at once."
+    )
+    assert Budget.objects.get().revision == 1
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {},
+        [],
+        {"amount": "x"},
+        {"amount": "5", "period": "custom"},
+        {"amount": "5", "team": "nowhere"},
+        {"budget": "x"},
+        {"budget": None},
+        {"budget": "999999999999999999"},
+    ],
+)
+def test_a_preview_of_nonsense_is_refused(finance: Service, wrong: Any):
+    assert finance.post("budgets/preview", json.dumps(wrong)).status_code in (400, 404)
