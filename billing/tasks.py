@@ -4,10 +4,12 @@ it through one action, and may be asked too often without harm."""
 import logging
 import time
 from dataclasses import asdict
+from http import HTTPStatus
 from threading import Thread
 from typing import Any
 
 from celery import shared_task
+from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
 from psycopg_pool import PoolTimeout
@@ -15,6 +17,7 @@ from psycopg_pool import PoolTimeout
 from billing.actions import (
     deliver,
     forecasts,
+    heartbeats,
     holds,
     parked,
     partitions,
@@ -24,9 +27,11 @@ from billing.actions import (
     sweep,
     verifications,
 )
-from billing.models import Rerate
+from billing.charts.drawing import Picture
+from billing.connectors import outgoing
+from billing.models import Alert, Heartbeat, Rerate
+from billing.reports import alert_picture, processes, verification
 from billing.reports import forecasts as forecast_reports
-from billing.reports import verification
 from teams.models import Organization
 
 logger = logging.getLogger(__name__)
@@ -55,6 +60,7 @@ def count_postings(**kwargs: Any) -> None:
             for team_id, batches in waiting.items()
             if _count(team_id) and batches > 1
         }
+    heartbeats.touch(Heartbeat.Name.WORKER, now=timezone.now())
 
 
 def _count(team_id: int) -> int:
@@ -70,7 +76,12 @@ def _count(team_id: int) -> int:
 @shared_task
 def deliver_alerts(**kwargs: Any) -> None:
     """One attempt for what is due; what is left over waits for the next tick."""
-    deliver.send_due(clock=timezone.now)
+    deliver.send_due(clock=timezone.now, picture=_picture)
+    heartbeats.touch(Heartbeat.Name.SENDER, now=timezone.now())
+
+
+def _picture(alert: Alert) -> Picture | None:
+    return alert_picture.of_alert(alert, now=timezone.now())
 
 
 @shared_task
@@ -160,3 +171,24 @@ def _verify() -> None:
         logger.exception("what a verification found is lost")
     finally:
         connection.close()  # it is this thread's own
+
+
+@shared_task
+def say_all_is_well(**kwargs: Any) -> None:
+    """Call the address that expects to be called, and do not wait for its answer.
+
+    Whoever is behind it notices when nobody calls: when beat is dead no one asks for
+    this, when a worker or the sender is, or the ledger is wrong, it is not done.
+    """
+    if settings.DEADMAN_URL and processes.all_is_well(now=timezone.now()):
+        Thread(target=_call, args=(settings.DEADMAN_URL,), name="deadman").start()
+
+
+def _call(url: str) -> None:
+    try:
+        reply = outgoing.get(url, allow=settings.OUTGOING_ALLOW)
+    except outgoing.NotSent as error:
+        logger.warning("the dead-man URL was not reached: %s", error)
+        return
+    if reply.status >= HTTPStatus.BAD_REQUEST:
+        logger.warning("the dead-man URL answered %s", reply.status)

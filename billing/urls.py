@@ -8,7 +8,13 @@ from billing.api.budgets import (
     BudgetsView,
     BudgetView,
 )
-from billing.api.channels import ChannelsView, ChannelView
+from billing.api.channels import (
+    ChannelSecretView,
+    ChannelsView,
+    ChannelTestView,
+    ChannelView,
+    DeliveryRetryView,
+)
 from billing.api.estimates import EstimateApprovalView, EstimatesView
 from billing.api.holds import HoldsView, HoldView, VerdictView
 from billing.api.proposals import AcceptView, DismissView, ProposalsView
@@ -80,6 +86,9 @@ urlpatterns = [
     path("budgets", BudgetsView.as_view(), name="budgets"),
     path("budgets/preview", BudgetPreviewView.as_view(), name="budget-preview"),
     path("budgets/<int:budget_id>", BudgetView.as_view(), name="budget"),
+    path("budgets/verdict", VerdictView.as_view(), name="verdict"),
+    path("holds", HoldsView.as_view(), name="holds"),
+    path("holds/<uuid:hold_id>", HoldView.as_view(), name="hold"),
     path(
         "budgets/<int:budget_id>/revisions",
         BudgetRevisionsView.as_view(),
@@ -105,12 +114,20 @@ urlpatterns = [
         RaiseWithdrawalView.as_view(),
         name="withdraw-raise",
     ),
-    path("budgets/verdict", VerdictView.as_view(), name="verdict"),
-    path("holds", HoldsView.as_view(), name="holds"),
-    path("holds/<uuid:hold_id>", HoldView.as_view(), name="hold"),
     path("alerts", AlertsView.as_view(), name="alerts"),
     path("channels", ChannelsView.as_view(), name="channels"),
     path("channels/<int:channel_id>", ChannelView.as_view(), name="channel"),
+    path(
+        "channels/<int:channel_id>/rotate",
+        ChannelSecretView.as_view(),
+        name="rotate-channel",
+    ),
+    path("channels/<int:channel_id>/test", ChannelTestView.as_view(), name="test-channel"),
+    path(
+        "deliveries/<int:delivery_id>/retry",
+        DeliveryRetryView.as_view(),
+        name="retry-delivery",
+    ),
     path("estimates", EstimatesView.as_view(), name="estimates"),
     path(
         "estimates/<int:estimate_id>/approve",

@@ -5,12 +5,25 @@ from datetime import datetime
 from typing import Any
 
 from celery.beat import ScheduleEntry, Scheduler
+from django.db import Error, connection
+from django.utils import timezone
 from kombu.exceptions import ChannelError
 from kombu.transport import pgmq
 
+from billing.actions import heartbeats
+from billing.models import Heartbeat
 from config import heartbeat
 
 logger = logging.getLogger(__name__)
+
+
+def _at_work() -> None:
+    """Say so to whoever asks; that it cannot be said stops no tick."""
+    try:
+        heartbeats.touch(Heartbeat.Name.BEAT, now=timezone.now())
+    except Error:
+        logger.warning("beat cannot say that it is at work", exc_info=True)
+        connection.close()
 
 
 class OneTickScheduler(Scheduler):
@@ -56,6 +69,7 @@ class OneTickScheduler(Scheduler):
             self._disconnect()
             raise
         heartbeat.touch()
+        _at_work()
         return sent
 
     def _disconnect(self) -> None:

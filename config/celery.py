@@ -77,6 +77,7 @@ app.conf.update(
     beat_schedule={
         "count postings": {"task": "billing.tasks.count_postings", "schedule": 1.0},
         "deliver alerts": {"task": "billing.tasks.deliver_alerts", "schedule": 1.0},
+        "say all is well": {"task": "billing.tasks.say_all_is_well", "schedule": 60.0},
         "evaluate budgets": {"task": "billing.tasks.evaluate_budgets", "schedule": 60.0},
         "say unpriced": {"task": "billing.tasks.say_unpriced", "schedule": 60.0},
         "go on rerating": {"task": "billing.tasks.go_on_rerating", "schedule": 3.0},

@@ -8,7 +8,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 
-from billing.reports import verified, waiting
+from billing.reports import processes, verified, waiting
 
 
 def live(request: HttpRequest) -> JsonResponse:
@@ -21,29 +21,28 @@ def ready(request: HttpRequest) -> JsonResponse:
 
     A ledger that does not add up is said here, and makes no process unready: it takes
     records as well as ever, and turning them away would mend no sum. Nor does a full
-    backlog: everything but `POST /usage` goes on.
+    backlog: everything but `POST /usage` goes on. Nor does the silence of others: when
+    the last was seen of workers, sender and beat is said here as well.
     """
+    unknown = {"ledger": None, "backlog": None, "processes": None}
     try:
-        problems, ledger, backlog = _found()
+        problems, found = _found()
     except Exception as error:  # noqa: BLE001  (whatever it is, it is the answer)
-        problems, ledger, backlog = [f"database: {type(error).__name__}"], None, None
+        problems, found = [f"database: {type(error).__name__}"], {}
     return JsonResponse(
         {
             "status": "unready" if problems else "ok",
             "problems": problems,
-            "ledger": ledger,
-            "backlog": backlog,
+            **unknown,
+            **found,
         },
         status=503 if problems else 200,
     )
 
 
-_Found = tuple[list[str], dict[str, Any] | None, dict[str, Any] | None]
-
-
-def _found() -> _Found:
-    """What keeps the process from its work, what the last verification found, and whether
-    counting falls behind."""
+def _found() -> tuple[list[str], dict[str, Any]]:
+    """What keeps the process from its work; and what the last verification found, whether
+    counting falls behind, who is at work."""
     with connection.cursor() as cursor:
         cursor.execute("SHOW synchronous_commit")
         durable = cursor.fetchone()[0] == "on"
@@ -56,8 +55,19 @@ def _found() -> _Found:
         problems.append("database: commits are not durable (fsync, synchronous_commit)")
     if pending:
         problems.append(f"database: {len(pending)} migrations are not applied")
-        return problems, None, None  # what they make may not be there yet
-    return problems, _ledger(), {"full": _backlog_is_full()}
+        return problems, {}  # what they make may not be there yet
+    return problems, {
+        "ledger": _ledger(),
+        "backlog": {"full": _backlog_is_full()},
+        "processes": _processes(),
+    }
+
+
+def _processes() -> dict[str, Any]:
+    return {
+        one.name: {"seen_at": one.at, "overdue": one.overdue}
+        for one in processes.seen(now=timezone.now())
+    }
 
 
 def _backlog_is_full() -> bool | None:

@@ -146,6 +146,12 @@ vars().update(env.email_url_config(EMAIL_URL or f"filemail:///{quote(str(HOME / 
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Purser <purser@localhost>")
 
+# Where PagerDuty takes events; its European region has an address of its own.
+PAGERDUTY_URL = env.str("PAGERDUTY_URL", default="https://events.pagerduty.com/v2/enqueue")
+
+# Called each minute while everything works; who is behind it notices when it is not.
+DEADMAN_URL = env.str("DEADMAN_URL", default="")
+
 # Development only: "host:port" that webhooks may reach although it is private.
 OUTGOING_ALLOW = frozenset(env.list("OUTGOING_ALLOW", default=[]))
 

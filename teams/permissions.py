@@ -4,6 +4,7 @@ A membership gives a role in one team or, without a team, in the whole organizat
 role is a set of permissions. Superusers run the installation and may do everything.
 """
 
+from collections.abc import Collection
 from enum import StrEnum
 
 from django.contrib.auth.models import AnonymousUser, User
@@ -100,3 +101,13 @@ def _reaching(organization: Organization | None, team: Team | None) -> Q:
     if organization is not None:
         return Q(team=None, organization=organization)
     raise TypeError("Name the organization or the team.")
+
+
+def people_who_see(*, organization: Organization, teams: Collection[int]) -> QuerySet[User]:
+    """Who sees the spend of one of these teams (by id), superusers included; of no team,
+    who sees all of the organization."""
+    held = Membership.objects.filter(organization=organization).filter(
+        Q(team=None) | Q(team__in=teams)
+    )
+    seeing = Q(is_superuser=True) | Q(pk__in=held.values("user"))
+    return User.objects.filter(seeing, is_active=True)

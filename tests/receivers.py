@@ -51,6 +51,11 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         self.habit(self)
 
+    def do_GET(self) -> None:
+        self.receiver.requests.append(Request(self.path, {}, b""))
+        self.close_connection = True
+        self.habit(self)
+
     def log_message(self, *args: object) -> None: ...
 
 
@@ -107,6 +112,20 @@ def drips(prefix: bytes) -> Habit:
             return
 
     return drip
+
+
+def in_turn(*habits: Habit) -> Habit:
+    """Of one message the first attempt meets the first habit, and so on; all after them
+    meet the last."""
+
+    def habit(handler: Handler) -> None:
+        message = handler.receiver.requests[-1].headers["webhook-id"]
+        seen = sum(
+            one.headers["webhook-id"] == message for one in handler.receiver.requests
+        )
+        habits[min(seen, len(habits)) - 1](handler)
+
+    return habit
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from xdist.scheduler import LoadGroupScheduling
 # ids, which pytest 9.2 does not let it do any more.
 GROUPS = {
     "tests/chaos/test_kill.py": "kill",
+    "tests/chaos/test_delivery.py": "delivery",
     "tests/journeys/test_rerate.py": "rerate",
     "tests/journeys/": "journeys",
     "tests/chaos/": "chaos",

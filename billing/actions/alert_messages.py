@@ -8,14 +8,10 @@ import json
 import re
 from datetime import UTC, datetime
 from decimal import ROUND_FLOOR, Decimal
-from email.utils import parseaddr
 from typing import Any
 from urllib.parse import urljoin
-from uuid import UUID
 
 from django.conf import settings
-from django.core.mail import EmailMultiAlternatives
-from django.template.loader import render_to_string
 from django.urls import reverse
 
 from billing.models import Alert, Budget, Rerate
@@ -50,12 +46,18 @@ def payload(alert: Alert) -> bytes:
         "data": {
             "id": str(alert.pk),
             "kind": alert.kind,
-            **(_of_budget(alert, crossing) if crossing else _of_model(alert)),
+            **_about(alert, crossing),
             "organization": alert.organization.slug,
             "url": _page(crossing.budget if crossing else None),
         },
     }
     return json.dumps(content, separators=(",", ":")).encode()
+
+
+def _about(alert: Alert, crossing: Crossing | None) -> dict[str, Any]:
+    if alert.kind == Alert.Kind.TEST:
+        return {"test": True}
+    return _of_budget(alert, crossing) if crossing else _of_model(alert)
 
 
 def _of_budget(alert: Alert, crossing: Crossing) -> dict[str, Any]:
@@ -105,27 +107,11 @@ def _is_hard(crossing: Crossing) -> bool:
 # --- To a person --------------------------------------------------------------------
 
 
-def mail(alert: Alert, *, to: str, uid: UUID) -> EmailMultiAlternatives:
-    """The e-mail of an alert, not sent yet. Its Message-ID is the same at any time."""
-    said = _said(alert)
-    message = EmailMultiAlternatives(
-        subject=f"[Purser] {_subject(alert)}",
-        body=render_to_string("billing/mail/alert.txt", said),
-        to=[to],
-        headers={
-            "Message-ID": f"<{uid.hex}@{_domain()}>",
-            # Out-of-office replies are not wanted.
-            "Auto-Submitted": "auto-generated",
-        },
-    )
-    html = render_to_string("billing/mail/alert.html", said)
-    message.attach_alternative(html, "text/html")
-    return message
-
-
 def sentence(alert: Alert) -> str:
     """What has happened, in one plain sentence."""
     crossing = alert.crossing
+    if alert.kind == Alert.Kind.TEST:
+        return _test(alert)
     return _crossed(crossing) if crossing else _unpriced(alert)
 
 
@@ -147,37 +133,29 @@ def _crossed(crossing: Crossing) -> str:
 
 def _unpriced(alert: Alert) -> str:
     return (
-        f"{_printable(alert.subject)} has no price: its "
+        f"{printable(alert.subject)} has no price: its "
         "records are kept, and in no total until there is one."
     )
 
 
-def _subject(alert: Alert) -> str:
+def _test(alert: Alert) -> str:
+    by, organization = printable(alert.details["by"]), printable(alert.organization.name)
+    return f"{by} tries this channel of {organization}: nothing has happened."
+
+
+def subject(alert: Alert) -> str:
+    """The same in a few words, for a line above it."""
     crossing = alert.crossing
+    if alert.kind == Alert.Kind.TEST:
+        return "A test of this channel"
     if crossing is None:
-        return f"No price for {_printable(alert.details['name'])}"
+        return f"No price for {printable(alert.details['name'])}"
     level = "" if alert.kind == "cap_reached" else f"{crossing.threshold} % of "
     return f"{_name(crossing.budget)} has reached {level}its {_budget(crossing.budget)}"
 
 
-def _said(alert: Alert) -> dict[str, Any]:
-    crossing = alert.crossing
-    said = {
-        "sentence": sentence(alert),
-        "organization": _printable(alert.organization.name),
-        "alert": alert,
-        "url": _page(crossing.budget if crossing else None),
-    }
-    if crossing is not None:
-        said["refuses"] = alert.kind == "cap_reached" and _is_hard(crossing)
-        said["period"] = crossing.budget.window.shown_on(crossing.period_start)
-    if alert.rerate is not None:
-        said["cause"] = f"{alert.rerate} ({_printable(alert.rerate.reason)})"
-    return said
-
-
 def _name(budget: Budget) -> str:
-    return _printable((budget.project or budget.team or budget.organization).name)
+    return printable((budget.project or budget.team or budget.organization).name)
 
 
 def _budget(budget: Budget) -> str:
@@ -188,11 +166,11 @@ def _budget(budget: Budget) -> str:
         if window.custom
         else f"{_EVERY[window.kind]} budget"
     )
-    limits = _printable(", ".join(budget.limits))
+    limits = printable(", ".join(budget.limits))
     return f"{named} ({limits})" if limits else named
 
 
-def _printable(name: str) -> str:
+def printable(name: str) -> str:
     """A name as it may stand in a header and in a sentence."""
     return " ".join(_UNPRINTABLE.sub(" ", name).split())
 
@@ -205,8 +183,3 @@ def _places(cap: Decimal) -> int:
 def _amount(value: Decimal, places: int) -> str:
     floor = value.quantize(Decimal(1).scaleb(-places), ROUND_FLOOR)
     return f"{floor:,f}"
-
-
-def _domain() -> str:
-    address = parseaddr(settings.DEFAULT_FROM_EMAIL)[1]
-    return address.rpartition("@")[2] or "localhost"

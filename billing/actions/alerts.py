@@ -8,10 +8,8 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from django.db import connection, transaction
-from django.db.models import Q
-from uuid_utils.compat import uuid7
 
-from billing.actions import budget_totals
+from billing.actions import budget_totals, deliveries, listening
 from billing.models import (
     Alert,
     Budget,
@@ -152,32 +150,23 @@ def _hold(alert: Alert, holds: bool, now: datetime) -> None:
     alert.state = reopened if holds else Alert.State.RESOLVED
     alert.resolved_at = None if holds else now
     alert.save(update_fields=["state", "resolved_at"])
+    if not holds:
+        deliveries.follow(alert=alert, event=Delivery.Event.RESOLVED, now=now)
 
 
 def _address(budget: Budget, news: list[int], now: datetime) -> None:
     """One delivery per new alert and channel, in the transaction that raises it."""
-    _deliver(news, _channels(budget, now) if news else [], now)
+    if news:
+        deliveries.address(news, _listening_to(budget, now), now)
 
 
-def _deliver(news: Iterable[int], channels: Sequence[Channel], now: datetime) -> None:
-    Delivery.objects.bulk_create(
-        Delivery(alert_id=alert_id, channel=channel, message_id=uuid7(), due_at=now)
-        for alert_id in news
-        for channel in channels
+def _listening_to(budget: Budget, now: datetime) -> list[Channel]:
+    owner = listening.owner_of(budget.project, now) if budget.project else None
+    return listening.channels_of(
+        organization=budget.organization,
+        teams={team for team in (budget.team_id, owner) if team is not None},
+        project=budget.project,
     )
-
-
-def _channels(budget: Budget, now: datetime) -> list[Channel]:
-    listens = Q(team=None, project=None)
-    if budget.team_id is not None:
-        listens |= Q(team=budget.team_id)
-    if budget.project is not None:
-        owners = budget.project.ownerships.filter(effective_from__lte=now)
-        owner = owners.order_by("effective_from").last()
-        listens |= Q(project=budget.project)
-        listens |= Q(team=owner.team_id if owner else None, project=None)
-    channels = Channel.objects.filter(listens, organization=budget.organization_id)
-    return list(channels.filter(disabled_at=None).order_by("pk"))
 
 
 # --- Whatever else holds ------------------------------------------------------------
@@ -239,15 +228,14 @@ def keep(
             },
         )
         if is_new:
-            _deliver([alert.pk], _listening(organization, occasion), now)
+            deliveries.address([alert.pk], _listening(organization, occasion), now)
             raised.append(alert.pk)
     return raised
 
 
 def _listening(organization: Organization, occasion: Occasion) -> list[Channel]:
-    teams = {*occasion.listening, *([occasion.team.pk] if occasion.team else [])}
-    listens = Q(team=None, project=None) | Q(team__in=teams)
-    if occasion.project is not None:
-        listens |= Q(project=occasion.project)
-    channels = Channel.objects.filter(listens, organization=organization)
-    return list(channels.filter(disabled_at=None).order_by("pk"))
+    return listening.channels_of(
+        organization=organization,
+        teams={*occasion.listening, *([occasion.team.pk] if occasion.team else [])},
+        project=occasion.project,
+    )

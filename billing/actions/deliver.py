@@ -19,13 +19,16 @@ from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
-from django.core.mail import EmailMessage
 from django.db import connection, transaction
 
-from billing.actions import alert_messages, channels
-from billing.connectors import outgoing, standard_webhooks
+from billing.actions import alert_messages, channels, deliveries
+from billing.actions.alert_bodies import mail, pagerduty, slack, webhook
+from billing.actions.alert_bodies.mail import Letter
+from billing.charts import drawing
+from billing.charts.drawing import Picture
+from billing.connectors import outgoing
 from billing.connectors.outgoing import NotSent, Reply
-from billing.models import Channel, Delivery
+from billing.models import Alert, Channel, Delivery, DeliveryAttempt
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +70,14 @@ MAX_RETRY_AFTER = timedelta(hours=24)
 _BUSY = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
+# An attempt that draws a picture and comes to nothing may have failed of that: the ones
+# after these go without.
+_ATTEMPTS_WITH_PICTURE = 2
+
+# What an e-mail shows of an alert's figures; None where it has none.
+ReadPicture = Callable[[Alert], Picture | None]
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What came of an attempt. Without an error it was accepted."""
@@ -83,13 +94,15 @@ class Outcome:
 def send_due(
     *,
     clock: Callable[[], datetime],
+    picture: ReadPicture = lambda alert: None,
     limit: int = AT_ONCE,
     spread: Callable[[], float] = some_spread,
 ) -> int:
     """Make one attempt for each of the next `limit` deliveries; how many there were.
 
     Takes as long as the slowest. Any number of processes may do so at a time: each
-    delivery is one's only. `spread` gives the jitter of a wait, as a part of it.
+    delivery is one's only. `picture` reads what an e-mail shows; it is drawn beside
+    the others. `spread` gives the jitter of a wait, as a part of it.
 
     Raises OperationalError when the database cannot: leases end by themselves.
     """
@@ -98,9 +111,15 @@ def send_due(
         return 0
     with ThreadPoolExecutor(len(leased)) as pool:
         # Messages are written here and sent there: the threads use no database.
-        sending = {pool.submit(_written(one, now=clock())): one for one in leased}
+        sending: dict[Future[Outcome], tuple[Delivery, datetime]] = {}
+        for one in leased:
+            began = clock()
+            attempt = _written(one, picture=picture, now=began)
+            sending[pool.submit(attempt)] = (one, began)
         for future in as_completed(sending):
-            _note(sending[future], _outcome(future), now=clock(), spread=spread())
+            delivery, began = sending[future]
+            outcome = _outcome(future)
+            _note(delivery, outcome, began=began, now=clock(), spread=spread())
     return len(leased)
 
 
@@ -110,6 +129,13 @@ _TABLE = Delivery._meta.db_table
 
 _DUE = "state IN ('waiting', 'sending') AND due_at <= %(now)s"
 
+# That an alert is resolved is said after it was said that it fires.
+_IN_TURN = f"""event = 'fired' OR NOT EXISTS (
+    SELECT FROM {_TABLE} AS before
+    WHERE before.alert_id = one.alert_id AND before.channel_id = one.channel_id
+        AND before.id < one.id AND before.state IN ('waiting', 'sending')
+)"""
+
 # Each channel's first before any one's second: many for one that hangs must not hold up
 # the others. MATERIALIZED: the locking query runs once, so that its limit holds.
 _LEASE = f"""
@@ -117,7 +143,7 @@ WITH due AS MATERIALIZED (
     SELECT delivery.id FROM {_TABLE} AS delivery
     JOIN (
         SELECT id, row_number() OVER (PARTITION BY channel_id ORDER BY due_at) AS place
-        FROM {_TABLE} WHERE {_DUE}
+        FROM {_TABLE} AS one WHERE {_DUE} AND ({_IN_TURN})
     ) AS queued USING (id)
     WHERE {_DUE}
     ORDER BY place, due_at LIMIT %(limit)s
@@ -140,10 +166,14 @@ def _lease(*, now: datetime, limit: int) -> list[Delivery]:
         ids = [delivery_id for (delivery_id,) in cursor.fetchall()]
     deliveries = Delivery.objects.filter(pk__in=ids).select_related(
         "channel__organization",
+        "channel__user",
+        "instead_of__channel__user",
         "alert__budget__organization",
         "alert__budget__team",
         "alert__budget__project",
         "alert__organization",
+        "alert__team",
+        "alert__project",
         "alert__rerate",
     )
     return list(deliveries.order_by("pk"))
@@ -152,28 +182,42 @@ def _lease(*, now: datetime, limit: int) -> list[Delivery]:
 # --- The attempt --------------------------------------------------------------------
 
 
-def _written(delivery: Delivery, *, now: datetime) -> Callable[[], Outcome]:
+def _written(
+    delivery: Delivery, *, picture: ReadPicture, now: datetime
+) -> Callable[[], Outcome]:
     """The attempt, ready to be made. Whatever breaks here breaks this delivery alone."""
-    channel = delivery.channel
-    if channel.disabled_at is not None:
+    if delivery.channel.disabled_at is not None:
         return partial(Outcome, channels.DISABLED, final=True)
-    if delivery.attempts > ATTEMPTS:
+    if _attempt(delivery) > ATTEMPTS:
         return partial(Outcome, "the last attempt had no result", final=True)
     try:
-        if channel.kind == Channel.Kind.EMAIL:
-            return partial(
-                _mail,
-                alert_messages.mail(
-                    delivery.alert, to=channel.target, uid=delivery.message_id
-                ),
-            )
-        return _webhook(delivery, now)
+        if delivery.channel.kind == Channel.Kind.EMAIL:
+            return partial(_mail, *_letter(delivery, picture))
+        return _by_post(delivery, now)
     except Exception as error:
         logger.exception("delivery %s cannot be written", delivery.pk)
         return partial(Outcome, f"the message cannot be written: {type(error).__name__}")
 
 
-def _mail(message: EmailMessage) -> Outcome:
+def _attempt(delivery: Delivery) -> int:
+    """The how many-th it is, since the delivery was made or sent again."""
+    return delivery.attempts - delivery.attempts_before
+
+
+def _letter(delivery: Delivery, picture: ReadPicture) -> tuple[Letter, Picture | None]:
+    letter = mail.letter(delivery)
+    if _attempt(delivery) > _ATTEMPTS_WITH_PICTURE:
+        return letter, None
+    try:
+        return letter, picture(delivery.alert)
+    except Exception:
+        # Figures that cannot be read keep no mail from going.
+        logger.exception("delivery %s goes without a picture", delivery.pk)
+        return letter, None
+
+
+def _mail(letter: Letter, picture: Picture | None) -> Outcome:
+    message = letter.message(picture, _drawn(picture))
     try:
         message.send()
     except OSError as error:  # SMTP's own errors are some of these
@@ -181,17 +225,30 @@ def _mail(message: EmailMessage) -> Outcome:
     return Outcome()
 
 
-def _webhook(delivery: Delivery, now: datetime) -> Callable[[], Outcome]:
-    body = alert_messages.payload(delivery.alert)
-    signed = standard_webhooks.headers(
-        message=standard_webhooks.message_id(delivery.message_id),
-        at=now,
-        body=body,
-        secrets=delivery.channel.secret.split(),
-    )
-    headers = {"Content-Type": "application/json", "User-Agent": "Purser", **signed}
-    allow = settings.OUTGOING_ALLOW
-    return partial(_post, delivery.channel.target, body, headers, allow=allow, now=now)
+def _drawn(picture: Picture | None) -> bytes | None:
+    if picture is None:
+        return None
+    try:
+        return drawing.png(picture.spec)
+    except Exception:
+        # Nor does one that cannot be drawn.
+        logger.exception("a picture cannot be drawn")
+        return None
+
+
+_JSON = {"Content-Type": "application/json", "User-Agent": "Purser"}
+
+
+def _by_post(delivery: Delivery, now: datetime) -> Callable[[], Outcome]:
+    url, headers = delivery.channel.target, _JSON
+    if delivery.channel.kind == Channel.Kind.SLACK:
+        body = slack.body(delivery)
+    elif delivery.channel.kind == Channel.Kind.PAGERDUTY:
+        url, body = settings.PAGERDUTY_URL, pagerduty.body(delivery)
+    else:
+        body = alert_messages.payload(delivery.alert)
+        headers = _JSON | webhook.signed(delivery, body, at=now)
+    return partial(_post, url, body, headers, allow=settings.OUTGOING_ALLOW, now=now)
 
 
 def _post(
@@ -240,28 +297,43 @@ def _outcome(future: Future[Outcome]) -> Outcome:
 
 
 @transaction.atomic
-def _note(delivery: Delivery, outcome: Outcome, *, now: datetime, spread: float) -> None:
+def _note(
+    delivery: Delivery, outcome: Outcome, *, began: datetime, now: datetime, spread: float
+) -> None:
     """Write the result down, unless the lease ended and another sender has it now."""
     ours = Delivery.objects.filter(
         pk=delivery.pk, state=Delivery.State.SENDING, attempts=delivery.attempts
     )
-    if not ours.update(**_changes(delivery.attempts, outcome, now, spread)):
+    changes = _changes(delivery, outcome, now, spread)
+    if not ours.update(**changes):
         logger.warning("delivery %s outlived its lease", delivery.pk)
         return
+    DeliveryAttempt.objects.create(
+        delivery=delivery,
+        number=delivery.attempts,
+        started_at=began,
+        ended_at=now,
+        error=outcome.error,
+    )
     if outcome.gone:
         channels.disable(
             channel=delivery.channel, by="purser", now=now, reason=outcome.error
         )
+    if changes["state"] == Delivery.State.DEAD:
+        deliveries.fall_back(delivery, now=now)
 
 
 def _changes(
-    attempts: int, outcome: Outcome, now: datetime, spread: float
+    delivery: Delivery, outcome: Outcome, now: datetime, spread: float
 ) -> dict[str, Any]:
     if not outcome.error:
         return {"state": Delivery.State.SENT, "sent_at": now, "last_error": ""}
-    if outcome.final or attempts >= ATTEMPTS:
+    attempt = _attempt(delivery)
+    # Whoever tries a channel looks at what came of it now.
+    is_test = delivery.alert.kind == Alert.Kind.TEST
+    if outcome.final or is_test or attempt >= ATTEMPTS:
         return {"state": Delivery.State.DEAD, "last_error": outcome.error}
-    wait = WAITS[attempts - 1]
+    wait = WAITS[attempt - 1]
     due = now + wait + wait * spread
     return {
         "state": Delivery.State.WAITING,

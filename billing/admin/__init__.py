@@ -3,6 +3,7 @@
 from billing.admin import (
     budgets,
     catalog,
+    channels,
     estimates,
     ledger,
     proposals,
@@ -16,6 +17,7 @@ from billing.admin import (
 __all__ = [
     "budgets",
     "catalog",
+    "channels",
     "estimates",
     "ledger",
     "proposals",

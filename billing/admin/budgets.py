@@ -1,4 +1,4 @@
-"""Budgets with their revisions, channels, and what was alerted and delivered."""
+"""Budgets with their revisions, and what was alerted."""
 
 from typing import Any
 
@@ -12,10 +12,11 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 
-from billing.actions import budgets, channels
+from billing.actions import budgets
 from billing.actions.budgets import Limits, Terms
 from billing.admin.access import ReadOnly, shown
 from billing.admin.amounts import TYPED
+from billing.admin.channels import ShowsChannel
 from billing.models import Alert, Budget, BudgetRevision, Delivery, LanguageModel
 from billing.pricing import caps, figures
 from billing.pricing.usage import Processing
@@ -271,14 +272,7 @@ class BudgetAdmin(Kept):
         return format_html('<a href="{}?team={}">This month</a>', url, budget.team_id)
 
 
-class _ShowsChannel:
-    @admin.display(description="channel", ordering="channel")
-    def channel_shown(self, delivery: Delivery) -> str:
-        channel = delivery.channel
-        return f"{channel.get_kind_display()} to {channels.shown_target(channel)}"
-
-
-class DeliveryInline(_ShowsChannel, ReadOnlyInline):
+class DeliveryInline(ShowsChannel, ReadOnlyInline):
     model = Delivery
     readonly_fields = ("channel_shown",)
     fields = ("channel_shown", "state", "attempts", "due_at", "sent_at", "last_error")
@@ -311,30 +305,3 @@ class AlertAdmin(_ShowsAmounts, ReadOnly):
         if alert.budget is None:
             return f"{alert.subject} in {alert.organization}"
         return f"{figures.window(alert.budget.window)} budget of {alert.budget.scope}"
-
-
-@admin.register(Delivery)
-class DeliveryAdmin(_ShowsChannel, ReadOnly):
-    fields = (
-        "alert",
-        "channel_shown",
-        "message_id",
-        "state",
-        "attempts",
-        "due_at",
-        "last_error",
-        "sent_at",
-    )
-    readonly_fields = ("channel_shown",)
-    list_display = (
-        "alert",
-        "channel_shown",
-        "state",
-        "attempts",
-        "due_at",
-        "sent_at",
-        "last_error",
-    )
-    list_filter = ("state", "channel__kind")
-    list_select_related = ("alert", "channel")
-    ordering = ("-pk",)

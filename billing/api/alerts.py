@@ -10,6 +10,7 @@ from rest_framework.views import APIView
 
 from billing.api import budget_schemas as schemas
 from billing.api import scopes
+from billing.api.channels import delivery_json
 from billing.api.problems import Refused
 from billing.models import Alert
 from billing.pricing import money
@@ -38,7 +39,8 @@ class AlertsView(APIView):
         state = request.query_params.get("state")
         if state is not None:
             alerts = alerts.filter(state=state)
-        newest = alerts.prefetch_related("deliveries__channel").order_by("-pk")[:_LIMIT]
+        its = ("deliveries__channel", "deliveries__log")
+        newest = alerts.prefetch_related(*its).order_by("-pk")[:_LIMIT]
         return Response({"data": [as_json(alert) for alert in newest]})
 
 
@@ -58,17 +60,7 @@ def as_json(alert: Alert) -> dict[str, Any]:
         "model": alert.details.get("name"),
         "fired_at": alert.fired_at,
         "resolved_at": alert.resolved_at,
-        "deliveries": [
-            {
-                "channel": str(delivery.channel_id),
-                "kind": delivery.channel.kind,
-                "state": delivery.state,
-                "attempts": delivery.attempts,
-                "sent_at": delivery.sent_at,
-                "last_error": delivery.last_error or None,
-            }
-            for delivery in alert.deliveries.all()
-        ],
+        "deliveries": [delivery_json(delivery) for delivery in alert.deliveries.all()],
     }
 
 

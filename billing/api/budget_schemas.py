@@ -21,12 +21,14 @@ from billing.api.json_schemas import (
 )
 from billing.models.alerts import Alert
 from billing.models.budgets import BudgetState
+from billing.models.channels import Channel, Delivery
 from billing.models.estimates import Scenario
 from billing.pricing.budget_periods import MONTH, PeriodKind
 from billing.pricing.usage import Processing
 from billing.reports.budget_flags import FlagKind
 
 _FOUND = {**PROBLEMS, **problems(404)}
+_POSSIBLE = {**_FOUND, **problems(409)}
 _PERCENTS: Schema = array_of({"type": "integer", "minimum": 1, "maximum": 1000})
 
 # --- Budgets ------------------------------------------------------------------------
@@ -237,6 +239,45 @@ archive_budget = extend_schema(
     responses={204: None, **_FOUND},
 )
 
+# --- Deliveries ---------------------------------------------------------------------
+
+_TIME_OR_NULL: Schema = {**TIME, "type": ["string", "null"]}
+_CHANNEL_KIND: Schema = {"type": "string", "enum": list(Channel.Kind.values)}
+
+DELIVERY = object_of(
+    id=STRING,
+    channel=STRING,
+    kind=_CHANNEL_KIND,
+    event={"type": "string", "enum": list(Delivery.Event.values)},
+    state={"type": "string", "enum": list(Delivery.State.values)},
+    attempts=COUNT,
+    attempts_log=array_of(
+        object_of(
+            number=COUNT,
+            started_at=_TIME_OR_NULL,
+            ended_at=_TIME_OR_NULL,
+            outcome={
+                "type": "string",
+                "enum": ["accepted", "failed", "unknown"],
+                "description": "Unknown: it is being made, or its sender ended before it "
+                "could say what came of it.",
+            },
+            error=nullable("string"),
+        )
+    ),
+    due_at={**_TIME_OR_NULL, "description": "Of the next attempt."},
+    sent_at=_TIME_OR_NULL,
+    last_error=nullable("string"),
+    instead_of=nullable("string", "The delivery that was given up, which this replaces."),
+)
+
+retry_delivery = extend_schema(
+    operation_id="retry_delivery",
+    summary="Send again what was given up, under the same id",
+    request=None,
+    responses={202: OpenApiResponse(DELIVERY), **_POSSIBLE},
+)
+
 # --- Alerts -------------------------------------------------------------------------
 
 _ALERT = object_of(
@@ -254,16 +295,7 @@ _ALERT = object_of(
     model=nullable("string", "The name that has no price."),
     fired_at=TIME,
     resolved_at={**TIME, "type": ["string", "null"]},
-    deliveries=array_of(
-        object_of(
-            channel=STRING,
-            kind={"type": "string", "enum": ["email", "webhook"]},
-            state={"type": "string", "enum": ["waiting", "sending", "sent", "dead"]},
-            attempts=COUNT,
-            sent_at={**TIME, "type": ["string", "null"]},
-            last_error=nullable("string"),
-        )
-    ),
+    deliveries=array_of(DELIVERY),
 )
 
 list_alerts = extend_schema(
@@ -280,11 +312,13 @@ list_alerts = extend_schema(
 
 # --- Channels -----------------------------------------------------------------------
 
-_KIND: Schema = {"type": "string", "enum": ["email", "webhook"]}
 _CHANNEL = object_of(
     id=STRING,
-    kind=_KIND,
-    target={**STRING, "description": "An address, or a URL."},
+    kind=_CHANNEL_KIND,
+    target={
+        **STRING,
+        "description": "An address; of a URL the host, of a routing key its end.",
+    },
     team=nullable("string"),
     project=nullable("string", "Neither: all alerts of the organization."),
     created_at=TIME,
@@ -314,8 +348,12 @@ create_channel = extend_schema(
             "type": "object",
             "required": ["kind", "target"],
             "properties": {
-                "kind": _KIND,
-                "target": STRING,
+                "kind": _CHANNEL_KIND,
+                "target": {
+                    **STRING,
+                    "description": "An address, an https URL (of a webhook, of Slack), or "
+                    "the routing key of a PagerDuty service.",
+                },
                 "team": STRING,
                 "project": STRING,
             },
@@ -327,6 +365,31 @@ disable_channel = extend_schema(
     operation_id="disable_channel",
     summary="Send no more alerts there",
     responses={204: None, **_FOUND},
+)
+
+rotate_channel = extend_schema(
+    operation_id="rotate_channel",
+    summary="A new secret; the one before signs along for 24 hours",
+    request=None,
+    responses={
+        200: OpenApiResponse(
+            {
+                **_NEW_CHANNEL,
+                "properties": {
+                    **_NEW_CHANNEL["properties"],
+                    "previous_secret_until": TIME,
+                },
+            }
+        ),
+        **_POSSIBLE,
+    },
+)
+test_channel = extend_schema(
+    operation_id="test_channel",
+    summary="Send a test, as an alert is sent",
+    description="At most every ten seconds; else 429 with `Retry-After`.",
+    request=None,
+    responses={202: OpenApiResponse(DELIVERY), **_POSSIBLE, **problems(429)},
 )
 
 # --- Estimates ----------------------------------------------------------------------

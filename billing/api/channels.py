@@ -1,4 +1,4 @@
-"""`/channels`: where alerts are sent."""
+"""`/channels`: where alerts are sent, and `/deliveries`: what became of it."""
 
 from typing import Any
 
@@ -10,11 +10,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from billing.actions import channels
+from billing.actions import channels, deliveries
 from billing.api import budget_schemas as schemas
 from billing.api import scopes
 from billing.api.problems import Refused
-from billing.models import Channel
+from billing.models import Channel, Delivery
+from billing.reports import deliveries as reports
 from teams.api.authentication import key_of
 from teams.models import ApiKey
 from teams.models.api_keys import Scope
@@ -64,16 +65,71 @@ class ChannelView(APIView):
     @schemas.disable_channel
     def delete(self, request: Request, channel_id: int) -> Response:
         key = key_of(request)
-        channel = _covered(key).filter(pk=channel_id).first()
-        if channel is None:
-            raise Refused(404, "not_found", f"This API key covers no channel {channel_id}.")
+        channel = _channel(key, channel_id)
         channels.disable(channel=channel, by=str(key), now=timezone.now())
         return Response(status=204)
 
 
+class ChannelSecretView(APIView):
+    scopes = {"POST": Scope.BUDGETS_WRITE}
+
+    @schemas.rotate_channel
+    def post(self, request: Request, channel_id: int) -> Response:
+        key = key_of(request)
+        channel = _channel(key, channel_id)
+        try:
+            secret = channels.rotate(channel=channel, by=str(key), now=timezone.now())
+        except ValidationError as error:
+            raise Refused(409, "not_possible", " ".join(error.messages)) from error
+        until = {"previous_secret_until": channel.previous_secret_until}
+        return Response(as_json(channel) | {"secret": secret} | until)
+
+
+class ChannelTestView(APIView):
+    scopes = {"POST": Scope.BUDGETS_WRITE}
+
+    @schemas.test_channel
+    def post(self, request: Request, channel_id: int) -> Response:
+        key = key_of(request)
+        channel = _channel(key, channel_id)
+        try:
+            delivery = channels.send_test(channel=channel, by=str(key), now=timezone.now())
+        except ValidationError as error:
+            raise Refused(409, "not_possible", " ".join(error.messages)) from error
+        except channels.TooSoon as error:
+            wait = {"Retry-After": str(error.seconds)}
+            raise Refused(429, "too_soon", str(error), headers=wait) from error
+        return Response(delivery_json(delivery), status=202)
+
+
+class DeliveryRetryView(APIView):
+    scopes = {"POST": Scope.BUDGETS_WRITE}
+
+    @schemas.retry_delivery
+    def post(self, request: Request, delivery_id: int) -> Response:
+        key = key_of(request)
+        its = Delivery.objects.filter(pk=delivery_id, channel__in=_covered(key))
+        delivery = its.select_related("channel__organization").first()
+        if delivery is None:
+            said = f"This API key covers no delivery {delivery_id}."
+            raise Refused(404, "not_found", said)
+        try:
+            deliveries.send_again(delivery=delivery, by=str(key), now=timezone.now())
+        except ValidationError as error:
+            raise Refused(409, "not_possible", " ".join(error.messages)) from error
+        return Response(delivery_json(delivery), status=202)
+
+
+def _channel(key: ApiKey, channel_id: int) -> Channel:
+    channel = _covered(key).filter(pk=channel_id).first()
+    if channel is None:
+        raise Refused(404, "not_found", f"This API key covers no channel {channel_id}.")
+    return channel
+
+
 def _covered(key: ApiKey) -> "QuerySet[Channel]":
-    """A key sees the channels of what it covers, not those above it."""
-    covered = Channel.objects.filter(organization=key.organization_id)
+    """A key sees the channels of what it covers, not those above it, nor a person's."""
+    covered = Channel.objects.filter(organization=key.organization_id, user=None)
     if key.project_id is not None:
         return covered.filter(project=key.project_id)
     if key.team_id is not None:
@@ -90,4 +146,32 @@ def as_json(channel: Channel) -> dict[str, Any]:
         "project": channel.project.slug if channel.project else None,
         "created_at": channel.created_at,
         "disabled_at": channel.disabled_at,
+    }
+
+
+def delivery_json(delivery: Delivery) -> dict[str, Any]:
+    """With each attempt; one without a result is of a sender that ended meanwhile."""
+    return {
+        "id": str(delivery.pk),
+        "channel": str(delivery.channel_id),
+        "kind": delivery.channel.kind,
+        "event": delivery.event,
+        "state": delivery.state,
+        "attempts": delivery.attempts,
+        "attempts_log": [
+            {
+                "number": attempt.number,
+                "started_at": attempt.started_at,
+                "ended_at": attempt.ended_at,
+                "outcome": attempt.outcome,
+                "error": attempt.error or None,
+            }
+            for attempt in reports.attempts(delivery)
+        ],
+        "due_at": delivery.due_at if delivery.is_under_way else None,
+        "sent_at": delivery.sent_at,
+        "last_error": delivery.last_error or None,
+        "instead_of": None
+        if delivery.instead_of_id is None
+        else str(delivery.instead_of_id),
     }

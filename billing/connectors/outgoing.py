@@ -99,10 +99,41 @@ def post(
 
     Raises NotSent.
     """
+    request = _Request("POST", body, headers)
+    return _send(url, request, allow, timeout, max_reply, network)
+
+
+def get(
+    url: str,
+    *,
+    allow: frozenset[str],
+    timeout: float = SECONDS,
+    max_reply: int = MAX_REPLY,
+    network: Network = INTERNET,
+) -> Reply:
+    """One GET, under the same rules. Raises NotSent."""
+    request = _Request("GET", None, {"User-Agent": "Purser"})
+    return _send(url, request, allow, timeout, max_reply, network)
+
+
+class _Request(NamedTuple):
+    method: str
+    body: bytes | None
+    headers: Mapping[str, str]
+
+
+def _send(
+    url: str,
+    request: _Request,
+    allow: frozenset[str],
+    timeout: float,
+    max_reply: int,
+    network: Network,
+) -> Reply:
     target = parse(url, allow=allow)
     deadline = _Deadline(time.monotonic() + timeout)
     try:
-        return _exchange(target, body, headers, max_reply, deadline, network)
+        return _exchange(target, request, max_reply, deadline, network)
     except (OSError, http.client.HTTPException) as error:
         raise NotSent(_sentence(error, timeout)) from None
 
@@ -125,8 +156,7 @@ def _sentence(error: Exception, timeout: float) -> str:
 
 def _exchange(
     target: Target,
-    body: bytes,
-    headers: Mapping[str, str],
+    request: _Request,
     max_reply: int,
     deadline: "_Deadline",
     network: Network,
@@ -140,21 +170,21 @@ def _exchange(
             sock.settimeout(deadline.left())
             sock = network.trust().wrap_socket(sock, server_hostname=target.host)
             opened.callback(sock.close)
-        return _speak(_Paced(sock, deadline), target, body, headers, max_reply)
+        return _speak(_Paced(sock, deadline), target, request, max_reply)
 
 
 def _speak(
     paced: "_Paced",
     target: Target,
-    body: bytes,
-    headers: Mapping[str, str],
+    request: _Request,
     max_reply: int,
 ) -> Reply:
     connection = http.client.HTTPConnection(target.host, target.port)
     connection.default_port = _DEFAULT_PORTS[target.scheme]
     connection.auto_open = 0  # it speaks on this connection and never opens another
     connection.sock = cast(socket.socket, paced)
-    connection.request("POST", target.path, body, {**headers, "Connection": "close"})
+    headers = {**request.headers, "Connection": "close"}
+    connection.request(request.method, target.path, request.body, headers)
     with connection.getresponse() as response:
         said = {name.lower(): value for name, value in response.getheaders()}
         return Reply(response.status, said, response.read(max_reply))

@@ -10,7 +10,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("billing", "0017_forecast_errors"),
+        ("billing", "0014_budget_limits"),
         ("teams", "0003_rate_limits"),
     ]
 

@@ -8,7 +8,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("billing", "0014_budget_limits"),
+        ("billing", "0015_holds"),
         ("teams", "0003_rate_limits"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

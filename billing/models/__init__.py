@@ -7,9 +7,10 @@ from billing.models.budgets import (
     TeamLedger,
 )
 from billing.models.catalog import Alias, LanguageModel
-from billing.models.channels import Channel, Delivery
+from billing.models.channels import Channel, Delivery, DeliveryAttempt
 from billing.models.estimates import Estimate, EstimateLine
 from billing.models.forecasts import ForecastErrors
+from billing.models.heartbeats import Heartbeat
 from billing.models.holds import Hold, HoldPart
 from billing.models.ledger import (
     Charge,
@@ -44,9 +45,11 @@ __all__ = [
     "Charge",
     "DailySpend",
     "Delivery",
+    "DeliveryAttempt",
     "Estimate",
     "EstimateLine",
     "ForecastErrors",
+    "Heartbeat",
     "Hold",
     "HoldPart",
     "HourlySpend",

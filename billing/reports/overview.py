@@ -10,13 +10,22 @@ from django.db.models import Q
 
 from billing.models import Budget
 from billing.pricing.standing import Standing
-from billing.reports import budget_flags, budgets, completeness, forecasts, spend, verified
+from billing.reports import (
+    budget_flags,
+    budgets,
+    completeness,
+    forecasts,
+    processes,
+    spend,
+    verified,
+)
 from billing.reports.budget_flags import Flag
 from billing.reports.budget_view import standing_of
 from billing.reports.budgets import BudgetStatus
 from billing.reports.completeness import Freshness, Gaps
 from billing.reports.exposure import Exposure
 from billing.reports.forecasts import BudgetForecast
+from billing.reports.processes import Seen
 from billing.reports.spend import DayCost, Extent, Sums
 from billing.reports.verified import Verified
 from teams.models import Organization, Team
@@ -66,7 +75,8 @@ class Overview:
     `caps` is what the teams' caps add up to, each team's lowest one, over the period of
     the first of `budgets`; `forecasts` are of all budgets shown, by id.
     `not_reconciled` is what no provider's bill has confirmed: as yet, all of it.
-    `verified` is about the whole ledger, and None before its first verification.
+    `verified` is about the whole ledger, and None before its first verification; `silent`
+    are the kinds of processes that should have been seen.
     """
 
     organization: Organization
@@ -86,6 +96,7 @@ class Overview:
     not_reconciled: Decimal
     freshness: Freshness
     verified: Verified | None
+    silent: list[Seen]
 
     @property
     def without_budget(self) -> list[TeamRow]:
@@ -136,6 +147,7 @@ def overview(
             team_ids=team_ids, now=now, time_zone=days.zone(now).key
         ),
         verified=verified.last(now=now),
+        silent=processes.silent(now=now),
     )
 
 

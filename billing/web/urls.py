@@ -8,6 +8,14 @@ from billing.web.budget_editor import (
     new_organization_budget,
     new_team_budget,
 )
+from billing.web.channels import (
+    channel_list,
+    end_channel,
+    mail_me,
+    rotate_channel,
+    send_again,
+    try_channel,
+)
 from billing.web.overview import home
 from billing.web.prices import model_prices, published_prices
 from billing.web.raises import ask_for_raise, raise_request, raise_requests
@@ -16,6 +24,12 @@ from billing.web.team import team_budget
 urlpatterns = [
     path("", home, name="home"),
     path("teams/<slug:slug>/", team_budget, name="team"),
+    path("channels", channel_list, name="channel-list"),
+    path("channels/mine", mail_me, name="mail-me"),
+    path("channels/<int:channel_id>/test", try_channel, name="try-channel"),
+    path("channels/<int:channel_id>/rotate", rotate_channel, name="rotate-secret"),
+    path("channels/<int:channel_id>/end", end_channel, name="end-channel"),
+    path("deliveries/<int:delivery_id>/retry", send_again, name="send-again"),
     path("teams/<slug:slug>/budgets/new", new_team_budget, name="new-team-budget"),
     path("budgets/new", new_organization_budget, name="new-budget"),
     path("budgets/<int:budget_id>/edit", edit_budget, name="edit-budget"),

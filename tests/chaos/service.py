@@ -242,12 +242,14 @@ class Service:
         plants: Sequence[str] = (),
         before_start: str = "",
         disk_megabytes: int = 0,
+        **more: str,
     ) -> None:
         self._outgoing_allow = outgoing_allow  # where webhooks may go besides the Internet
         self._proxied = proxied  # whether its processes reach PostgreSQL through proxies
         self._jumping = jumping  # whether the clock of its processes can be changed
         self._plants = plants  # modules that change them, see tests/chaos/startup
         self._before_start = before_start  # what the owner does to the tables
+        self._more = more  # what else stands in the environment of its processes
         self.home = Home(Path(tempfile.mkdtemp(prefix="purser-chaos-")))
         self.home.path.chmod(0o711)  # the server may be another user and passes through
         self._reserved = _reserve_port()
@@ -485,6 +487,7 @@ class Service:
         given = kept | dict.fromkeys(_URLS, database or self.database)
         if self._outgoing_allow:
             given["OUTGOING_ALLOW"] = self._outgoing_allow
+        given |= self._more
         return variables.for_processes(
             given | {"CELERY_BROKER_URL": "pgmq://", "LOG_LEVEL": "WARNING"}, self.home
         )

@@ -1,7 +1,7 @@
 """Names that want to be markup, a header, a mention or the rest of the line (42, 43).
 
 They are kept as they were sent, and said harmlessly: pages and admin escape them, mails
-flatten them. There is no message to Slack yet and no export, where `<!channel>` and
+flatten them, Slack is told which characters are text. There is no export yet, where
 formulas would matter.
 """
 
@@ -9,7 +9,6 @@ import json
 import re
 from collections.abc import Iterator
 from decimal import Decimal
-from uuid import uuid4
 
 import pytest
 from django.contrib.admin.sites import site
@@ -17,9 +16,12 @@ from django.test import Client
 from django.urls import reverse
 
 from billing.actions import alert_messages, budgets, post, sweep
+from billing.actions.alert_bodies import mail as letter
+from billing.actions.alert_bodies import slack
 from billing.actions.budgets import Terms
-from billing.models import Alert, Channel, UsageRecord
+from billing.models import Alert, Channel, Delivery, UsageRecord
 from billing.pricing.budget_periods import PeriodKind
+from billing.reports import alert_picture
 from tests.builders import body, record
 from tests.conftest import NOW, Cast, Service, as_owner
 from tests.web.conftest import NOVEMBER
@@ -104,7 +106,9 @@ def test_no_page_of_the_admin_takes_it_for_markup(root: Client, hostile: str):
 def test_no_mail_takes_it_for_a_header_or_markup(hostile: str, kind: str):
     alert = next(one for one in Alert.objects.all() if one.kind == kind)
 
-    mail = alert_messages.mail(alert, to="lead@example.com", uid=uuid4())
+    delivery = alert.deliveries.select_related("channel").get()
+    picture = alert_picture.of_alert(alert, now=NOW)
+    mail = letter.letter(delivery).message(picture, None)
     head, _, _ = mail.message().as_bytes().partition(b"\n\n")
     html = mail.alternatives[0][0]
 
@@ -114,6 +118,13 @@ def test_no_mail_takes_it_for_a_header_or_markup(hostile: str, kind: str):
     assert "\u202e" not in mail.body + html
     assert not MARKUP.search(html)
     assert "&lt;script&gt;alert" in html
+
+
+def test_slack_takes_it_for_text(hostile: str):
+    for delivery in Delivery.objects.select_related("alert__organization"):
+        text = json.loads(slack.body(delivery))["text"].partition("\n<http")[0]
+
+        assert not set("<>") & set(text)
 
 
 def test_a_webhook_carries_it_as_text(hostile: str):

@@ -1,8 +1,7 @@
 """`manage.py build_charts`: the chart library that pages serve, as one file of our own.
 
 Vega, Vega-Lite and Vega-Embed come bundled out of the `vl-convert-python` wheel, without
-network and without Node. The result is committed: a new machine has nothing to build,
-and the wheel (30 MB) is needed by developers only.
+network and without Node. The result is committed: a new machine has nothing to build.
 """
 
 import gzip

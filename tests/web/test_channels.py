@@ -1,0 +1,211 @@
+"""The page of channels: who may do what there, and what it says of each."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+
+from billing.actions import channels
+from billing.models import Alert, Channel, Delivery
+from teams.models import Role
+from tests.conftest import NOW, Cast
+from tests.web.conftest import Browser, read
+
+pytestmark = pytest.mark.usefixtures("as_app")
+
+PAGE = "/channels"
+HOOK = "https://hooks.example.com/T0/path-is-secret"
+
+
+def make(cast: Cast, kind: str = "webhook", target: str = HOOK, **more) -> Channel:
+    made = {"organization": cast.acme, "by": "tests", "now": NOW} | more
+    channel, _ = channels.create(kind=Channel.Kind(kind), target=target, **made)
+    return channel
+
+
+def post(client: Client, path: str, **data: str) -> str:
+    """What the page says after it."""
+    response = client.post(path, data, follow=True)
+    assert response.redirect_chain == [(PAGE, 302)]
+    return " ".join(response.content.decode().split())
+
+
+def test_finance_adds_one_and_sees_its_secret_once(finance: Client, cast: Cast):
+    said = post(finance, PAGE, kind="webhook", target=HOOK, scope="organization")
+
+    channel = Channel.objects.get()
+    assert f"is signed with {channel.secret}" in said
+    page = finance.get(PAGE).content.decode()
+    assert channel.secret not in page
+    assert "path-is-secret" not in said + page
+    assert "hooks.example.com" in page
+
+
+@pytest.mark.parametrize("scope", ["team", "project"])
+def test_it_can_be_for_a_team_or_a_project(finance: Client, cast: Cast, scope: str):
+    its = {"team": cast.search, "project": cast.answers}[scope]
+
+    post(finance, PAGE, kind="email", target="a@example.com", scope=f"{scope} {its.pk}")
+
+    assert getattr(Channel.objects.get(), scope) == its
+
+
+def test_what_cannot_be_used_is_said_at_the_field(finance: Client, cast: Cast):
+    wanted = {"kind": "slack", "target": "https://10.0.0.1/", "scope": "organization"}
+    response = finance.post(PAGE, wanted)
+
+    assert response.status_code == 200
+    assert "the host is not on the public Internet" in response.content.decode()
+    assert not Channel.objects.exists()
+
+
+def test_it_is_tried_rotated_and_ended(finance: Client, cast: Cast):
+    channel = make(cast)
+    before = channel.secret
+
+    assert "A test is on its way" in post(finance, f"/channels/{channel.pk}/test")
+    assert "every 10 seconds" in post(finance, f"/channels/{channel.pk}/test")
+    said = post(finance, f"/channels/{channel.pk}/rotate")
+    channel.refresh_from_db()
+    assert channel.secret in said
+    assert channel.previous_secret == before
+    assert "ended" in post(finance, f"/channels/{channel.pk}/end")
+    channel.refresh_from_db()
+    assert channel.disabled_at
+    assert Delivery.objects.get().state == "dead"
+
+
+def test_what_failed_is_red_and_can_be_sent_again(finance: Client, cast: Cast):
+    channel = make(cast)
+    delivery = channels.send_test(channel=channel, by="tests", now=NOW)
+    Delivery.objects.update(state="dead", last_error="the receiver answered 500")
+
+    page = read(finance, PAGE)
+    assert "1 not delivered: the receiver answered 500." in page.text
+    red = [one for tag, one in page.elements if "notice over" in (one.get("class") or "")]
+    assert red
+
+    assert "sent again" in post(finance, f"/deliveries/{delivery.pk}/retry")
+    delivery.refresh_from_db()
+    assert delivery.state == "waiting"
+
+
+@pytest.mark.parametrize("who", ["viewer", "outsider"])
+def test_who_edits_no_budgets_there_does_nothing(
+    request: pytest.FixtureRequest, who: str, cast: Cast
+):
+    client: Client = request.getfixturevalue(who)
+    channel = make(cast, team=cast.search)
+    delivery = channels.send_test(channel=channel, by="tests", now=NOW)
+    Delivery.objects.update(state="dead")
+
+    assert "hooks.example.com" not in read(client, PAGE).text
+    for path in ("test", "rotate", "end"):
+        assert client.post(f"/channels/{channel.pk}/{path}").status_code == 404
+    assert client.post(f"/deliveries/{delivery.pk}/retry").status_code == 404
+    wanted = {"kind": "email", "target": "a@example.com", "scope": f"team {cast.search.pk}"}
+    assert client.post(PAGE, wanted).status_code in (200, 403)
+    assert Channel.objects.count() == 1
+
+
+def test_finance_of_a_team_has_the_channels_of_that_team(
+    cast: Cast, person: Callable[..., User], browser: Browser
+):
+    client = browser(person("fiona", Role.FINANCE, cast.acme, cast.search))
+    own, of_project = make(cast, team=cast.search), make(cast, project=cast.answers)
+    others = [make(cast), make(cast, team=cast.support), make(cast, project=cast.triage)]
+
+    page = client.get(PAGE).content.decode()
+
+    listed = {int(pk) for pk in re.findall(r'id="channel-(\d+)"', page)}
+    assert listed == {own.pk, of_project.pk}
+    for channel in others:
+        assert client.post(f"/channels/{channel.pk}/end").status_code == 404
+    wanted = {"kind": "email", "target": "a@example.com", "scope": "organization"}
+    assert client.post(PAGE, wanted).status_code == 200
+    assert Channel.objects.count() == 5
+
+
+def test_everybody_decides_about_mail_to_themselves(
+    cast: Cast, person: Callable[..., User], browser: Browser
+):
+    vera = person("vera", Role.VIEWER, cast.acme, cast.search, email="vera@example.com")
+    client = browser(vera)
+
+    assert "come to vera@example.com now" in post(client, "/channels/mine", listen="yes")
+    assert Channel.objects.get(user=vera).stand_in is False
+    assert "no more" in post(client, "/channels/mine", listen="no")
+    assert Channel.objects.get(user=vera).stand_in is True
+
+
+def test_without_an_address_there_is_nothing_to_switch(viewer: Client):
+    assert "no e-mail address" in read(viewer, PAGE).text
+    assert "no e-mail address" in post(viewer, "/channels/mine", listen="yes")
+
+
+def test_what_changes_something_is_posted(finance: Client, cast: Cast):
+    channel = make(cast)
+
+    for path in ("mine", f"{channel.pk}/test", f"{channel.pk}/rotate", f"{channel.pk}/end"):
+        assert finance.get(f"/channels/{path}").status_code == 405
+
+
+def test_what_is_posted_carries_a_token(cast: Cast, person: Callable[..., User]):
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(person("frank", Role.FINANCE, cast.acme))
+    channel = make(cast)
+
+    assert client.post(f"/channels/{channel.pk}/end").status_code == 403
+    assert Channel.objects.get().disabled_at is None
+
+
+# --- The admin ----------------------------------------------------------------------
+
+
+def test_the_admin_makes_tries_and_ends_them(root: Client, cast: Cast):
+    listed = reverse("admin:billing_channel_changelist")
+    added = root.post(
+        reverse("admin:billing_channel_add"),
+        {"organization": cast.acme.pk, "kind": "webhook", "target": HOOK},
+        follow=True,
+    )
+    channel = Channel.objects.get()
+    assert channel.secret in added.content.decode()
+
+    for action in ("send_test", "rotate", "disable"):
+        chosen = {"action": action, "_selected_action": [channel.pk]}
+        root.post(listed, chosen, follow=True)
+    channel.refresh_from_db()
+
+    assert Alert.objects.get().kind == "test"
+    assert channel.previous_secret
+    assert channel.disabled_at
+    shown = root.get(reverse("admin:billing_channel_change", args=[channel.pk]))
+    assert shown.status_code == 200
+    assert "path-is-secret" not in shown.content.decode()
+    assert channel.secret not in shown.content.decode()
+
+
+def test_the_admin_refuses_what_the_api_refuses(root: Client, cast: Cast):
+    response = root.post(
+        reverse("admin:billing_channel_add"),
+        {"organization": cast.acme.pk, "kind": "slack", "target": "https://10.0.0.1/"},
+    )
+
+    assert "the host is not on the public Internet" in response.content.decode()
+    assert not Channel.objects.exists()
+
+
+def test_the_admin_sends_again(root: Client, cast: Cast):
+    channels.send_test(channel=make(cast), by="tests", now=NOW)
+    Delivery.objects.update(state="dead")
+
+    root.post(
+        reverse("admin:billing_delivery_changelist"),
+        {"action": "send_again", "_selected_action": [Delivery.objects.get().pk]},
+    )
+
+    assert Delivery.objects.get().state == "waiting"
