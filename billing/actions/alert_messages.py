@@ -14,6 +14,7 @@ from urllib.parse import urljoin
 from django.conf import settings
 from django.urls import reverse
 
+from billing.actions import raise_sentences
 from billing.models import Alert, Budget, Rerate
 from billing.models.alerts import Crossing
 from billing.pricing import caps, figures, money
@@ -57,6 +58,8 @@ def payload(alert: Alert) -> bytes:
 def _about(alert: Alert, crossing: Crossing | None) -> dict[str, Any]:
     if alert.kind == Alert.Kind.TEST:
         return {"test": True}
+    if alert.kind == Alert.Kind.RAISE_REQUEST:
+        return {"raise": alert.details}
     return _of_budget(alert, crossing) if crossing else _of_model(alert)
 
 
@@ -112,6 +115,8 @@ def sentence(alert: Alert) -> str:
     crossing = alert.crossing
     if alert.kind == Alert.Kind.TEST:
         return _test(alert)
+    if alert.kind == Alert.Kind.RAISE_REQUEST:
+        return printable(raise_sentences.sentence(alert.details))
     return _crossed(crossing) if crossing else _unpriced(alert)
 
 
@@ -148,6 +153,8 @@ def subject(alert: Alert) -> str:
     crossing = alert.crossing
     if alert.kind == Alert.Kind.TEST:
         return "A test of this channel"
+    if alert.kind == Alert.Kind.RAISE_REQUEST:
+        return printable(raise_sentences.subject(alert.details))
     if crossing is None:
         return f"No price for {printable(alert.details['name'])}"
     level = "" if alert.kind == "cap_reached" else f"{crossing.threshold} % of "
