@@ -8,6 +8,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from billing.actions import raise_sentences
 from billing.models import Alert
 from billing.pricing import figures
 from billing.pricing.budget_periods import PeriodKind
@@ -218,6 +219,7 @@ _OF_KIND = {
     Alert.Kind.DELIVERIES_FAILING: _Said(_deliveries, _deliveries_subject),
     Alert.Kind.BACKLOG: _Said(_backlog, _backlog_subject),
     Alert.Kind.LEDGER_WRONG: _Said(_ledger, _ledger_subject),
+    Alert.Kind.RAISE_REQUEST: _Said(raise_sentences.sentence, raise_sentences.subject),
     Alert.Kind.TEST: _Said(_test, _test_subject),
 }
 

@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from billing.actions import budgets
+from billing.actions import budgets, raise_notices
 from billing.actions.budgets import Terms
 from billing.models import Budget, BudgetPolicy, RaiseDecision, RaiseRequest
 from billing.pricing import figures, money
@@ -61,6 +61,7 @@ def ask(
     request.full_clean()
     request.save()
     _audit(request, "raise.ask", by=by, now=now, reason=reason, after=said(amount, until))
+    raise_notices.asked(request, now=now)
     return request
 
 
@@ -111,8 +112,8 @@ def decline(
     if before is not None and not before.approves:
         return request
     _check_decider(request, by, now, person)
-    _decide(request, False, by, now, person, note)
-    _end(request, State.DECLINED, now)
+    decision = _decide(request, False, by, now, person, note)
+    _end(request, State.DECLINED, now, decision)
     return request
 
 
@@ -228,7 +229,7 @@ def _decide(
     note: str,
     amount: Decimal | None = None,
     until: datetime | None = None,
-) -> None:
+) -> RaiseDecision:
     decision = RaiseDecision(
         request=request,
         decided_by=by,
@@ -250,6 +251,7 @@ def _decide(
         before=said(request.amount, request.until),
         after=None if amount is None else said(amount, until),
     )
+    return decision
 
 
 def _grant(request: RaiseRequest, approvals: list[RaiseDecision], now: datetime) -> None:
@@ -270,12 +272,18 @@ def _grant(request: RaiseRequest, approvals: list[RaiseDecision], now: datetime)
         reason=" ".join([asked, *too]),
     )
     request.granted_amount, request.granted_until = last.amount, last.until
-    _end(request, State.APPROVED, now)
+    _end(request, State.APPROVED, now, last)
 
 
-def _end(request: RaiseRequest, state: State, now: datetime) -> None:
+def _end(
+    request: RaiseRequest,
+    state: State,
+    now: datetime,
+    decision: RaiseDecision | None = None,
+) -> None:
     request.state, request.ended_at = state, now
     request.save(update_fields=["state", "ended_at", "granted_amount", "granted_until"])
+    raise_notices.ended(request, now=now, decision=decision)
 
 
 @transaction.atomic

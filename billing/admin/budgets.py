@@ -20,6 +20,7 @@ from billing.admin.channels import ShowsChannel
 from billing.models import Alert, Budget, BudgetRevision, Delivery, LanguageModel
 from billing.pricing import caps, figures
 from billing.pricing.usage import Processing
+from billing.reports import budget_preview
 from billing.reports import budgets as reports
 from teams.admin import Kept, ReadOnlyInline, actor
 
@@ -178,11 +179,11 @@ class BudgetAdmin(Kept):
         return Budget.objects.active().with_scope()
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        return (*_SHOWN, "compare") if obj else ()
+        return (*_SHOWN, "preview", "compare") if obj else ()
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj:
-            return [*_SHOWN, *_TERMS, "reason", "compare"]
+            return [*_SHOWN, *_TERMS, "preview", "reason", "compare"]
         return [*_FOR, *_TERMS, "reason"]
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
@@ -250,6 +251,18 @@ class BudgetAdmin(Kept):
     def firing(self, budget: Any) -> str:
         levels = [f"{level}{figures.THIN}%" for level in budget.status.firing]
         return ", ".join(levels) or figures.NOTHING
+
+    @admin.display(description="preview")
+    def preview(self, budget: Budget) -> str:
+        """What the terms in force would have said; others are tried in the editor."""
+        said = budget_preview.budget_preview(budget, now=timezone.now())
+        return format_html(
+            '{}<br>{}<br><a href="{}?organization={}">Try other terms</a>',
+            said.summary,
+            said.outlook,
+            reverse("edit-budget", args=[budget.pk]),
+            budget.organization.slug,
+        )
 
     @admin.display(description="estimate vs actual")
     def compare(self, budget: Budget) -> str:

@@ -33,9 +33,22 @@ def of_alert(alert: Alert, *, now: datetime) -> Picture | None:
     """As things stand now; None where spend has nothing to do with it."""
     today = ReportingDays(alert.organization).day(now)
     crossing = alert.crossing
+    if crossing is None and alert.kind == Alert.Kind.RAISE_REQUEST:
+        crossing = _as_it_stands(alert, today, now)
     if crossing is not None:
         return _of_period(alert, crossing, today)
     return None if alert.kind in _WITHOUT else _of_days(alert, today)
+
+
+def _as_it_stands(alert: Alert, today: date, now: datetime) -> Crossing | None:
+    """What a raise is asked for: the budget in its running period, against its cap."""
+    budget = alert.budget
+    if budget is None:
+        return None
+    first = budget.window.shown_on(today).first
+    costs = spend.of_budget(budget, since=first, until=today + _ONE_DAY)
+    spent = sum(costs.values(), Decimal())
+    return Crossing(budget, budget.revision, first, 0, spent, budget.cap(now))
 
 
 def _of_period(alert: Alert, crossing: Crossing, today: date) -> Picture:

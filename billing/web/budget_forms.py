@@ -96,7 +96,7 @@ class TermsForm(forms.Form):
     @property
     def shows_more(self) -> bool:
         """Whether something folded away is filled in, or wrong."""
-        return any(
+        return "period" in self.errors or any(
             field.errors or field.value() not in (None, "", [], True, "0", "1")
             for field in self.more_fields
         )
@@ -128,12 +128,8 @@ class NewBudgetForm(TermsForm):
         initial=PeriodKind.MONTH.value,
         help_text="Cut in the reporting zone. Several budgets may run at once.",
     )
-    custom_first = LastDayField(
-        label="First day", required=False, help_text="Of a custom period."
-    )
-    custom_last = LastDayField(
-        label="Last day", required=False, help_text="Of a custom period."
-    )
+    custom_first = LastDayField(label="First day of a custom period", required=False)
+    custom_last = LastDayField(label="Last day of a custom period", required=False)
     week_starts_on = forms.TypedChoiceField(
         label="Weeks start on", choices=_WEEKDAYS, coerce=int, initial="0", required=False
     )
@@ -165,11 +161,11 @@ class NewBudgetForm(TermsForm):
         help_text="Separated by commas.",
     )
 
-    field_order = ("scope", "period", "custom_first", "custom_last")
     more = (
-        *("week_starts_on", "fiscal_starts_in", "model_ids", "processing"),
-        *("tag_key", "tag_values", *TermsForm.more),
+        *("custom_first", "custom_last", "week_starts_on", "fiscal_starts_in"),
+        *("model_ids", "processing", "tag_key", "tag_values", *TermsForm.more),
     )
+    field_order = ("scope", "period", "amount", "hard", "thresholds", "reason", *more)
 
     def __init__(
         self,

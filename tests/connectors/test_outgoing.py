@@ -544,3 +544,18 @@ def test_a_header_that_would_add_another_is_refused():
         outgoing.post(receiver.url, b"", bad, allow=frozenset([receiver.place]))
 
     assert receiver.requests == []
+
+
+# --- Only fetched -------------------------------------------------------------------
+
+
+def test_what_is_fetched_keeps_the_same_rules():
+    with receiving(answers(200, b"ok")) as receiver:
+        reply = outgoing.get(receiver.url, allow=frozenset([receiver.place]))
+
+        with pytest.raises(NotSent, match="https"):
+            outgoing.get(receiver.url, allow=NOBODY)
+
+    assert (reply.status, reply.body) == (200, b"ok")
+    [request] = receiver.requests
+    assert (request.path, request.body) == ("/hook", b"")

@@ -149,7 +149,7 @@ def test_limits_and_windows(finance: Client):
         ({"period": "custom"}, "A custom period needs its first day"),
         ({"week_starts_on": "3"}, "Only a week has a day to start on."),
         ({"tag_key": "env"}, "Say which values of the tag count."),
-        ({"last_day": "2020-01-01"}, "It would be expired from the beginning."),
+        ({"last_day": "2020-01-01"}, "This day lies in the past."),
     ],
 )
 def test_what_cannot_be_is_said_beside_its_field(

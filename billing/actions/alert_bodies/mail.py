@@ -84,6 +84,8 @@ def _rows(alert: Alert) -> list[tuple[str, str]]:
     """What stands below the sentence, name by name."""
     rows = [("Organization", printable(alert.organization.name))]
     crossing = alert.crossing
+    if alert.kind == Alert.Kind.RAISE_REQUEST:
+        rows.append(("Why", printable(alert.details["why"])))
     if crossing is None:
         return [*rows, ("Alert", str(alert.pk))]
     its = crossing.budget.window.shown_on(crossing.period_start)
