@@ -173,6 +173,21 @@ def test_a_channel_that_ends_hands_on_what_is_waiting(cast: Cast):
     assert instead.instead_of == Delivery.objects.get(alert=alert, channel=hook)
 
 
+def test_what_a_sender_has_taken_is_left_to_it(cast: Cast):
+    """It is given up when it comes back with nothing, and not before."""
+    hook = make(cast, "webhook", "https://a.example.com/")
+    person("adam", Role.ADMIN, cast)
+    alert = happen(cast)
+    Delivery.objects.update(state="sending", attempts=1, due_at=NOW)
+
+    channels.disable(channel=hook, by="tests", now=NOW)
+    assert states(alert) == {str(hook): "sending"}
+    send()
+
+    assert states(alert)[str(hook)] == "dead"
+    assert states(alert).keys() == {str(hook), "email adam@example.com"}
+
+
 def test_mail_that_cannot_be_sent_shows_and_goes_nowhere(cast: Cast, settings):
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 9

@@ -72,6 +72,7 @@ def test_it_is_tried_rotated_and_ended(finance: Client, cast: Cast):
     channel.refresh_from_db()
     assert channel.secret in said
     assert channel.previous_secret == before
+    assert "the secret before signs along until" in said
     assert "ended" in post(finance, f"/channels/{channel.pk}/end")
     channel.refresh_from_db()
     assert channel.disabled_at
