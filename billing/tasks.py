@@ -32,6 +32,7 @@ from billing.connectors import outgoing
 from billing.models import Alert, Heartbeat, Rerate
 from billing.reports import alert_picture, processes, verification
 from billing.reports import forecasts as forecast_reports
+from billing.watch import rules
 from teams.models import Organization
 
 logger = logging.getLogger(__name__)
@@ -88,6 +89,24 @@ def _picture(alert: Alert) -> Picture | None:
 def evaluate_budgets(**kwargs: Any) -> None:
     """Raise what counting did not see: over several teams, or in a new period."""
     sweep.sweep(now=timezone.now())
+
+
+@shared_task
+def watch(**kwargs: Any) -> None:
+    """What has to be said at once: fast spend, deliveries, counting, the ledger."""
+    rules.look(rules.EACH_MINUTE, now=timezone.now())
+
+
+@shared_task
+def watch_spend(**kwargs: Any) -> None:
+    """Unusual spend, and projects that have gone silent."""
+    rules.look(rules.EACH_QUARTER, now=timezone.now())
+
+
+@shared_task
+def watch_prices(**kwargs: Any) -> None:
+    """What is days ahead: price changes, and API keys that expire."""
+    rules.look(rules.EACH_HOUR, now=timezone.now())
 
 
 @shared_task

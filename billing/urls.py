@@ -1,7 +1,14 @@
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
-from billing.api.alerts import AlertsView
+from billing.api.alerts import (
+    AcknowledgeView,
+    AlertsView,
+    AlertView,
+    SnoozeView,
+    UnacknowledgeView,
+    UnsnoozeView,
+)
 from billing.api.budgets import (
     BudgetPreviewView,
     BudgetRevisionsView,
@@ -50,6 +57,7 @@ from billing.api.rerates import (
     UnpricedView,
 )
 from billing.api.usage import UsageRecordView, UsageView, UsageVoidView
+from billing.api.velocity_rules import VelocityRulesView, VelocityRuleView
 
 
 class AnyText(StringConverter):
@@ -115,6 +123,21 @@ urlpatterns = [
         name="withdraw-raise",
     ),
     path("alerts", AlertsView.as_view(), name="alerts"),
+    path("alerts/<int:alert_id>", AlertView.as_view(), name="alert"),
+    path(
+        "alerts/<int:alert_id>/acknowledge",
+        AcknowledgeView.as_view(),
+        name="acknowledge-alert",
+    ),
+    path(
+        "alerts/<int:alert_id>/unacknowledge",
+        UnacknowledgeView.as_view(),
+        name="unacknowledge-alert",
+    ),
+    path("alerts/<int:alert_id>/snooze", SnoozeView.as_view(), name="snooze-alert"),
+    path("alerts/<int:alert_id>/unsnooze", UnsnoozeView.as_view(), name="unsnooze-alert"),
+    path("velocity-rules", VelocityRulesView.as_view(), name="velocity-rules"),
+    path("velocity-rules/<int:rule_id>", VelocityRuleView.as_view(), name="velocity-rule"),
     path("channels", ChannelsView.as_view(), name="channels"),
     path("channels/<int:channel_id>", ChannelView.as_view(), name="channel"),
     path(

@@ -80,6 +80,15 @@ app.conf.update(
         "say all is well": {"task": "billing.tasks.say_all_is_well", "schedule": 60.0},
         "evaluate budgets": {"task": "billing.tasks.evaluate_budgets", "schedule": 60.0},
         "say unpriced": {"task": "billing.tasks.say_unpriced", "schedule": 60.0},
+        "watch": {"task": "billing.tasks.watch", "schedule": 60.0},
+        "watch spend": {
+            "task": "billing.tasks.watch_spend",
+            "schedule": crontab(minute="*/15"),
+        },
+        "watch prices": {
+            "task": "billing.tasks.watch_prices",
+            "schedule": crontab(minute="11"),
+        },
         "go on rerating": {"task": "billing.tasks.go_on_rerating", "schedule": 3.0},
         "retry unpriced": {"task": "billing.tasks.retry_unpriced", "schedule": 60.0},
         "keep partitions": {

@@ -18,6 +18,7 @@ Person = User | AnonymousUser
 class Permission(StrEnum):
     VIEW_SPEND = "view spend"
     EDIT_ESTIMATES = "edit estimates"
+    HANDLE_ALERTS = "handle alerts"
     APPROVE_ESTIMATES = "approve estimates"
     REQUEST_RAISES = "request raises"
     EDIT_BUDGETS = "edit budgets"
@@ -26,7 +27,11 @@ class Permission(StrEnum):
 
 
 _VIEWER = frozenset({Permission.VIEW_SPEND})
-_LEAD = _VIEWER | {Permission.EDIT_ESTIMATES, Permission.REQUEST_RAISES}
+_LEAD = _VIEWER | {
+    Permission.EDIT_ESTIMATES,
+    Permission.HANDLE_ALERTS,
+    Permission.REQUEST_RAISES,
+}
 _FINANCE = _LEAD | {Permission.APPROVE_ESTIMATES, Permission.EDIT_BUDGETS}
 
 ROLES: dict[Role, frozenset[Permission]] = {

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test import Client
+from hypothesis import settings
 
 from billing.actions import partitions, rate_cards
 from teams.actions import api_keys, organizations, projects, teams
@@ -22,6 +23,9 @@ from tests.guards.sql_guard import SqlGuard, guarding
 from tests.scheduling import Groups
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+
+# `--hypothesis-profile=many`, for what has little time in `make test`.
+settings.register_profile("many", max_examples=200)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -14,6 +14,7 @@ from urllib.parse import urljoin
 from django.conf import settings
 from django.urls import reverse
 
+from billing.actions import alert_sentences
 from billing.models import Alert, Budget, Rerate
 from billing.models.alerts import Crossing
 from billing.pricing import caps, figures, money
@@ -57,7 +58,7 @@ def payload(alert: Alert) -> bytes:
 def _about(alert: Alert, crossing: Crossing | None) -> dict[str, Any]:
     if alert.kind == Alert.Kind.TEST:
         return {"test": True}
-    return _of_budget(alert, crossing) if crossing else _of_model(alert)
+    return _of_budget(alert, crossing) if crossing else _of_occasion(alert)
 
 
 def _of_budget(alert: Alert, crossing: Crossing) -> dict[str, Any]:
@@ -83,8 +84,17 @@ def _cause(rerate: Rerate) -> dict[str, str]:
     return {"kind": "rerate", "id": str(rerate.pk), "reason": rerate.reason}
 
 
-def _of_model(alert: Alert) -> dict[str, Any]:
-    return {"model": alert.details}
+def _of_occasion(alert: Alert) -> dict[str, Any]:
+    if alert.kind == Alert.Kind.UNPRICED_MODEL:
+        return {"model": alert.details}
+    return {
+        "team": alert.team.slug if alert.team else None,
+        "project": alert.project.slug if alert.project else None,
+        "subject": alert.subject,
+        "occurrence": alert.occurrence,
+        "sentence": sentence(alert),
+        "details": alert.details,
+    }
 
 
 def _page(budget: Budget | None) -> str:
@@ -110,9 +120,7 @@ def _is_hard(crossing: Crossing) -> bool:
 def sentence(alert: Alert) -> str:
     """What has happened, in one plain sentence."""
     crossing = alert.crossing
-    if alert.kind == Alert.Kind.TEST:
-        return _test(alert)
-    return _crossed(crossing) if crossing else _unpriced(alert)
+    return _crossed(crossing) if crossing else printable(alert_sentences.sentence(alert))
 
 
 def _crossed(crossing: Crossing) -> str:
@@ -131,25 +139,11 @@ def _crossed(crossing: Crossing) -> str:
     )
 
 
-def _unpriced(alert: Alert) -> str:
-    return (
-        f"{printable(alert.subject)} has no price: its "
-        "records are kept, and in no total until there is one."
-    )
-
-
-def _test(alert: Alert) -> str:
-    by, organization = printable(alert.details["by"]), printable(alert.organization.name)
-    return f"{by} tries this channel of {organization}: nothing has happened."
-
-
 def subject(alert: Alert) -> str:
     """The same in a few words, for a line above it."""
     crossing = alert.crossing
-    if alert.kind == Alert.Kind.TEST:
-        return "A test of this channel"
     if crossing is None:
-        return f"No price for {printable(alert.details['name'])}"
+        return printable(alert_sentences.subject(alert))
     level = "" if alert.kind == "cap_reached" else f"{crossing.threshold} % of "
     return f"{_name(crossing.budget)} has reached {level}its {_budget(crossing.budget)}"
 

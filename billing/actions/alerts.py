@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from django.db import connection, transaction
+from django.db.models import Q, QuerySet
 
 from billing.actions import budget_totals, deliveries, listening
 from billing.models import (
@@ -98,6 +99,35 @@ def evaluate(budget: Budget, *, now: datetime) -> list[int]:
     return sorted(raised.values())
 
 
+def resolve_all(budget: Budget, *, now: datetime) -> None:
+    """What was said of a budget that is ended holds no longer."""
+    _resolve(Alert.objects.filter(budget=budget), now)
+
+
+def resolve_past(*, now: datetime) -> None:
+    """What was said of a period ends with the period, or with the budget's last day."""
+    levels = Alert.objects.exclude(threshold=None).exclude(state=Alert.State.RESOLVED)
+    today: dict[int, date] = {}
+    past = []
+    for alert in levels.select_related("organization", "budget"):
+        if alert.organization_id not in today:
+            today[alert.organization_id] = ReportingDays(alert.organization).day(now)
+        crossing = alert.crossing
+        if crossing is not None:
+            running = crossing.budget.running(today[alert.organization_id])
+            if running is None or crossing.period_start < running.first:
+                past.append(alert.pk)
+    if past:
+        _resolve(Alert.objects.filter(pk__in=past), now)
+
+
+@transaction.atomic
+def _resolve(its: QuerySet[Alert], now: datetime) -> None:
+    still_open = its.exclude(state=Alert.State.RESOLVED).select_for_update()
+    for alert in still_open.order_by("pk"):
+        _hold(alert, False, now)
+
+
 def _raise(
     budget: Budget, first: date, levels: list[int], spent: Decimal, now: datetime
 ) -> dict[int, int]:
@@ -186,6 +216,7 @@ class Occasion(NamedTuple):
     project: Project | None = None
     budget: Budget | None = None
     listening: frozenset[int] = frozenset()  # teams, besides that one
+    not_by: int | None = None  # a channel that it cannot be said by
 
     @property
     def key(self) -> tuple[str, str]:
@@ -207,7 +238,7 @@ def keep(
     occasions = {occasion.key: occasion for occasion in holding}
     known = {
         (alert.subject, alert.occurrence): alert
-        for alert in Alert.objects.filter(organization=organization, kind=kind)
+        for alert in _open_or(organization, kind, occasions.values())
     }
     for key, alert in known.items():
         _hold(alert, key in occasions, now)
@@ -233,9 +264,29 @@ def keep(
     return raised
 
 
+def open_occurrences(organization: Organization, kind: Alert.Kind) -> dict[str, str]:
+    """By subject, the occurrence that holds still: what goes on is not said anew."""
+    its = Alert.objects.filter(organization=organization, kind=kind)
+    still_open = its.exclude(state=Alert.State.RESOLVED)
+    return dict(still_open.values_list("subject", "occurrence"))
+
+
+def _open_or(
+    organization: Organization, kind: Alert.Kind, occasions: Iterable[Occasion]
+) -> QuerySet[Alert]:
+    """What is open, and what is known of these; all that ever was is too much."""
+    named = Q(
+        subject__in={one.subject for one in occasions},
+        occurrence__in={one.occurrence for one in occasions},
+    )
+    its = Alert.objects.filter(organization=organization, kind=kind)
+    return its.filter(named | ~Q(state=Alert.State.RESOLVED))
+
+
 def _listening(organization: Organization, occasion: Occasion) -> list[Channel]:
-    return listening.channels_of(
+    channels = listening.channels_of(
         organization=organization,
         teams={*occasion.listening, *([occasion.team.pk] if occasion.team else [])},
         project=occasion.project,
     )
+    return [channel for channel in channels if channel.pk != occasion.not_by]

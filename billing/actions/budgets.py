@@ -154,12 +154,16 @@ def change(
 
 @transaction.atomic
 def archive(*, budget: Budget, by: str, now: datetime, reason: str = "") -> None:
-    """End a budget. It raises nothing more; its history stays. Twice is once."""
+    """End a budget: its alerts are resolved, and it raises nothing more.
+
+    Its history stays. Twice is once.
+    """
     budget = held(budget)
     if budget.archived_at is not None:
         return
     budget.archived_at = now
     budget.save(update_fields=["archived_at"])
+    alerts.resolve_all(budget, now=now)
     _audit(budget, "budget.archive", by=by, now=now, reason=reason)
 
 

@@ -110,7 +110,12 @@ def send_test(*, channel: Channel, by: str, now: datetime) -> Delivery:
         occurrence=now.isoformat(),
         team=channel.team,
         project=channel.project,
-        details={"by": by, "kind": channel.kind, "target": shown_target(channel)},
+        details={
+            "by": by,
+            "organization": channel.organization.name,
+            "kind": channel.kind,
+            "target": shown_target(channel),
+        },
         state=Alert.State.RESOLVED,
         fired_at=now,
         resolved_at=now,

@@ -21,11 +21,12 @@ def sweep(*, now: datetime) -> int:
     """Raise what the totals of all budgets have reached; how many alerts that were.
 
     A total can be reached without a counting transaction seeing it: over several teams,
-    or when a process died before it looked, or when a new period has begun, or when a
-    temporary raise has ended.
+    or when a process died before it looked, or when a temporary raise has ended. What
+    was said of a period that is over is resolved.
     """
     budgets.end_raises(now=now)
     raises.expire(now=now)
+    alerts.resolve_past(now=now)
     active = Budget.objects.active().with_scope()
     return sum(budgets.evaluate(budget, now=now) for budget in active)
 

@@ -11,6 +11,7 @@ from billing.admin import (
     rate_cards,
     rerates,
     unpriced,
+    velocity_rules,
     verifications,
 )
 
@@ -25,5 +26,6 @@ __all__ = [
     "rate_cards",
     "rerates",
     "unpriced",
+    "velocity_rules",
     "verifications",
 ]

@@ -1,24 +1,44 @@
-"""`GET /alerts`: what was reached, and whether it was delivered."""
+"""`/alerts`: what has happened, who takes care of it, and whether it was delivered."""
 
 import re
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
-from django.db.models import Q
+from django.core.exceptions import ValidationError
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from billing.api import budget_schemas as schemas
+from billing.actions import alert_messages, alert_states
+from billing.api import alert_schemas as schemas
 from billing.api import scopes
 from billing.api.channels import delivery_json
 from billing.api.problems import Refused
 from billing.models import Alert
 from billing.pricing import money
+from billing.reports import alerts as reports
 from teams.api.authentication import key_of
+from teams.models import ApiKey
 from teams.models.api_keys import Scope
 
 _LIMIT = 200
 _ID = re.compile(r"[0-9]{1,18}")
+_STATES = (*Alert.State.values, "open", "snoozed")
+
+
+class NoteInput(serializers.Serializer[Any]):
+    note = serializers.CharField(
+        max_length=1000, required=False, default="", allow_blank=True
+    )
+
+
+class SnoozeInput(serializers.Serializer[Any]):
+    until = serializers.DateTimeField()
+    reason = serializers.CharField(max_length=1000)
 
 
 class AlertsView(APIView):
@@ -26,42 +46,196 @@ class AlertsView(APIView):
 
     @schemas.list_alerts
     def get(self, request: Request) -> Response:
+        key, now = key_of(request), timezone.now()
+        alerts = _narrowed(_covered(key), key, request, now)
+        newest = list(_shown(alerts).order_by("-pk")[: _LIMIT + 1])
+        more = len(newest) > _LIMIT
+        shown = newest[:_LIMIT]
+        return Response(
+            {
+                "data": [as_json(alert) for alert in shown],
+                "next_cursor": str(shown[-1].pk) if more else None,
+            }
+        )
+
+
+class AlertView(APIView):
+    scopes = {"GET": Scope.BUDGETS_READ}
+
+    @schemas.get_alert
+    def get(self, request: Request, alert_id: int) -> Response:
+        return Response(as_json(_find(key_of(request), alert_id)))
+
+
+class AcknowledgeView(APIView):
+    scopes = {"POST": Scope.BUDGETS_WRITE}
+
+    @schemas.acknowledge_alert
+    def post(self, request: Request, alert_id: int) -> Response:
+        return _with_a_note(request, alert_id, alert_states.acknowledge)
+
+
+class UnacknowledgeView(APIView):
+    scopes = {"POST": Scope.BUDGETS_WRITE}
+
+    @schemas.unacknowledge_alert
+    def post(self, request: Request, alert_id: int) -> Response:
+        return _with_a_note(request, alert_id, alert_states.unacknowledge)
+
+
+class SnoozeView(APIView):
+    scopes = {"POST": Scope.BUDGETS_WRITE}
+
+    @schemas.snooze_alert
+    def post(self, request: Request, alert_id: int) -> Response:
+        wanted = SnoozeInput(data=request.data)
+        wanted.is_valid(raise_exception=True)
         key = key_of(request)
-        of_its = Q(budget__in=scopes.budgets_of(key))
-        if key.team_id is None and key.project_id is None:
-            of_its |= Q(organization=key.organization_id, budget=None)
-        alerts = Alert.objects.filter(of_its)
-        budget = request.query_params.get("budget")
-        if budget is not None:
-            if not _ID.fullmatch(budget):
-                raise Refused(400, "invalid", "budget= is the id of a budget.")
-            alerts = alerts.filter(budget=int(budget))
-        state = request.query_params.get("state")
-        if state is not None:
-            alerts = alerts.filter(state=state)
-        its = ("deliveries__channel", "deliveries__log")
-        newest = alerts.prefetch_related(*its).order_by("-pk")[:_LIMIT]
-        return Response({"data": [as_json(alert) for alert in newest]})
+        return _done(key, alert_id, alert_states.snooze, **wanted.validated_data)
+
+
+class UnsnoozeView(APIView):
+    scopes = {"POST": Scope.BUDGETS_WRITE}
+
+    @schemas.unsnooze_alert
+    def post(self, request: Request, alert_id: int) -> Response:
+        return _with_a_note(request, alert_id, alert_states.unsnooze)
+
+
+def _with_a_note(request: Request, alert_id: int, act: Callable[..., None]) -> Response:
+    wanted = NoteInput(data=request.data or {})
+    wanted.is_valid(raise_exception=True)
+    return _done(key_of(request), alert_id, act, **wanted.validated_data)
+
+
+def _done(key: ApiKey, alert_id: int, act: Callable[..., None], **said: Any) -> Response:
+    alert = _find(key, alert_id)
+    try:
+        act(alert=alert, by=str(key), now=timezone.now(), **said)
+    except ValidationError as error:
+        raise Refused(409, "not_possible", " ".join(error.messages)) from error
+    return Response(as_json(_find(key, alert_id)))
+
+
+# --- Which --------------------------------------------------------------------------
+
+
+def _covered(key: ApiKey) -> QuerySet[Alert]:
+    """A key sees the alerts of what it covers, not those above it."""
+    covered = Alert.objects.filter(organization=key.organization_id)
+    if key.project_id is not None:
+        return covered.filter(project=key.project_id)
+    if key.team_id is not None:
+        return covered.filter(Q(team=key.team_id) | Q(project__in=scopes.projects_of(key)))
+    return covered
+
+
+def _shown(alerts: QuerySet[Alert]) -> QuerySet[Alert]:
+    return alerts.select_related(
+        *("organization", "team", "project", "rerate"),
+        *("budget__organization", "budget__team", "budget__project"),
+    ).prefetch_related("deliveries__channel", "deliveries__log")
+
+
+def _find(key: ApiKey, alert_id: int) -> Alert:
+    alert = _shown(_covered(key)).filter(pk=alert_id).first()
+    if alert is None:
+        raise Refused(404, "not_found", f"This API key covers no alert {alert_id}.")
+    return alert
+
+
+def _narrowed(
+    alerts: QuerySet[Alert], key: ApiKey, request: Request, now: datetime
+) -> QuerySet[Alert]:
+    """By the parameters. Raises Refused (400, 404)."""
+    asked = request.query_params
+    for name, column in (("budget", "budget"), ("cursor", "pk__lt")):
+        if name in asked:
+            alerts = alerts.filter(**{column: _number(name, asked[name])})
+    if "kind" in asked:
+        alerts = alerts.filter(kind=_one_of("kind", asked["kind"], Alert.Kind.values))
+    if "state" in asked:
+        alerts = _in_state(alerts, _one_of("state", asked["state"], _STATES), now)
+    if "since" in asked:
+        alerts = alerts.filter(fired_at__gte=_moment(asked["since"]))
+    if "team" in asked:
+        alerts = reports.of_team(alerts, scopes.team_of(key, asked["team"]), now)
+    if "project" in asked:
+        its = scopes.scope_of(key, None, asked["project"])
+        alerts = alerts.filter(project=its.project)
+    return alerts
+
+
+def _number(name: str, value: str) -> int:
+    if not _ID.fullmatch(value):
+        raise Refused(400, "invalid", f"{name}= is a number that an answer named.")
+    return int(value)
+
+
+def _one_of(name: str, value: str, values: Any) -> str:
+    if value not in values:
+        raise Refused(400, "invalid", f"{name}= is one of {', '.join(values)}.")
+    return value
+
+
+def _in_state(alerts: QuerySet[Alert], state: str, now: datetime) -> QuerySet[Alert]:
+    match state:
+        case Alert.State.FIRING:
+            return reports.firing(alerts, now)
+        case "snoozed":
+            return reports.snoozed(alerts, now)
+        case "open":
+            return alerts.exclude(state=Alert.State.RESOLVED)
+    return alerts.filter(state=state)
+
+
+def _moment(value: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise Refused(400, "invalid", "since= is a moment with its zone, of RFC 3339.")
+    return moment
+
+
+# --- As JSON ------------------------------------------------------------------------
 
 
 def as_json(alert: Alert) -> dict[str, Any]:
     return {
         "id": str(alert.pk),
         "kind": alert.kind,
+        "sentence": alert_messages.sentence(alert),
+        "team": alert.team.slug if alert.team else None,
+        "project": alert.project.slug if alert.project else None,
         "budget": _id(alert.budget_id),
         "revision": alert.revision,
         "period_start": alert.period_start,
         "threshold": alert.threshold,
-        "state": alert.state,
         "spent": None if alert.spent is None else money.plain(alert.spent),
         "cap": None if alert.cap is None else money.plain(alert.cap),
         "rerate": _id(alert.rerate_id),
+        "subject": alert.subject,
+        "occurrence": alert.occurrence,
+        "details": alert.details,
         "provider": alert.details.get("provider"),
-        "model": alert.details.get("name"),
+        "model": _unpriced_model(alert),
+        "state": alert.state,
         "fired_at": alert.fired_at,
+        "acknowledged_by": alert.acknowledged_by or None,
+        "acknowledged_at": alert.acknowledged_at,
+        "snoozed_until": alert.snoozed_until,
+        "snoozed_by": alert.snoozed_by or None,
+        "snooze_reason": alert.snooze_reason or None,
         "resolved_at": alert.resolved_at,
         "deliveries": [delivery_json(delivery) for delivery in alert.deliveries.all()],
     }
+
+
+def _unpriced_model(alert: Alert) -> str | None:
+    is_of_model = alert.kind == Alert.Kind.UNPRICED_MODEL
+    return alert.details.get("name") if is_of_model else None
 
 
 def _id(number: int | None) -> str | None:

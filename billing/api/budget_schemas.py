@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of budgets, alerts, channels and estimates."""
+"""What the OpenAPI document says of budgets, channels and estimates."""
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
@@ -19,7 +19,6 @@ from billing.api.json_schemas import (
     object_of,
     problems,
 )
-from billing.models.alerts import Alert
 from billing.models.budgets import BudgetState
 from billing.models.channels import Channel, Delivery
 from billing.models.estimates import Scenario
@@ -279,36 +278,6 @@ retry_delivery = extend_schema(
 )
 
 # --- Alerts -------------------------------------------------------------------------
-
-_ALERT = object_of(
-    id=STRING,
-    kind={"type": "string", "enum": list(Alert.Kind.values)},
-    budget=nullable("string", "Null of a model without a price, like the next four."),
-    revision=nullable("integer"),
-    period_start={**DATE, "type": ["string", "null"]},
-    threshold=nullable("integer"),
-    state={"type": "string", "enum": list(Alert.State.values)},
-    spent={**MONEY_OR_NULL, "description": "When it was raised."},
-    cap=MONEY_OR_NULL,
-    rerate=nullable("string", "The re-rate that raised the spend meanwhile."),
-    provider=nullable("string"),
-    model=nullable("string", "The name that has no price."),
-    fired_at=TIME,
-    resolved_at={**TIME, "type": ["string", "null"]},
-    deliveries=array_of(DELIVERY),
-)
-
-list_alerts = extend_schema(
-    operation_id="list_alerts",
-    summary="Alerts, newest first, with their deliveries",
-    parameters=[
-        OpenApiParameter("budget", OpenApiTypes.STR, description="The id of a budget."),
-        OpenApiParameter(
-            "state", OpenApiTypes.STR, description="firing, acknowledged or resolved."
-        ),
-    ],
-    responses={200: OpenApiResponse(object_of(data=array_of(_ALERT))), **PROBLEMS},
-)
 
 # --- Channels -----------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -108,8 +108,21 @@ class Alert(models.Model):
     )
     acknowledged_at = models.DateTimeField(null=True, blank=True)
     resolved_at = models.DateTimeField(null=True, blank=True)
+    snoozed_until = models.DateTimeField(
+        null=True, blank=True, help_text="Until then it is on no list of what is open."
+    )
+    snoozed_by = models.CharField(max_length=200, blank=True, default="", db_default="")
+    snooze_reason = models.TextField(blank=True, default="", db_default="")
 
     class Meta:
+        indexes = [
+            # The inbox; what has ended is many times more.
+            models.Index(
+                fields=["organization", "kind"],
+                condition=~models.Q(state="resolved"),
+                name="alert_open",
+            )
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["budget", "revision", "period_start", "threshold"],
@@ -144,6 +157,10 @@ class Alert(models.Model):
     def is_open(self) -> bool:
         """It still holds, whether anybody has seen it or not."""
         return self.state != Alert.State.RESOLVED
+
+    def is_snoozed(self, now: datetime) -> bool:
+        """It holds, and somebody wants to hear of it later."""
+        return self.is_open and self.snoozed_until is not None and now < self.snoozed_until
 
     @property
     def crossing(self) -> Crossing | None:

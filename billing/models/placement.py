@@ -61,6 +61,7 @@ LOCAL = frozenset(
         "billing.Rerate",
         "billing.RerateTotal",
         "billing.Proposal",
+        "billing.VelocityRule",
         "billing.Verification",
         "auth.Group",
         "auth.Permission",

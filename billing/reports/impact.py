@@ -141,6 +141,49 @@ def _of_organization(
         )
 
 
+# --- Of what is published -----------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What the last 30 days cost an organization, and would cost at a publication's rates.
+
+    `starts_at` is when the last of them takes force.
+    """
+
+    before: Decimal
+    after: Decimal
+    starts_at: datetime
+
+    @property
+    def difference(self) -> Decimal:
+        return self.after - self.before
+
+
+def change(
+    publication: Publication, *, organization: Organization, now: datetime
+) -> Change:
+    """Price the last 30 days as if a publication had been in force all the time, beside
+    what they did cost. What had no price before is left out."""
+    rates = rate_book.published()
+    its = [rate for rate in rates if rate.publication_id == publication.pk]
+    others = [rate for rate in rates if rate.publication_id != publication.pk]
+    days = ReportingDays(organization)
+    today = days.day(now)
+    since, until = today - timedelta(days=DAYS - 1), today + ONE_DAY
+    team_ids = list(organization.teams.values_list("pk", flat=True))
+    comparison = Comparison(organization.pk, others, its, (since, until), True)
+    with isolation.visible_teams(team_ids):
+        moved = repriced.moved(team_ids, comparison, days)
+        spent = DailySpend.objects.filter(
+            team_id__in=team_ids, day__gte=since, day__lt=until
+        ).aggregate(cost=Sum("cost"))
+    before = spent["cost"] or Decimal()
+    difference = sum(moved.differences.values(), Decimal()) - moved.newly_priced_cost
+    starts_at = max(rate.effective_from for rate in its)
+    return Change(before, before + difference, starts_at)
+
+
 # --- What it comes to ---------------------------------------------------------------
 
 

@@ -10,13 +10,13 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from billing.models import Budget, RaiseRequest
+from billing.models import Alert, Budget, Delivery, RaiseRequest
 from billing.pricing import figures, money
 from billing.pricing.budget_periods import PeriodKind
 from billing.pricing.figures import NOTHING, THIN, percent, rate
 from billing.pricing.standing import Standing
 from billing.pricing.token_classes import TokenClass
-from billing.reports import raises
+from billing.reports import alerts, raises
 from billing.web import links
 from teams.web.visitors import Visitor
 
@@ -196,6 +196,48 @@ def status(standing: Standing, running: bool = True) -> dict[str, str]:
     if not running:
         word = _WHEN_OVER.get(standing, word)
     return {"word": word, "kind": its_kind}
+
+
+@register.simple_tag
+def alerts_firing(visitor: Visitor) -> int:
+    """How many alerts fire that nobody has seen to."""
+    now = timezone.now()
+    seen = alerts.of_visitor(
+        organization=visitor.organization,
+        teams=visitor.teams,
+        whole=visitor.sees_organization,
+        now=now,
+    )
+    return alerts.firing(seen, now).count()
+
+
+@register.inclusion_tag("components/status.html")
+def alert_state(alert: Alert, now: datetime) -> dict[str, str]:
+    if alert.is_snoozed(now):
+        return {"word": "Snoozed", "kind": "idle"}
+    state = Alert.State(alert.state)
+    return {"word": state.label, "kind": _ALERTS[state]}
+
+
+_ALERTS = {
+    Alert.State.FIRING: "over",
+    Alert.State.ACKNOWLEDGED: "risk",
+    Alert.State.RESOLVED: "ok",
+}
+
+
+@register.inclusion_tag("components/status.html")
+def delivery_state(delivery: Delivery) -> dict[str, str]:
+    state = Delivery.State(delivery.state)
+    return {"word": state.label, "kind": _DELIVERIES[state]}
+
+
+_DELIVERIES = {
+    Delivery.State.WAITING: "idle",
+    Delivery.State.SENDING: "idle",
+    Delivery.State.SENT: "ok",
+    Delivery.State.DEAD: "over",
+}
 
 
 @register.simple_tag

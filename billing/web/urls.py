@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from billing.web.alerts import alert_details, inbox
 from billing.web.budget_editor import (
     edit_budget,
     end_budget,
@@ -35,6 +36,8 @@ urlpatterns = [
     path("budgets/<int:budget_id>/edit", edit_budget, name="edit-budget"),
     path("budgets/<int:budget_id>/end", end_budget, name="end-budget"),
     path("budgets/<int:budget_id>/raise", ask_for_raise, name="ask-for-raise"),
+    path("alerts", inbox, name="inbox"),
+    path("alerts/<int:alert_id>", alert_details, name="alert-details"),
     path("raises", raise_requests, name="raises"),
     path("raises/<int:request_id>", raise_request, name="raise"),
     path("prices", published_prices, name="prices"),

@@ -1,0 +1,74 @@
+"""Budgets that are expected to end their period above the cap, before they reach it.
+
+Told when that is as likely as not, of a forecast that has data enough; an alert that fires
+holds until it is clearly less likely.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+
+from billing.actions import alerts
+from billing.actions.alerts import Occasion
+from billing.models import Alert, Budget
+from billing.pricing import money
+from billing.reports import budgets, forecasts
+from billing.reports.budgets import BudgetStatus
+from billing.reports.forecasts import BudgetForecast
+from teams.models import Organization
+
+_LIKELY = Decimal("0.5")
+_STILL = Decimal("0.4")
+
+
+def holding(organization: Organization, now: datetime) -> list[Occasion]:
+    active = Budget.objects.active().with_scope().filter(organization=organization)
+    below = [
+        status
+        for status in budgets.statuses(active.order_by("pk"), now=now)
+        if status.spent and status.remaining > 0
+    ]
+    made = forecasts.of_budgets(below, now=now)
+    fires = alerts.open_occurrences(organization, Alert.Kind.FORECAST_OVER_CAP)
+    return [
+        _occasion(status, made[status.budget.pk], now)
+        for status in below
+        if status.budget.pk in made
+        and _is_likely(made[status.budget.pk], _subject(status) in fires)
+    ]
+
+
+def _is_likely(forecast: BudgetForecast, fires: bool) -> bool:
+    likely = _STILL if fires else _LIKELY
+    return not forecast.low_confidence and forecast.probability_over_cap >= likely
+
+
+def _subject(status: BudgetStatus) -> str:
+    return f"budget {status.budget.pk} revision {status.budget.revision}"
+
+
+def _occasion(status: BudgetStatus, forecast: BudgetForecast, now: datetime) -> Occasion:
+    budget = status.budget
+    drivers = forecasts.drivers(budget, now=now)
+    on = forecast.exhausted_on
+    return Occasion(
+        subject=_subject(status),
+        occurrence=status.period.first.isoformat(),
+        team=budget.team,
+        project=budget.project,
+        budget=budget,
+        details={
+            "name": (budget.project or budget.team or budget.organization).name,
+            "period": budget.period,
+            "period_end": status.period.until.isoformat(),
+            "spent": money.plain(status.spent),
+            "cap": money.plain(forecast.cap),
+            "expected": money.plain(forecast.forecast.expected),
+            "low": money.plain(forecast.forecast.low),
+            "high": money.plain(forecast.forecast.high),
+            "probability": money.plain(forecast.probability_over_cap),
+            "exhausted_on": on and on.isoformat(),
+            "drivers": drivers
+            and {**drivers._asdict(), "token_class": drivers.token_class.value},
+            "currency": budget.organization.currency,
+        },
+    )

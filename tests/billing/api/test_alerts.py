@@ -1,0 +1,234 @@
+"""Alerts over the API: what a key sees, finds, and does with them."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from billing.actions import alerts
+from billing.actions.alerts import Occasion
+from billing.models import Alert, VelocityRule
+from tests.conftest import Cast, Service, issue
+
+pytestmark = pytest.mark.usefixtures("as_app")
+
+
+@pytest.fixture
+def anna(cast: Cast) -> Service:
+    """Bound to the whole organization."""
+    return Service(issue(cast.acme)[1])
+
+
+def fire(cast: Cast, *occasions: Occasion, kind=Alert.Kind.BACKLOG, **more) -> list[int]:
+    its = {"organization": cast.acme, "now": timezone.now()} | more
+    return alerts.keep(kind=kind, holding=occasions, **its)
+
+
+def silence(name: str, **bound: Any) -> Occasion:
+    details = {"name": name, "last": "2026-11-20T15:00:00+01:00"}
+    return Occasion(f"project {name}", "2026-11-20", details=details, **bound)
+
+
+@pytest.fixture
+def fired(cast: Cast) -> dict[str, int]:
+    """One each of a project, of teams, of the organization and of another one."""
+    kind = Alert.Kind.GONE_SILENT
+    made = {
+        "answers": silence("answers", project=cast.answers),
+        "search": silence("search", team=cast.search),
+        "support": silence("support", team=cast.support),
+        "acme": silence("acme"),
+    }
+    fire(cast, *made.values(), kind=kind)
+    fire(cast, silence("other"), kind=kind, organization=cast.outsiders)
+    subjects = Alert.objects.values_list("details__name", "pk")
+    return dict(subjects)
+
+
+def names(reply: Any) -> set[str]:
+    assert reply.status_code == 200, reply.content
+    return {one["details"]["name"] for one in reply.json()["data"]}
+
+
+def test_a_key_sees_the_alerts_of_what_it_covers(
+    cast: Cast, fired, anna: Service, alice: Service, bob: Service, charlie: Service
+):
+    search = Service(issue(cast.acme, team=cast.search)[1])
+
+    assert names(anna.get("alerts")) == {"answers", "search", "support", "acme"}
+    assert names(search.get("alerts")) == {"answers", "search"}
+    assert names(alice.get("alerts")) == {"answers"}
+    assert names(bob.get("alerts")) == {"support"}
+    assert names(charlie.get("alerts")) == {"other"}
+
+
+def test_and_reaches_no_other(fired, alice: Service, bob: Service, charlie: Service):
+    for service, name in ((alice, "search"), (bob, "acme"), (charlie, "support")):
+        path = f"alerts/{fired[name]}"
+        assert service.get(path).status_code == 404
+        for act in ("acknowledge", "unacknowledge", "unsnooze"):
+            assert service.post(f"{path}/{act}", {}).status_code == 404
+        until = (timezone.now() + timedelta(hours=1)).isoformat()
+        snooze = {"until": until, "reason": "Mine."}
+        assert service.post(f"{path}/snooze", snooze).status_code == 404
+    assert set(Alert.objects.values_list("state", flat=True)) == {"firing"}
+
+
+def test_one_says_all_that_is_known(fired, alice: Service):
+    shown = alice.get(f"alerts/{fired['answers']}").json()
+
+    assert shown["sentence"].startswith("Nothing was heard of answers since Friday 20 Nov")
+    assert (shown["kind"], shown["state"]) == ("gone_silent", "firing")
+    assert (shown["team"], shown["project"]) == (None, "answers")
+    assert (shown["subject"], shown["occurrence"]) == ("project answers", "2026-11-20")
+    assert shown["budget"] is None
+    assert shown["model"] is None
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({"team": "search"}, {"answers", "search"}),
+        ({"project": "answers"}, {"answers"}),
+        ({"kind": "gone_silent"}, {"answers", "search", "support", "acme"}),
+        ({"kind": "anomaly"}, set()),
+        ({"state": "firing"}, {"answers", "search"}),
+        ({"state": "acknowledged"}, {"support"}),
+        ({"state": "snoozed"}, {"acme"}),
+        ({"state": "open"}, {"answers", "search", "support", "acme"}),
+        ({"state": "resolved"}, set()),
+        ({"since": "2030-01-01T00:00:00Z"}, set()),
+        ({"since": "2020-01-01T00:00:00+02:00", "project": "answers"}, {"answers"}),
+    ],
+)
+def test_lists_are_narrowed(fired, anna: Service, query, expected):
+    anna.post(f"alerts/{fired['support']}/acknowledge", {"note": "On it."})
+    until = (timezone.now() + timedelta(days=1)).isoformat()
+    anna.post(f"alerts/{fired['acme']}/snooze", {"until": until, "reason": "A test."})
+
+    assert names(anna.get("alerts", **query)) == expected
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ({"state": "loud"}, 400),
+        ({"kind": "weather"}, 400),
+        ({"since": "yesterday"}, 400),
+        ({"since": "2026-11-20T10:00:00"}, 400),
+        ({"cursor": "x"}, 400),
+        ({"budget": "-1"}, 400),
+        ({"team": "elsewhere"}, 404),
+        ({"project": "secret"}, 404),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(anna: Service, query, status: int):
+    assert anna.get("alerts", **query).status_code == status
+
+
+def test_a_long_list_goes_on_behind_a_cursor(cast: Cast, anna: Service):
+    fire(
+        cast,
+        *(Occasion(f"{number:03}", details={"name": number}) for number in range(250)),
+        kind=Alert.Kind.TEST,
+    )
+
+    first = anna.get("alerts").json()
+    second = anna.get("alerts", cursor=first["next_cursor"]).json()
+
+    subjects = [one["subject"] for one in first["data"] + second["data"]]
+    assert len(first["data"]) == 200
+    assert subjects == [f"{number:03}" for number in reversed(range(250))]
+    assert second["next_cursor"] is None
+
+
+def test_it_is_acknowledged_and_given_back(fired, alice: Service):
+    path = f"alerts/{fired['answers']}"
+
+    seen = alice.post(f"{path}/acknowledge", {"note": "On it."}).json()
+    back = alice.post(f"{path}/unacknowledge", {}).json()
+
+    assert (seen["state"], back["state"]) == ("acknowledged", "firing")
+    assert seen["acknowledged_by"].startswith("test (purser_")
+    assert back["acknowledged_by"] is None
+
+
+def test_it_is_snoozed_and_woken(fired, alice: Service):
+    path = f"alerts/{fired['answers']}"
+    until = (timezone.now() + timedelta(days=1)).isoformat()
+
+    asleep = alice.post(f"{path}/snooze", {"until": until, "reason": "A load test."}).json()
+    awake = alice.post(f"{path}/unsnooze", {}).json()
+
+    assert (asleep["state"], asleep["snooze_reason"]) == ("firing", "A load test.")
+    assert asleep["snoozed_until"] is not None
+    assert awake["snoozed_until"] is None
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"reason": "No end."}, 400),
+        ({"until": "2100-01-01T00:00:00Z", "reason": "Too long."}, 409),
+        ({"until": "2020-01-01T00:00:00Z", "reason": "Past."}, 409),
+        ({"until": "2026-12-01T00:00:00Z"}, 400),
+    ],
+)
+def test_a_snooze_needs_an_end_and_a_reason(fired, alice: Service, body, status: int):
+    reply = alice.post(f"alerts/{fired['answers']}/snooze", body)
+
+    assert reply.status_code == status
+
+
+def test_what_is_resolved_is_nobodys(cast: Cast, fired, anna: Service):
+    fire(cast, kind=Alert.Kind.GONE_SILENT)
+
+    reply = anna.post(f"alerts/{fired['answers']}/acknowledge", {})
+
+    assert (reply.status_code, reply.json()["code"]) == (409, "not_possible")
+
+
+@pytest.mark.parametrize("act", ["acknowledge", "unacknowledge", "snooze", "unsnooze"])
+def test_reading_is_not_enough_to_do_something(cast: Cast, fired, act: str):
+    reader = Service(issue(cast.acme, scopes=["budgets:read"])[1])
+
+    assert reader.post(f"alerts/{fired['acme']}/{act}", {}).status_code == 403
+
+
+# --- Velocity rules -----------------------------------------------------------------
+
+
+def test_a_rule_is_made_listed_and_ended(alice: Service, anna: Service, bob: Service):
+    made = alice.post(
+        "velocity-rules",
+        {"amount": "12.50", "minutes": 15, "tag_key": "agent", "tag_value": "nightly"},
+    )
+    rule = made.json()
+
+    assert made.status_code == 201
+    assert (rule["project"], rule["amount"], rule["minutes"]) == ("answers", "12.5", 15)
+    assert (rule["tag_key"], rule["tag_value"]) == ("agent", "nightly")
+    assert [one["id"] for one in anna.get("velocity-rules").json()["data"]] == [rule["id"]]
+    assert bob.get("velocity-rules").json()["data"] == []
+    assert bob.delete(f"velocity-rules/{rule['id']}").status_code == 404
+
+    assert alice.delete(f"velocity-rules/{rule['id']}").status_code == 204
+    assert VelocityRule.objects.get().ended_at is not None
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({}, 400),
+        ({"amount": "0"}, 400),
+        ({"amount": "1", "minutes": 2}, 400),
+        ({"amount": "1", "minutes": 100_000}, 400),
+        ({"amount": "1", "tag_key": "agent"}, 400),
+        ({"amount": "NaN"}, 400),
+        ({"amount": "1", "project": "secret"}, 404),
+        ({"amount": "1", "team": "search", "project": "answers"}, 400),
+    ],
+)
+def test_a_rule_that_makes_no_sense_is_refused(anna: Service, body, status: int):
+    assert anna.post("velocity-rules", body).status_code == status

@@ -1,0 +1,354 @@
+"""Any order of spend, budgets, edits, re-rates, late records and voids, counted by sixteen
+at a time: the alerts of levels are those that tests/billing/expected_alerts.py tells.
+
+More of it: `make test ARGS="… --hypothesis-profile=many"`.
+"""
+
+import itertools
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from django.db import connection
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from billing.actions import budgets, post, receive, rerates, sweep, voids
+from billing.actions.budgets import Terms
+from billing.actions.rerates import Scope
+from billing.formats.body import split
+from billing.models import Alert, Budget, Posting, UsageRecord
+from billing.pricing.budget_periods import PeriodKind
+from teams.actions import organizations, projects, teams
+from teams.models import Project, Team
+from tests.billing.committed import committing
+from tests.billing.expected_alerts import (
+    Ended,
+    Looked,
+    Moved,
+    Row,
+    Said,
+    What,
+    expected,
+)
+from tests.billing.test_rerates import publish
+from tests.builders import body, record
+from tests.conftest import issue
+
+AT_ONCE = 16
+BERLIN = ZoneInfo("Europe/Berlin")
+# There it is another day, and another month.
+BEGIN = datetime(2026, 10, 31, 23, 30, tzinfo=UTC)
+SET_UP = datetime(2026, 1, 15, tzinfo=UTC)
+
+PROJECTS = {"a1": "alpha", "a2": "alpha", "b1": "beta"}
+SCOPES = {
+    "everything": frozenset(PROJECTS),
+    "alpha": frozenset({"a1", "a2"}),
+    "beta": frozenset({"b1"}),
+    "a1": frozenset({"a1"}),
+    "b1": frozenset({"b1"}),
+}
+_numbers = itertools.count(1)
+
+
+class Used(NamedTuple):
+    project: str
+    occurred_at: datetime
+    millions: int  # of tokens, at so many dollars each
+
+
+class Workers:
+    """Sixteen threads, each with a connection of its own."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(AT_ONCE)
+        self._gate = threading.Barrier(AT_ONCE)
+
+    def each(self, work: Callable[[int], object]) -> None:
+        def begin(number: int) -> None:
+            self._gate.wait(20)
+            work(number)
+
+        futures: list[Future[None]] = [
+            self._pool.submit(begin, number) for number in range(AT_ONCE)
+        ]
+        for future in futures:
+            future.result()
+
+    def end(self) -> None:
+        self.each(lambda number: connection.close())
+        self._pool.shutdown()
+
+
+class Alerting(RuleBasedStateMachine):
+    """One organization of two teams and three projects; each step ends with all counted."""
+
+    workers: Workers
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = BEGIN
+        self.price = 1
+        publish(input="1", output="20")
+        self.cast()
+        self.used: dict[str, Used] = {}
+        self.void: set[str] = set()
+        self.terms: dict[int, Said] = {}
+        self.history: list[tuple[datetime, What]] = []
+
+    def cast(self) -> None:
+        slug = f"machine-{next(_numbers)}"
+        made: dict[str, Any] = {"by": "tests", "now": SET_UP}
+        self.organization = organizations.create(
+            name=slug, slug=slug, time_zone="Europe/Berlin", **made
+        )
+        self.teams: dict[str, Team] = {
+            name: teams.create(
+                organization=self.organization, name=name, slug=f"{slug}-{name}", **made
+            )
+            for name in ("alpha", "beta")
+        }
+        Team.objects.filter(organization=self.organization).update(created_at=SET_UP)
+        self.projects: dict[str, Project] = {
+            name: projects.create(
+                team=self.teams[owner], name=name, slug=f"{slug}-{name}", **made
+            )
+            for name, owner in PROJECTS.items()
+        }
+        self.key, _ = issue(self.organization)
+
+    # --- What happens -----------------------------------------------------------------
+
+    ages = st.sampled_from([0, 1, 7, 26, 34]).map(lambda days: timedelta(days=days))
+    millions = st.sampled_from([1, 2, 5])
+    caps = st.sampled_from([0, 4, 10, 20, 50])
+    percents = st.sets(st.sampled_from([10, 25, 50, 80, 120]), max_size=3)
+    picks = st.integers(0, 1000)
+    uses = st.lists(
+        st.tuples(st.sampled_from(sorted(PROJECTS)), ages, millions),
+        min_size=1,
+        max_size=12,
+    )
+
+    @rule(uses=uses)
+    def spend(self, uses: list[tuple[str, timedelta, int]]) -> None:
+        """Each record comes by itself, so that sixteen have something to count."""
+        for project, age, millions in uses:
+            used = Used(project, self.now - age, millions)
+            record_id = f"msg_{next(_numbers):06}"
+            self.send(record_id, used)
+            self.used[record_id] = used
+            self.moved(used, Decimal(millions * self.price))
+        self.count()
+
+    def send(self, record_id: str, used: Used) -> None:
+        posted = record(
+            id=record_id,
+            occurred_at=used.occurred_at.isoformat(),
+            project=self.projects[used.project].slug,
+            usage={"input_tokens": used.millions * 1_000_000, "output_tokens": 0},
+        )
+        raws = split(body(posted), "application/json", 10)
+        outcomes = receive.receive(key=self.key, raws=raws, now=self.now)
+        assert [str(one.status) for one in outcomes] == ["accepted"]
+
+    def count(self) -> None:
+        """Half of them take a team's batches, half one posting after another."""
+        teams = [team.pk for team in self.teams.values()]
+        postings = list(
+            Posting.objects.filter(team__in=teams).values_list("team_id", "uid")
+        )
+
+        def work(number: int) -> None:
+            if number % 2:
+                for team_id, uid in postings[number // 2 :: AT_ONCE // 2]:
+                    post.count(team_id=team_id, only=uid, now=self.now)
+            else:
+                for team_id in teams[:: 1 if number % 4 else -1]:
+                    while post.count(team_id=team_id, now=self.now):
+                        pass
+
+        self.workers.each(work)
+        for team_id in teams:  # what one of them had claimed when the others looked
+            while post.count(team_id=team_id, now=self.now):
+                pass
+        self.looked()
+
+    @initialize(
+        cap=st.sampled_from([4, 10, 20]),
+        thresholds=percents,
+        period=st.sampled_from(["week", "month", "year"]),
+    )
+    def begin(self, cap: int, thresholds: set[int], period: str) -> None:
+        """One budget over two teams, one of a team."""
+        for scope in ("everything", "alpha"):
+            self.make(scope=scope, period=period, cap=cap, thresholds=thresholds)
+
+    @precondition(lambda self: len(self.terms) < 6)
+    @rule(
+        scope=st.sampled_from(sorted(SCOPES)),
+        period=st.sampled_from(["day", "week", "month", "quarter", "year"]),
+        cap=caps,
+        thresholds=percents,
+    )
+    def make(self, scope: str, period: str, cap: int, thresholds: set[int]) -> None:
+        budget = budgets.create(
+            organization=self.organization,
+            team=self.teams.get(scope),
+            project=self.projects.get(scope),
+            period=PeriodKind(period),
+            terms=Terms(Decimal(cap), thresholds=tuple(sorted(thresholds))),
+            by="tests",
+            now=self.now,
+        )
+        self.said(
+            Said(budget.pk, 1, SCOPES[scope], period, Decimal(cap), tuple(thresholds))
+        )
+
+    @precondition(lambda self: self.terms)
+    @rule(number=picks, cap=caps, thresholds=percents)
+    def edit(self, number: int, cap: int, thresholds: set[int]) -> None:
+        before = self.terms[self.pick(self.terms, number)]
+        self.change(before, Decimal(cap), tuple(thresholds))
+
+    @precondition(lambda self: self.terms)
+    @rule()
+    def edit_a_little(self) -> None:
+        """What is reached mostly still is, under another revision."""
+        for before in list(self.terms.values()):
+            self.change(before, before.cap + 1, before.thresholds)
+
+    def change(self, before: Said, cap: Decimal, thresholds: tuple[int, ...]) -> None:
+        budgets.change(
+            budget=Budget.objects.get(pk=before.budget),
+            terms=Terms(cap, thresholds=tuple(sorted(thresholds))),
+            by="tests",
+            now=self.now,
+        )
+        is_same = before.cap == cap and {*before.thresholds} == {*thresholds}
+        if not is_same:  # a change that changes nothing is no revision
+            revision = before.revision + 1
+            self.said(replace(before, revision=revision, cap=cap, thresholds=thresholds))
+
+    @precondition(lambda self: self.terms)
+    @rule(number=picks)
+    def archive(self, number: int) -> None:
+        budget = self.pick(self.terms, number)
+        budgets.archive(budget=Budget.objects.get(pk=budget), by="tests", now=self.now)
+        del self.terms[budget]
+        self.history.append((self.now, Ended(budget)))
+        self.looked()
+
+    @precondition(lambda self: self.used.keys() - self.void)
+    @rule(number=picks)
+    def take_back(self, number: int) -> None:
+        record_id = self.pick(self.used.keys() - self.void, number)
+        used = self.used[record_id]
+        team = self.teams[PROJECTS[used.project]]
+        uid = UsageRecord.objects.get(team=team, record_id=record_id).uid
+        voids.void(team=team, uids=[uid], reason="a rule", by="tests", now=self.now)
+        self.void.add(record_id)
+        self.moved(used, -Decimal(used.millions * self.price))
+        self.count()
+
+    @rule(dollars=st.integers(1, 4))
+    def re_rate(self, dollars: int) -> None:
+        """All that is counted gets another price, and what comes later has it too."""
+        publish(input=str(dollars), output="20")
+        scope = Scope(
+            organization=self.organization, since=date(2026, 1, 1), until=date(2028, 1, 1)
+        )
+        wanted = rerates.plan(scope=scope, reason="a rule", by="tests", now=self.now)
+        rerates.advance(rerate=wanted, clock=lambda: self.now)
+        rerates.start(rerate=wanted, by="tests", now=self.now)
+        rerates.advance(rerate=wanted, clock=lambda: self.now)
+        for record_id in self.used.keys() - self.void:
+            used = self.used[record_id]
+            self.moved(used, Decimal(used.millions * (dollars - self.price)))
+        self.price = dollars
+        self.looked()
+
+    @rule(hours=st.sampled_from([1, 2, 24, 72, 9 * 24, 31 * 24]))
+    def go_on(self, hours: int) -> None:
+        self.now += timedelta(hours=hours)
+
+    @rule()
+    def look_again(self) -> None:
+        """The sweep, several at once: it finds that all is said."""
+        self.sweep()
+
+    def sweep(self) -> None:
+        self.workers.each(lambda number: number % 4 or sweep.sweep(now=self.now))
+        self.looked()
+
+    # --- What is noted of it ----------------------------------------------------------
+
+    def pick(self, of: Any, number: int) -> Any:
+        return sorted(of)[number % len(of)]
+
+    def said(self, said: Said) -> None:
+        self.terms[said.budget] = said
+        self.history.append((self.now, said))
+        self.looked()
+
+    def moved(self, used: Used, amount: Decimal) -> None:
+        self.history.append((self.now, Moved(used.project, used.occurred_at, amount)))
+
+    def looked(self) -> None:
+        self.history.append((self.now, Looked()))
+
+    # --- What must hold ---------------------------------------------------------------
+
+    def rows(self, **narrowed: Any) -> list[Row]:
+        its = Alert.objects.filter(organization=self.organization).exclude(**narrowed)
+        return [Row(*row) for row in its.values_list(*Row._fields)]
+
+    @invariant()
+    def there_are_the_alerts_that_there_must_be(self) -> None:
+        found = self.rows()
+        assert sorted(found) == sorted(expected(self.history, BERLIN).rows)
+
+    def teardown(self) -> None:
+        self.sweep()
+        self.what_is_open_holds()
+        self.go_on(400 * 24)  # no period of then still runs
+        self.sweep()
+        self.what_is_open_holds()
+
+    def what_is_open_holds(self) -> None:
+        self.there_are_the_alerts_that_there_must_be()
+        holding = self.rows(state=Alert.State.RESOLVED)
+        assert sorted(holding) == sorted(expected(self.history, BERLIN).holding)
+
+
+def alerts_are_those_that_must_be(examples: int) -> None:
+    Alerting.workers = Workers()
+    try:
+        run_state_machine_as_test(
+            Alerting,
+            settings=settings(max_examples=examples, stateful_step_count=16, deadline=None),
+        )
+    finally:
+        Alerting.workers.end()
+
+
+def test_whatever_happens_the_alerts_are_those_that_must_be(db: None):
+    is_usual = settings.get_current_profile_name() == "default"
+    examples = 6 if is_usual else settings.default.max_examples
+
+    # In threads of its own: what happens in this one's transaction nobody else sees.
+    committing(lambda: alerts_are_those_that_must_be(examples))

@@ -1,0 +1,80 @@
+"""Budgets that are expected to end above their cap: told before they do."""
+
+from datetime import date
+from decimal import Decimal
+
+from billing.actions import alert_messages, budgets
+from billing.actions.budgets import Terms
+from billing.models import Alert, Budget
+from billing.pricing.budget_periods import PeriodKind
+from tests.billing.watch.conftest import DAY, Look, Spend, midday
+from tests.conftest import Cast
+
+KIND = Alert.Kind.FORECAST_OVER_CAP
+TODAY = date(2026, 11, 20)
+
+
+def steady(spend: Spend, days: int = 60) -> None:
+    """A hundred dollars a day: 1,900 of November so far, 3,000 at its end."""
+    for day in range(1, days):
+        spend(TODAY - day * DAY, "100")
+
+
+def make(cast: Cast, amount: str) -> Budget:
+    return budgets.create(
+        organization=cast.acme,
+        team=cast.search,
+        period=PeriodKind.MONTH,
+        terms=Terms(Decimal(amount)),
+        by="tests",
+        now=midday(TODAY),
+    )
+
+
+def test_a_cap_that_will_be_passed_is_told_with_what_drives_it(
+    cast: Cast, spend: Spend, look: Look
+):
+    steady(spend)
+    budget = make(cast, "2500")
+
+    (alert,) = look(KIND, midday(TODAY))
+
+    assert (alert.budget, alert.team) == (budget, cast.search)
+    assert alert.subject == f"budget {budget.pk} revision 1"
+    assert alert.occurrence == "2026-11-01"
+    said = alert_messages.sentence(alert)
+    assert said.startswith("Search is expected to spend $2,945.83 this month: 100")
+    assert "likely to be above the cap of $2,500.00" in said
+    assert said.endswith("; most by claude-opus-5-5 in answers, input.")
+
+
+def test_a_cap_that_will_hold_is_not(cast: Cast, spend: Spend, look: Look):
+    steady(spend)
+    make(cast, "4000")
+
+    assert look(KIND, midday(TODAY)) == []
+
+
+def test_nor_one_that_is_reached(cast: Cast, spend: Spend, look: Look):
+    steady(spend)
+    make(cast, "1900")
+
+    assert look(KIND, midday(TODAY)) == []
+
+
+def test_nor_what_few_days_say(cast: Cast, spend: Spend, look: Look):
+    steady(spend, days=4)
+    make(cast, "500")
+
+    assert look(KIND, midday(TODAY)) == []
+
+
+def test_a_higher_cap_resolves_it(cast: Cast, spend: Spend, look: Look):
+    steady(spend)
+    budget = make(cast, "2500")
+    look(KIND, midday(TODAY))
+
+    budgets.change(budget=budget, terms=Terms(Decimal(5000)), by="tests", now=midday(TODAY))
+
+    assert look(KIND, midday(TODAY)) == []
+    assert Alert.objects.get(kind=KIND).state == "resolved"
