@@ -10,7 +10,14 @@ from django.contrib.auth.models import User
 from django.core import mail
 from django.core.exceptions import ValidationError
 
-from billing.actions import alerts, channels, deliver, deliveries, personal_channels
+from billing.actions import (
+    alert_states,
+    alerts,
+    channels,
+    deliver,
+    deliveries,
+    personal_channels,
+)
 from billing.actions.alert_bodies import pagerduty
 from billing.actions.alerts import Occasion
 from billing.models import Alert, Channel, Delivery, DeliveryAttempt
@@ -326,9 +333,8 @@ def test_slack_gets_a_text_that_pings_nobody(cast: Cast, receivers):
     assert "&lt;!channel&gt; &amp; &lt;@U024BE7LH&gt;" in text
     assert "<!" not in text
     assert "<@" not in text
-    assert text.endswith(
-        f"\n<http://localhost:8000/|Open Purser> · alert {delivery.alert_id}"
-    )
+    page = f"http://localhost:8000/alerts/{delivery.alert_id}?organization=acme"
+    assert text.endswith(f"\n<{page}|Open Purser> · alert {delivery.alert_id}")
     assert "webhook-signature" not in request.headers
 
 
@@ -358,7 +364,7 @@ def test_pagerduty_opens_an_incident_and_closes_it(cast: Cast, pager: Receiver):
     assert body["payload"]["summary"].startswith("anthropic x has no price")
     assert body["payload"]["severity"] == "warning"
 
-    deliveries.follow(alert=alert, event=Delivery.Event.ACKNOWLEDGED, now=NOW)
+    alert_states.acknowledge(alert=alert, by="lars", now=NOW)
     send()
     kind = Alert.Kind.UNPRICED_MODEL
     alerts.keep(organization=cast.acme, kind=kind, holding=[], now=NOW)

@@ -9,6 +9,7 @@ from billing.models import Alert
 
 
 def page_of(alert: Alert) -> str:
-    """The page of its team, else the first one."""
-    path = reverse("team", args=[alert.team.slug]) if alert.team else reverse("home")
+    """The alert's own, in its organization, where somebody is in several."""
+    path = reverse("alert-details", args=[alert.pk])
+    path = f"{path}?organization={alert.organization.slug}"
     return str(urljoin(settings.PUBLIC_URL, path))
