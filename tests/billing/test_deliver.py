@@ -538,7 +538,7 @@ def test_an_email_says_it_in_a_sentence(by_mail: Delivery, alert: Alert):
         "Period:       from 2026-11-01 until before 2026-12-01\n"
         f"Alert:        {alert.pk}, of budget {alert.budget_id} in its revision 1\n"
         "\n"
-        "http://localhost:8000/teams/search/\n"
+        f"http://localhost:8000/alerts/{alert.pk}?organization=acme\n"
     )
     [(html, kind)] = message.alternatives
     assert kind == "text/html"
