@@ -220,7 +220,9 @@ def alert_details(request: HttpRequest, visitor: Visitor, alert_id: int) -> Http
             "subject": alert_messages.subject(alert),
             "figures": figures_of(alert),
             "timeline": _timeline(alert),
-            "deliveries": alert.deliveries.select_related("channel").order_by("pk"),
+            "deliveries": alert.deliveries.select_related("channel")
+            .prefetch_related("log")
+            .order_by("pk"),
             "is_snoozed": alert.is_snoozed(now),
             "snooze": snooze,
         },

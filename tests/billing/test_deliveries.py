@@ -311,9 +311,8 @@ def test_slack_gets_a_text_that_pings_nobody(cast: Cast, receivers):
     assert "&lt;!channel&gt; &amp; &lt;@U024BE7LH&gt;" in text
     assert "<!" not in text
     assert "<@" not in text
-    assert text.endswith(
-        f"\n<http://localhost:8000/|Open Purser> · alert {delivery.alert_id}"
-    )
+    page = f"http://localhost:8000/alerts/{delivery.alert_id}?organization=acme"
+    assert text.endswith(f"\n<{page}|Open Purser> · alert {delivery.alert_id}")
     assert "webhook-signature" not in request.headers
 
 

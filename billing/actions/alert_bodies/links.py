@@ -1,6 +1,6 @@
 """Where a person sees more of an alert."""
 
-from urllib.parse import urljoin
+from urllib.parse import urlencode, urljoin
 
 from django.conf import settings
 from django.urls import reverse
@@ -9,6 +9,7 @@ from billing.models import Alert
 
 
 def page_of(alert: Alert) -> str:
-    """The page of its team, else the first one."""
-    path = reverse("team", args=[alert.team.slug]) if alert.team else reverse("home")
-    return str(urljoin(settings.PUBLIC_URL, path))
+    """Its own page, in its organization: some people are in several."""
+    path = reverse("alert-details", args=[alert.pk])
+    query = urlencode({"organization": alert.organization.slug})
+    return f"{urljoin(settings.PUBLIC_URL, path)}?{query}"
