@@ -180,7 +180,7 @@ def test_a_webhook_is_sent_signed_once(cast: Cast, by_hook, alert: Alert):
             "spent": "84.2",
             "currency": "USD",
             "organization": "acme",
-            "url": "http://localhost:8000/teams/search/",
+            "url": f"http://localhost:8000/alerts/{alert.pk}?organization=acme",
         },
     }
 
@@ -606,13 +606,14 @@ def test_it_names_what_the_budget_is_for(cast: Cast, scope: str | None, name: st
     assert alert_messages.sentence(raise_alert(budget)).startswith(f"{name} has spent")
 
 
-def test_it_links_to_the_page_of_the_team_or_to_the_first_page(cast: Cast, settings):
+def test_it_links_to_its_page_where_people_reach_it(cast: Cast, settings):
     settings.PUBLIC_URL = "https://purser.example.com"
     alert = raise_alert(make_budget(cast, team=None))
 
     said = json.loads(alert_messages.payload(alert))["data"]
 
-    assert said["url"] == "https://purser.example.com/"
+    page = f"https://purser.example.com/alerts/{alert.pk}?organization=acme"
+    assert said["url"] == page
     assert said["budget"]["scope"] == "organization acme"
 
 

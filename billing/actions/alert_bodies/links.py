@@ -1,6 +1,6 @@
 """Where a person sees more of an alert."""
 
-from urllib.parse import urljoin
+from urllib.parse import urlencode, urljoin
 
 from django.conf import settings
 from django.urls import reverse
@@ -17,5 +17,5 @@ def page_of(alert: Alert) -> str:
         path = reverse("raise", args=[alert.details["raise"]])
     else:
         path = reverse("alert-details", args=[alert.pk])
-    path = f"{path}?organization={alert.organization.slug}"
-    return str(urljoin(settings.PUBLIC_URL, path))
+    query = urlencode({"organization": alert.organization.slug})
+    return f"{urljoin(settings.PUBLIC_URL, path)}?{query}"
