@@ -50,6 +50,15 @@ def test_curl_examples_read_back_what_was_posted(alice: Service):
     assert [row["model"] for row in rows] == [posted["model"]]
 
 
+def test_the_hold_of_the_example_is_granted(alice: Service):
+    text = "".join(pages.blocks(README, "sh"))
+    (asked,) = re.findall(r"""\$URL/holds".*?-d '([^']+)'""", text, re.DOTALL)
+
+    response = alice.post("holds", asked)
+
+    assert (response.status_code, response.json()["granted"]) == (201, True)
+
+
 @pytest.fixture
 def service_of_the_snippet(
     alice: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
