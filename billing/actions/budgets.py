@@ -246,10 +246,12 @@ def check_expiry(
 ) -> None:
     """Raises ValidationError for a day that has passed."""
     today = ReportingDays(organization).day(now)
-    if expires_on is not None and expires_on < today:
-        raise ValidationError({"expires_on": "This day lies in the past."})
-    if expires_on == today and is_new:
+    if expires_on is None:
+        return
+    if is_new and expires_on <= today:
         raise ValidationError({"expires_on": "It would be expired from the beginning."})
+    if expires_on < today:
+        raise ValidationError({"expires_on": "This day lies in the past."})
 
 
 def _columns(terms: Terms) -> dict[str, Any]:

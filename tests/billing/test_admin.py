@@ -463,7 +463,7 @@ def test_a_limited_budget_is_made_and_its_limits_are_shown(admin: Client, cast: 
         ({"period": "custom"}, "A custom period needs its first day"),
         ({"week_starts_on": 3}, "Only a week has a day to start on."),
         ({"tag_key": "env"}, "Say which values of the tag count."),
-        ({"expires_on": "2020-01-01"}, "This day lies in the past."),
+        ({"expires_on": "2020-01-01"}, "It would be expired from the beginning."),
     ],
 )
 def test_nonsense_about_a_budget_is_said_in_the_form(admin, cast, said, sentence):
