@@ -9,6 +9,7 @@ from django.db import Error, connection
 from django.utils import timezone
 from kombu.exceptions import ChannelError
 from kombu.transport import pgmq
+from psycopg_pool import PoolTimeout
 
 from billing.actions import heartbeats
 from billing.models import Heartbeat
@@ -21,7 +22,7 @@ def _at_work() -> None:
     """Say so to whoever asks; that it cannot be said stops no tick."""
     try:
         heartbeats.touch(Heartbeat.Name.BEAT, now=timezone.now())
-    except Error:
+    except (Error, PoolTimeout):
         logger.warning("beat cannot say that it is at work", exc_info=True)
         connection.close()
 

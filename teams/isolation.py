@@ -9,8 +9,11 @@ connection carries nothing over) and reaches the shards of a distributed table, 
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import psycopg
 from django.db import connection, transaction
+from psycopg.pq import TransactionStatus
 
 
 @contextmanager
@@ -21,7 +24,7 @@ def visible_teams(team_ids: Iterable[int]) -> Iterator[None]:
     """
     before = _setting() if connection.in_atomic_block else None
     with transaction.atomic():
-        _set(",".join(str(int(team_id)) for team_id in team_ids))
+        _set(_listed(team_ids))
         yield
         if before is not None:
             # The setting outlives a savepoint that is released (not one rolled back).
@@ -32,17 +35,39 @@ def visible_teams(team_ids: Iterable[int]) -> Iterator[None]:
 def visible_at_once(team_ids: Iterable[int]) -> Iterator[None]:
     """The same for statements that are sent together, each executed after the one before.
 
-    Their answers are there afterwards, and the transaction has ended. So it lasts as long
-    as the server takes: nobody's turn comes in between, here or on the way.
+    Their answers are there afterwards, and the transaction has ended: it lasts as long as
+    the server takes, and nobody's turn comes in between, here or on the way.
     """
-    before = _setting() if connection.in_atomic_block else None
+    named = _listed(team_ids)
     connection.ensure_connection()
-    with transaction.atomic():
-        with connection.connection.pipeline():
-            _set(",".join(str(int(team_id)) for team_id in team_ids))
-            yield
-        if before is not None:
-            _set(before)
+    driver: psycopg.Connection[Any] = connection.connection
+    with connection.wrap_database_errors:
+        if connection.in_atomic_block:
+            before = _setting()
+            with transaction.atomic():
+                with driver.pipeline():
+                    _set(named)
+                    yield
+                _set(before)
+            return
+        try:
+            # Whatever else begins and commits waits for the server in between.
+            with driver.pipeline(), connection.cursor() as cursor:
+                cursor.execute("BEGIN")
+                _set(named)
+                yield
+                cursor.execute("COMMIT")
+        finally:
+            # What failed leaves the transaction open: its end was not executed either.
+            if (
+                not driver.closed
+                and driver.info.transaction_status != TransactionStatus.IDLE
+            ):
+                driver.rollback()
+
+
+def _listed(team_ids: Iterable[int]) -> str:
+    return ",".join(str(int(team_id)) for team_id in team_ids)
 
 
 def _setting() -> str:

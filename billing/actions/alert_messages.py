@@ -9,12 +9,9 @@ import re
 from datetime import UTC, datetime
 from decimal import ROUND_FLOOR, Decimal
 from typing import Any
-from urllib.parse import urljoin
-
-from django.conf import settings
-from django.urls import reverse
 
 from billing.actions import alert_sentences
+from billing.actions.alert_bodies import links
 from billing.models import Alert, Budget, Rerate
 from billing.models.alerts import Crossing
 from billing.pricing import caps, figures, money
@@ -49,7 +46,7 @@ def payload(alert: Alert) -> bytes:
             "kind": alert.kind,
             **_about(alert, crossing),
             "organization": alert.organization.slug,
-            "url": _page(crossing.budget if crossing else None),
+            "url": links.page_of(alert),
         },
     }
     return json.dumps(content, separators=(",", ":")).encode()
@@ -95,13 +92,6 @@ def _of_occasion(alert: Alert) -> dict[str, Any]:
         "sentence": sentence(alert),
         "details": alert.details,
     }
-
-
-def _page(budget: Budget | None) -> str:
-    """Where a person sees more of it."""
-    team = budget.team if budget else None
-    path = reverse("team", args=[team.slug]) if team else reverse("home")
-    return str(urljoin(settings.PUBLIC_URL, path))
 
 
 def _moment(at: datetime) -> str:

@@ -11,7 +11,8 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from billing.models import Alert
+from billing.actions import deliveries
+from billing.models import Alert, Delivery
 from teams.actions import audit
 
 LONGEST_SNOOZE = timedelta(days=30)
@@ -28,6 +29,7 @@ def acknowledge(*, alert: Alert, by: str, now: datetime, note: str = "") -> None
         _end_snooze(held)
         held.state = Alert.State.ACKNOWLEDGED
         held.acknowledged_by, held.acknowledged_at = by, now
+        deliveries.follow(alert=held, event=Delivery.Event.ACKNOWLEDGED, now=now)
 
 
 def unacknowledge(*, alert: Alert, by: str, now: datetime, note: str = "") -> None:

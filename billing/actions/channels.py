@@ -135,7 +135,9 @@ def disable(*, channel: Channel, by: str, now: datetime, reason: str = "") -> No
     if not ended:
         return
     waiting = Delivery.objects.filter(channel=channel, state=Delivery.State.WAITING)
-    deliveries.give_up(waiting, error=DISABLED, now=now)
+    # What a sender takes meanwhile is not waiting any more, and left to it.
+    held = waiting.select_for_update(of=("self",)).order_by("pk")
+    deliveries.give_up(held, error=DISABLED, now=now)
     _audit(channel, "channel.disable", by=by, now=now, reason=reason)
 
 

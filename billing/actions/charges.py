@@ -64,7 +64,9 @@ def write(batch: Batch, priced: Sequence[tuple[Recorded, Charges]]) -> None:
         return
     taken = _insert(batch.team_id, charged)
     spent = sums.add(batch.team_id, _totals(taken))
-    budget_totals.add(batch.team_id, batch.budgets, spent, _written(taken))
+    has_tags = any(budget.tag_key for budget in batch.budgets)
+    written = _written(taken if has_tags else ())
+    budget_totals.add(batch.team_id, batch.budgets, spent, written)
 
 
 def _charges(batch: Batch, record: Recorded, result: Charges) -> Iterable[_Charged]:

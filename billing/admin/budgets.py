@@ -1,20 +1,22 @@
 """Budgets with their revisions, and what was alerted."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.postgres.forms import SimpleArrayField
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 
-from billing.actions import budgets
+from billing.actions import alert_messages, alert_states, budgets
 from billing.actions.budgets import Limits, Terms
-from billing.admin.access import ReadOnly, shown
+from billing.admin.access import ReadOnly, said, shown, user_of
 from billing.admin.amounts import TYPED
 from billing.admin.channels import ShowsChannel
 from billing.models import Alert, Budget, BudgetRevision, Delivery, LanguageModel
@@ -291,8 +293,10 @@ class AlertAdmin(_ShowsAmounts, ReadOnly):
         "rerate",
     )
     list_filter = ("state", "kind", "threshold")
+    readonly_fields = ("sentence",)
     ordering = ("-pk",)
     inlines = (DeliveryInline,)
+    actions = ("acknowledge", "unacknowledge", "unsnooze")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Alert]:
         return Alert.objects.select_related(
@@ -305,3 +309,33 @@ class AlertAdmin(_ShowsAmounts, ReadOnly):
         if alert.budget is None:
             return f"{alert.subject} in {alert.organization}"
         return f"{figures.window(alert.budget.window)} budget of {alert.budget.scope}"
+
+    @admin.display(description="what has happened")
+    def sentence(self, alert: Alert) -> str:
+        return alert_messages.sentence(alert)
+
+    def has_handle_permission(self, request: HttpRequest) -> bool:
+        """No field of it is edited; what people do with it stands in its history."""
+        return user_of(request).has_perm("billing.change_alert")
+
+    @admin.action(description="Acknowledge selected alerts", permissions=["handle"])
+    def acknowledge(self, request: HttpRequest, queryset: QuerySet[Alert]) -> None:
+        self._each(request, queryset, alert_states.acknowledge)
+
+    @admin.action(description="Give back selected alerts", permissions=["handle"])
+    def unacknowledge(self, request: HttpRequest, queryset: QuerySet[Alert]) -> None:
+        self._each(request, queryset, alert_states.unacknowledge)
+
+    @admin.action(description="Wake selected alerts", permissions=["handle"])
+    def unsnooze(self, request: HttpRequest, queryset: QuerySet[Alert]) -> None:
+        self._each(request, queryset, alert_states.unsnooze)
+
+    def _each(
+        self, request: HttpRequest, alerts: QuerySet[Alert], act: Callable[..., None]
+    ) -> None:
+        for alert in alerts.order_by("pk"):
+            try:
+                act(alert=alert, **said(request))
+            except ValidationError as error:
+                text = f"{alert}: {' '.join(error.messages)}"
+                self.message_user(request, text, messages.WARNING)

@@ -44,6 +44,7 @@ class Migration(migrations.Migration):
                     "minutes",
                     models.PositiveSmallIntegerField(
                         default=60,
+                        db_default=60,
                         help_text="Within so many minutes, 5 to 1,440.",
                         validators=[
                             django.core.validators.MinValueValidator(5),

@@ -39,6 +39,7 @@ class VelocityRule(models.Model):
     )
     minutes = models.PositiveSmallIntegerField(
         default=60,
+        db_default=60,
         validators=[MinValueValidator(SHORTEST), MaxValueValidator(LONGEST)],
         help_text="Within so many minutes, 5 to 1,440.",
     )

@@ -55,8 +55,8 @@ def _of_teams(teams: Iterable[Team], now: datetime) -> Q:
 
 
 def firing(alerts: QuerySet[Alert], now: datetime) -> QuerySet[Alert]:
-    """What nobody has acknowledged, and nobody has put off."""
-    unseen = alerts.filter(state=Alert.State.FIRING)
+    """What nobody has acknowledged, and nobody has put off; a test is nothing to see to."""
+    unseen = alerts.filter(state=Alert.State.FIRING).exclude(kind=Alert.Kind.TEST)
     return unseen.filter(Q(snoozed_until=None) | Q(snoozed_until__lte=now))
 
 
@@ -65,7 +65,7 @@ def snoozed(alerts: QuerySet[Alert], now: datetime) -> QuerySet[Alert]:
 
 
 def inbox(alerts: QuerySet[Alert], *, now: datetime) -> Inbox:
-    listed = alerts.select_related(
+    listed = alerts.exclude(kind=Alert.Kind.TEST).select_related(
         *("organization", "team", "project", "rerate"),
         *("budget__organization", "budget__team", "budget__project"),
     )

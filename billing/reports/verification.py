@@ -210,6 +210,18 @@ def _budget_covers(spent: str) -> str:
         AND (cardinality(b.processing) = 0 OR {spent}.processing = ANY (b.processing))"""
 
 
+# From these records to their charges: the other way round each is looked for in all.
+_TAGGED = """
+WITH tagged AS MATERIALIZED (
+    SELECT b.id AS budget_id, u.team_id, u.month, u.uid
+    FROM billing_usage_record u
+    JOIN teams_team o ON o.id = u.team_id
+    JOIN billing_budget b ON b.organization_id = o.organization_id
+        AND b.archived_at IS NULL AND b.tag_key <> ''
+        AND u.tags ->> b.tag_key = ANY (b.tag_values)
+)
+"""
+
 # The first day of the period of budget `b` that a day of `d` lies in.
 _FISCAL = "make_interval(months => b.fiscal_starts_in - 1)"
 _PERIOD_START = f"""CASE b.period
@@ -259,6 +271,7 @@ _CHECKS = (
         "tagged spend = Σ charges of the tagged records",
         "SELECT count(*) FROM billing_tagged_spend",
         f"""
+        {_TAGGED}
         SELECT team_id, budget_id, day, kept.cost AS tagged_cost, summed.cost
         FROM (
             SELECT t.team_id, t.budget_id, t.day, t.cost FROM billing_tagged_spend t
@@ -266,12 +279,11 @@ _CHECKS = (
         ) kept
         FULL JOIN (
             SELECT c.team_id, b.id AS budget_id, c.day, sum(c.cost) AS cost
-            FROM billing_charge c
-            JOIN billing_usage_record u
-            ON u.team_id = c.team_id AND u.month = c.month AND u.uid = c.record_uid
+            FROM tagged r
+            JOIN billing_charge c
+            ON c.team_id = r.team_id AND c.record_uid = r.uid AND c.month = r.month
             JOIN teams_team o ON o.id = c.team_id
-            JOIN billing_budget b ON {_budget_covers("c")}
-                AND u.tags ->> b.tag_key = ANY (b.tag_values)
+            JOIN billing_budget b ON b.id = r.budget_id AND {_budget_covers("c")}
             GROUP BY c.team_id, b.id, c.day
         ) summed USING (team_id, budget_id, day)
         WHERE coalesce(kept.cost, 0) <> coalesce(summed.cost, 0)

@@ -16,9 +16,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from billing.actions import alert_messages, alert_states
-from billing.models import Alert
+from billing.models import Alert, Delivery
 from billing.pricing import caps, figures
 from billing.reports import alerts as reports
+from billing.reports import deliveries as delivery_reports
 from teams.models import Team
 from teams.permissions import Permission
 from teams.reporting_days import ReportingDays
@@ -220,12 +221,19 @@ def alert_details(request: HttpRequest, visitor: Visitor, alert_id: int) -> Http
             "subject": alert_messages.subject(alert),
             "figures": figures_of(alert),
             "timeline": _timeline(alert),
-            "deliveries": alert.deliveries.select_related("channel").order_by("pk"),
+            "deliveries": [
+                (one, delivery_reports.attempts(one)) for one in _deliveries(alert)
+            ],
             "is_snoozed": alert.is_snoozed(now),
             "snooze": snooze,
         },
         status=400 if snooze.is_bound and snooze.errors else 200,
     )
+
+
+def _deliveries(alert: Alert) -> QuerySet[Delivery]:
+    its = alert.deliveries.select_related("channel__user").prefetch_related("log")
+    return its.order_by("pk")
 
 
 def _find(visitor: Visitor, alert_id: int, now: datetime) -> Alert:

@@ -55,6 +55,7 @@ def channel_list(request: HttpRequest, visitor: Visitor) -> HttpResponse:
     context = {
         "visitor": visitor,
         "section": "channels",
+        "now": now,
         "zone": ReportingDays(visitor.organization).zone(now).key,
         "states": [one for one in states if one.channel.disabled_at is None],
         "ended": [one for one in states if one.channel.disabled_at is not None],

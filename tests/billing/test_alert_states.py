@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 from django.core.exceptions import ValidationError
 
-from billing.actions import alert_states, alerts
+from billing.actions import alert_states, alerts, channels
 from billing.actions.alerts import Occasion
-from billing.models import Alert
+from billing.models import Alert, Channel, Delivery
 from teams.models import AuditEvent
 from tests.conftest import NOW, Cast
 
@@ -49,6 +49,23 @@ def test_somebody_has_seen_it(alert: Alert):
     event = AuditEvent.objects.get(action="alert.acknowledge")
     assert event.subject == f"alert {alert.pk}"
     assert (event.before["state"], event.after["state"]) == ("firing", "acknowledged")
+
+
+def test_pagerduty_is_told_that_somebody_has_seen_it(cast: Cast):
+    for kind, target in (("pagerduty", "a" * 32), ("email", "ops@example.com")):
+        channels.create(
+            organization=cast.acme, kind=Channel.Kind(kind), target=target, **BY
+        )
+    keep(cast, "one")
+
+    alert_states.acknowledge(alert=Alert.objects.get(), **BY)
+
+    sent = Delivery.objects.order_by("pk").values_list("channel__kind", "event")
+    assert list(sent) == [
+        ("pagerduty", "fired"),
+        ("email", "fired"),
+        ("pagerduty", "acknowledged"),
+    ]
 
 
 def test_it_can_be_given_back(alert: Alert):

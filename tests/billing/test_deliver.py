@@ -4,7 +4,7 @@ import json
 import re
 import socket
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -18,11 +18,11 @@ from standardwebhooks.webhooks import Webhook
 from billing import tasks
 from billing.actions import alert_messages, budgets, channels, deliver, sweep
 from billing.actions.alert_bodies import mail as letter
-from billing.actions.budgets import Terms
+from billing.actions.budgets import Limits, Terms
 from billing.connectors import outgoing
 from billing.connectors.outgoing import Reply
 from billing.models import Alert, Budget, BudgetTotal, Channel, Delivery
-from billing.pricing.budget_periods import PeriodKind
+from billing.pricing.budget_periods import Period, PeriodKind
 from config.celery import app
 from teams import isolation
 from teams.models import AuditEvent
@@ -180,7 +180,7 @@ def test_a_webhook_is_sent_signed_once(cast: Cast, by_hook, alert: Alert):
             "spent": "84.2",
             "currency": "USD",
             "organization": "acme",
-            "url": "http://localhost:8000/teams/search/",
+            "url": f"http://localhost:8000/alerts/{alert.pk}?organization=acme",
         },
     }
 
@@ -538,7 +538,7 @@ def test_an_email_says_it_in_a_sentence(by_mail: Delivery, alert: Alert):
         "Period:       from 2026-11-01 until before 2026-12-01\n"
         f"Alert:        {alert.pk}, of budget {alert.budget_id} in its revision 1\n"
         "\n"
-        "http://localhost:8000/teams/search/\n"
+        f"http://localhost:8000/alerts/{alert.pk}?organization=acme\n"
     )
     [(html, kind)] = message.alternatives
     assert kind == "text/html"
@@ -581,6 +581,21 @@ def test_amounts_are_rounded_down_to_the_places_of_the_cap(cast: Cast, change, s
     assert said.endswith(expected)
 
 
+def test_it_names_the_days_of_a_custom_period_and_what_is_limited(cast: Cast):
+    budget = make_budget(
+        cast,
+        period=PeriodKind.CUSTOM,
+        custom=Period(date(2026, 11, 1), date(2026, 11, 15)),
+        limits=Limits(processing=("batch",), tag_key="env", tag_values=("a\r\nb",)),
+    )
+    alert = raise_alert(budget)
+
+    named = "its budget from 1 to 14 Nov 2026 (batch only, tag env=a b)"
+    assert alert_messages.sentence(alert).endswith(f"(84 %) of {named}.")
+    subject = letter(alert, to="lead@example.com", uid=UID).subject
+    assert subject == f"[Purser] Search has reached 80 % of {named}"
+
+
 @pytest.mark.parametrize(
     ("scope", "name"), [("project", "Answers"), ("team", "Search"), (None, "Acme")]
 )
@@ -591,13 +606,14 @@ def test_it_names_what_the_budget_is_for(cast: Cast, scope: str | None, name: st
     assert alert_messages.sentence(raise_alert(budget)).startswith(f"{name} has spent")
 
 
-def test_it_links_to_the_page_of_the_team_or_to_the_first_page(cast: Cast, settings):
+def test_it_links_to_its_page_where_people_reach_it(cast: Cast, settings):
     settings.PUBLIC_URL = "https://purser.example.com"
     alert = raise_alert(make_budget(cast, team=None))
 
     said = json.loads(alert_messages.payload(alert))["data"]
 
-    assert said["url"] == "https://purser.example.com/"
+    page = f"https://purser.example.com/alerts/{alert.pk}?organization=acme"
+    assert said["url"] == page
     assert said["budget"]["scope"] == "organization acme"
 
 

@@ -10,7 +10,14 @@ from django.contrib.auth.models import User
 from django.core import mail
 from django.core.exceptions import ValidationError
 
-from billing.actions import alerts, channels, deliver, deliveries, personal_channels
+from billing.actions import (
+    alert_states,
+    alerts,
+    channels,
+    deliver,
+    deliveries,
+    personal_channels,
+)
 from billing.actions.alert_bodies import pagerduty
 from billing.actions.alerts import Occasion
 from billing.models import Alert, Channel, Delivery, DeliveryAttempt
@@ -173,6 +180,21 @@ def test_a_channel_that_ends_hands_on_what_is_waiting(cast: Cast):
     assert instead.instead_of == Delivery.objects.get(alert=alert, channel=hook)
 
 
+def test_what_a_sender_has_taken_is_left_to_it(cast: Cast):
+    """It is given up when it comes back with nothing, and not before."""
+    hook = make(cast, "webhook", "https://a.example.com/")
+    person("adam", Role.ADMIN, cast)
+    alert = happen(cast)
+    Delivery.objects.update(state="sending", attempts=1, due_at=NOW)
+
+    channels.disable(channel=hook, by="tests", now=NOW)
+    assert states(alert) == {str(hook): "sending"}
+    send()
+
+    assert states(alert)[str(hook)] == "dead"
+    assert states(alert).keys() == {str(hook), "email adam@example.com"}
+
+
 def test_mail_that_cannot_be_sent_shows_and_goes_nowhere(cast: Cast, settings):
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 9
@@ -311,9 +333,8 @@ def test_slack_gets_a_text_that_pings_nobody(cast: Cast, receivers):
     assert "&lt;!channel&gt; &amp; &lt;@U024BE7LH&gt;" in text
     assert "<!" not in text
     assert "<@" not in text
-    assert text.endswith(
-        f"\n<http://localhost:8000/|Open Purser> · alert {delivery.alert_id}"
-    )
+    page = f"http://localhost:8000/alerts/{delivery.alert_id}?organization=acme"
+    assert text.endswith(f"\n<{page}|Open Purser> · alert {delivery.alert_id}")
     assert "webhook-signature" not in request.headers
 
 
@@ -343,7 +364,7 @@ def test_pagerduty_opens_an_incident_and_closes_it(cast: Cast, pager: Receiver):
     assert body["payload"]["summary"].startswith("anthropic x has no price")
     assert body["payload"]["severity"] == "warning"
 
-    deliveries.follow(alert=alert, event=Delivery.Event.ACKNOWLEDGED, now=NOW)
+    alert_states.acknowledge(alert=alert, by="lars", now=NOW)
     send()
     kind = Alert.Kind.UNPRICED_MODEL
     alerts.keep(organization=cast.acme, kind=kind, holding=[], now=NOW)

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
 from io import StringIO
-from uuid import UUID
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -23,6 +22,7 @@ from billing.actions import (
     receive,
     rerates,
 )
+from billing.actions.alert_bodies import mail
 from billing.actions.budgets import Terms
 from billing.actions.rerates import Scope
 from billing.formats.body import split
@@ -713,7 +713,7 @@ def test_an_alert_and_its_delivery_name_the_re_rate(cast: Cast, spend):
     assert alert.deliveries.count() == 1
     cause = json.loads(alert_messages.payload(alert))["data"]["cause"]
     assert cause == {"kind": "rerate", "id": str(rerate.pk), "reason": "list price"}
-    message = alert_messages.mail(alert, to="a@example.com", uid=UUID(int=1))
+    message = mail.letter(alert.deliveries.get()).message(None, None)
     assert f"other prices: re-rate {rerate.pk} (list price)." in message.body
 
 

@@ -2,12 +2,12 @@
 
 import json
 from decimal import Decimal
-from uuid import UUID
 
 import pytest
 from django.db import connection
 
 from billing.actions import alert_messages, catalog, parked, post, receive, sweep
+from billing.actions.alert_bodies import mail
 from billing.formats.body import split
 from billing.models import Alert, Channel, Delivery, LanguageModel
 from billing.reports import budgets as budget_reports
@@ -18,7 +18,6 @@ from tests.builders import COST, body, record
 from tests.conftest import NOW, Cast, Service, issue
 
 UNKNOWN = "claude-opus-99"
-NOW_UID = UUID(int=7)
 
 
 @pytest.fixture
@@ -220,11 +219,14 @@ def test_it_is_resolved_when_none_is_left(cast: Cast, send):
 
 
 def test_the_message_says_which_model_has_no_price(cast: Cast, send):
+    Channel.objects.create(
+        organization=cast.acme, kind="email", target="a@example.com", created_at=NOW
+    )
     send(record(model=UNKNOWN))
     sweep.sweep_unpriced(now=NOW)
     alert = Alert.objects.get()
 
-    message = alert_messages.mail(alert, to="a@x", uid=NOW_UID)
+    message = mail.letter(alert.deliveries.get()).message(None, None)
 
     assert message.subject == f"[Purser] No price for {UNKNOWN}"
     assert f"anthropic {UNKNOWN} has no price" in message.body

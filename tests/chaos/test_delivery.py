@@ -209,6 +209,30 @@ def overdue(service: Service) -> set[str]:
     return {name for name, one in processes_of(service).items() if one["overdue"]}
 
 
+RAISE = """
+from django.utils import timezone
+from billing.actions import channels
+from billing.models import Channel
+from teams.actions import organizations
+made = {{"by": "tests", "now": timezone.now()}}
+organization = organizations.create(
+    name="{name}", slug="silent-{name}", time_zone="UTC", **made)
+channel, _ = channels.create(
+    organization=organization, kind=Channel.Kind.WEBHOOK, target="{url}", **made)
+print(channels.send_test(channel=channel, **made).pk)
+"""
+
+
+def raised(service: Service, name: str, receiver: Receiver) -> str:
+    """The id of a delivery that is due from now on."""
+    return service.shell(RAISE.format(name=name, url=receiver.url)).strip()
+
+
+def sent(service: Service, delivery: str) -> bool:
+    state = "SELECT state FROM billing_delivery WHERE id = %s"
+    return service.query(state, delivery) == [("sent",)]
+
+
 CALL = "from billing import tasks; tasks.say_all_is_well()"
 
 
@@ -245,9 +269,11 @@ def test_who_dies_is_missed_and_seen_again_when_back(
         name,
     )
 
+    delivery = raised(service, name, receivers["at once"])
     assert overdue(service) == {name}
     assert calls(service, deadman) == 0
 
     service.start_all()
     await_that(lambda: not overdue(service), SOON, f"{name} is seen again")
+    await_that(lambda: sent(service, delivery), SOON, "what is due has left")
     assert calls(service, deadman) >= 1

@@ -70,6 +70,7 @@ def test_endpoints_are_documented():
     in_the_row_above = {
         "channels/{id}",
         "rate-cards/{id}/publications/{id}/rates/{id}",
+        "velocity-rules/{id}",
     }
     assert set(documented) | in_the_row_above == routes
     assert set(Scope.values) - {Scope.IMPORT} == set(

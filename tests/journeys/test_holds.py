@@ -194,3 +194,17 @@ def test_the_way_of_one_call(company: Company) -> None:
     assert (hold["state"], hold["bound"]) == ("settled", None)
     after = company.client.get(question).body
     assert (after["verdict"], after["remaining"]) == ("deny", dollars(500))
+
+
+def test_who_waits_too_long_for_a_lock_is_told_to_come_back(company: Company) -> None:
+    budget = company.budget(dollars(100))
+    lock = "hashtext('billing hold'), %s"
+    with company.service.sql() as other:
+        other.execute(f"SELECT pg_advisory_lock({lock})", [budget])
+        refused = company.hold(7)
+        other.execute(f"SELECT pg_advisory_unlock({lock})", [budget])
+
+    assert (refused.status, refused.body["code"]) == (503, "unavailable")
+    assert int(refused.headers["retry-after"]) > 0
+    assert company.hold(7).status == 201
+    assert company.used(budget) == (0, 7)

@@ -137,7 +137,8 @@ def test_the_page_of_one_tells_its_history_and_deliveries(fired, lead: Client):
     assert "Fired" in page.text
     assert "lea acknowledged it" in page.text
     assert "Deploying." in page.text
-    assert "email ops@example.com Given up 10 the receiver answered 500" in page.text
+    assert "email ops@example.com Given up 10" in page.text
+    assert "the receiver answered 500" in page.text
     assert ("span", {"class": "status over"}) in page.elements
 
 
@@ -171,6 +172,21 @@ def test_the_address_narrows_the_list(fired, finance: Client, query, expected):
 
 def test_an_empty_inbox_says_what_will_come(viewer: Client):
     assert "Purser tells when a level of a budget is reached" in read(viewer, INBOX).text
+
+
+def test_a_test_of_a_channel_is_nothing_to_see_to(cast: Cast, finance: Client):
+    details = {"by": "lea", "organization": "Acme"}
+    alerts.keep(
+        organization=cast.acme,
+        kind=Alert.Kind.TEST,
+        holding=[Occasion("channel 1", details=details)],
+        now=timezone.now(),
+    )
+
+    assert "firing" not in read(finance, "/prices").text
+    assert "Nothing is open" in read(finance, INBOX).text
+    path = f"{INBOX}/{Alert.objects.get().pk}"
+    assert "lea tries this channel" in read(finance, path).text
 
 
 def test_nonsense_is_not_found(fired, lead: Client):

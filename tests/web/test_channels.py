@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
@@ -9,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from billing.actions import channels
-from billing.models import Alert, Channel, Delivery
+from billing.models import Alert, Channel, Delivery, DeliveryAttempt
 from teams.models import Role
 from tests.conftest import NOW, Cast
 from tests.web.conftest import Browser, read
@@ -72,6 +73,7 @@ def test_it_is_tried_rotated_and_ended(finance: Client, cast: Cast):
     channel.refresh_from_db()
     assert channel.secret in said
     assert channel.previous_secret == before
+    assert "the secret before signs along until" in said
     assert "ended" in post(finance, f"/channels/{channel.pk}/end")
     channel.refresh_from_db()
     assert channel.disabled_at
@@ -91,6 +93,24 @@ def test_what_failed_is_red_and_can_be_sent_again(finance: Client, cast: Cast):
     assert "sent again" in post(finance, f"/deliveries/{delivery.pk}/retry")
     delivery.refresh_from_db()
     assert delivery.state == "waiting"
+
+
+def test_the_page_of_an_alert_has_each_attempt(finance: Client, cast: Cast):
+    """A mail links to it."""
+    delivery = channels.send_test(channel=make(cast), by="tests", now=NOW)
+    Delivery.objects.update(attempts=2, state="dead", last_error="it answered 500")
+    DeliveryAttempt.objects.create(
+        delivery=delivery,
+        number=2,
+        started_at=NOW,
+        ended_at=NOW + timedelta(milliseconds=1250),
+        error="it answered 500",
+    )
+
+    page = read(finance, f"/alerts/{delivery.alert_id}", organization="acme")
+
+    assert "no result is known" in page.text
+    assert "1,250 ms: it answered 500" in page.text
 
 
 @pytest.mark.parametrize("who", ["viewer", "outsider"])

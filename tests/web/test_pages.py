@@ -286,7 +286,7 @@ def test_the_number_of_queries_does_not_grow(
     )
     post.count(team_id=cast.search.pk, now=NOW)
 
-    with django_assert_max_num_queries(54):
+    with django_assert_max_num_queries(55):
         read(finance, path, **NOVEMBER)
 
 

@@ -128,11 +128,8 @@ def test_what_cannot_be_meant_is_refused(anna: Service, query, status: int):
 
 
 def test_a_long_list_goes_on_behind_a_cursor(cast: Cast, anna: Service):
-    fire(
-        cast,
-        *(Occasion(f"{number:03}", details={"name": number}) for number in range(250)),
-        kind=Alert.Kind.TEST,
-    )
+    details = {"since": "2026-11-22T12:00:00+00:00"}
+    fire(cast, *(Occasion(f"{number:03}", details=details) for number in range(250)))
 
     first = anna.get("alerts").json()
     second = anna.get("alerts", cursor=first["next_cursor"]).json()

@@ -8,7 +8,6 @@ import pytest
 from billing.actions import alert_messages, post, rate_cards, receive
 from billing.formats.body import split
 from billing.models import Alert, LanguageModel, Publication, Rate, RateCard
-from billing.pricing.figures import THIN
 from tests.billing.watch.conftest import DAY, HOUR, Look
 from tests.builders import body, record
 from tests.conftest import NOW, Cast, issue
@@ -55,7 +54,7 @@ def test_what_is_dearer_is_told_with_what_a_month_costs(
     assert alert.subject == f"publication {publication.pk}"
     assert (alert.details["before"], alert.details["after"]) == ("50", "60")
     assert alert_messages.sentence(alert).endswith(
-        f"hold: what cost $50.00 in the last 30 days costs $60.00 (+20{THIN}%)."
+        "hold: what cost $50.00 in the last 30 days costs $60.00 (+20 %)."
     )
     # Who uses none of it hears nothing.
     assert not Alert.objects.exclude(organization=cast.acme).exists()
