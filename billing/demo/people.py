@@ -129,7 +129,11 @@ def _user(organization: Organization, person: _Person, now: datetime) -> dict[st
     is_admin = person.role is Role.ADMIN
     user, _ = get_user_model().objects.update_or_create(
         username=person.username,
-        defaults={"is_staff": is_admin, "is_superuser": is_admin},
+        defaults={
+            "email": f"{person.username}@acme.example",
+            "is_staff": is_admin,
+            "is_superuser": is_admin,
+        },
     )
     user.set_password(password)
     user.save(update_fields=["password"])
