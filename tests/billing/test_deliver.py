@@ -592,7 +592,7 @@ def test_it_names_the_days_of_a_custom_period_and_what_is_limited(cast: Cast):
 
     named = "its budget from 1 to 14 Nov 2026 (batch only, tag env=a b)"
     assert alert_messages.sentence(alert).endswith(f"(84 %) of {named}.")
-    subject = letter(alert, to="lead@example.com", uid=UID).subject
+    subject = letter_of(alert, cast).subject
     assert subject == f"[Purser] Search has reached 80 % of {named}"
 
 
