@@ -191,10 +191,9 @@ def _address(budget: Budget, news: list[int], now: datetime) -> None:
 
 
 def _listening_to(budget: Budget, now: datetime) -> list[Channel]:
-    owner = listening.owner_of(budget.project, now) if budget.project else None
     return listening.channels_of(
         organization=budget.organization,
-        teams={team for team in (budget.team_id, owner) if team is not None},
+        teams=listening.teams_at(budget.team_id, budget.project, now),
         project=budget.project,
     )
 
@@ -259,7 +258,7 @@ def keep(
             },
         )
         if is_new:
-            deliveries.address([alert.pk], _listening(organization, occasion), now)
+            deliveries.address([alert.pk], _listening(organization, occasion, now), now)
             raised.append(alert.pk)
     return raised
 
@@ -283,10 +282,13 @@ def _open_or(
     return its.filter(named | ~Q(state=Alert.State.RESOLVED))
 
 
-def _listening(organization: Organization, occasion: Occasion) -> list[Channel]:
+def _listening(
+    organization: Organization, occasion: Occasion, now: datetime
+) -> list[Channel]:
+    team_id = occasion.team.pk if occasion.team else None
     channels = listening.channels_of(
         organization=organization,
-        teams={*occasion.listening, *([occasion.team.pk] if occasion.team else [])},
+        teams=occasion.listening | listening.teams_at(team_id, occasion.project, now),
         project=occasion.project,
     )
     return [channel for channel in channels if channel.pk != occasion.not_by]

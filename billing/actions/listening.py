@@ -38,10 +38,15 @@ def owner_of(project: Project, at: datetime) -> int | None:
     return owner.team_id if owner else None
 
 
+def teams_at(team_id: int | None, project: Project | None, at: datetime) -> set[int]:
+    """Whose it is (by id): this team's, or the team's that owned the project then."""
+    owner = owner_of(project, at) if project is not None else None
+    return {team for team in (team_id, owner) if team is not None}
+
+
 def teams_of(alert: Alert) -> set[int]:
     """Whose alert it is: of its team, or of the team that owned its project."""
-    owner = owner_of(alert.project, alert.fired_at) if alert.project else None
-    return {team for team in (alert.team_id, owner) if team is not None}
+    return teams_at(alert.team_id, alert.project, alert.fired_at)
 
 
 def may_act_on(alert: Alert) -> list[User]:

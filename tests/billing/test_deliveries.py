@@ -528,6 +528,17 @@ def test_they_hear_of_projects_that_their_team_owns(cast: Cast):
     assert states(happen(cast, cast.search, project=cast.answers))
 
 
+def test_so_do_the_channels_of_that_team(cast: Cast):
+    vera = person("vera", Role.VIEWER, cast, cast.search)
+    personal_channels.listen(user=vera, organization=cast.acme, now=NOW)
+    make(cast, "email", "search@example.com", team=cast.search)
+    make(cast, "email", "support@example.com", team=cast.support)
+
+    told = states(happen(cast, project=cast.answers))
+
+    assert told.keys() == {"email vera@example.com", "email search@example.com"}
+
+
 def test_who_left_hears_nothing_more(cast: Cast):
     vera = person("vera", Role.VIEWER, cast)
     personal_channels.listen(user=vera, organization=cast.acme, now=NOW)
