@@ -62,7 +62,7 @@ def holding(organization: Organization, now: datetime) -> list[Occasion]:
     places = _Places(teams, projects, organization.currency)
     spent = _daily(teams, today)
     of_hours = list(_hours(teams, spent, days, now))
-    told = _told_by_hours(organization, of_hours, today)
+    told = _told_by_hours(organization, teams, of_hours, today)
     of_days = [
         (day, found)
         for day in (today - gone * _DAY for gone in range(_DAYS_TOLD))
@@ -136,13 +136,7 @@ def _hours(
     # Of the same hour on the clock of the reporting zone.
     same = {hour: [_weeks_before(hour, week, days) for week in _PAST] for hour in told}
     wanted = {*told, *(one for hours in same.values() for one in hours)}
-    rows = (
-        HourlySpend.objects.filter(team_id__in=list(teams), hour__in=wanted)
-        .values_list("team_id", "project_id", "hour")
-        .order_by()
-        .annotate(cost=Sum("cost"))
-    )
-    for place, sums in _by_place(rows).items():
+    for place, sums in _hourly(teams, wanted).items():
         for hour in told:
             found = _judged_hour(place, sums, hour, same[hour], daily.get(place, {}), days)
             if found is not None:
@@ -150,6 +144,16 @@ def _hours(
 
 
 _PAST = range(1, _WEEKS + 1)
+
+
+def _hourly(team_ids: Iterable[int], hours: Iterable[datetime]) -> dict[Place, Sums]:
+    rows = (
+        HourlySpend.objects.filter(team_id__in=list(team_ids), hour__in=set(hours))
+        .values_list("team_id", "project_id", "hour")
+        .order_by()
+        .annotate(cost=Sum("cost"))
+    )
+    return _by_place(rows)
 
 
 def _weeks_before(hour: datetime, weeks: int, days: ReportingDays) -> datetime:
@@ -180,22 +184,31 @@ def _judged_hour(
 
 
 def _told_by_hours(
-    organization: Organization, of_hours: Iterable[tuple[datetime, _Unusual]], today: date
+    organization: Organization,
+    teams: Iterable[int],
+    of_hours: Iterable[tuple[datetime, _Unusual]],
+    today: date,
 ) -> dict[tuple[Place, date], Decimal]:
-    """What hours of these days were told to be above: by place and day."""
-    said: dict[tuple[str, str], Decimal] = {}
+    """What hours of these days that were told are above, by place and day.
+
+    As they are now: an hour is told while it lasts, and goes on.
+    """
     known = Alert.objects.filter(
         organization=organization,
         kind=Alert.Kind.ANOMALY,
         details__day__in=[(today - gone * _DAY).isoformat() for gone in range(_DAYS_TOLD)],
         details__has_key="hour",
     )
+    hours = {alert.pk: datetime.fromisoformat(alert.occurrence) for alert in known}
+    spent = _hourly(teams, hours.values())
     told: dict[tuple[Place, date], Decimal] = defaultdict(Decimal)
     for alert in known:
-        said[alert.subject, alert.occurrence] = Decimal(alert.details["above"])
         kind, _, number = alert.subject.partition(" ")
+        place = Place(kind, int(number))
+        its = spent.get(place, {}).get(hours[alert.pk], ZERO)
         day = date.fromisoformat(alert.details["day"])
-        told[Place(kind, int(number)), day] += Decimal(alert.details["above"])
+        told[place, day] += max(its - Decimal(alert.details["usual"]), ZERO)
+    said = {(alert.subject, alert.occurrence) for alert in known}
     days = ReportingDays(organization)
     for hour, found in of_hours:
         if (_subject(found.place), hour.isoformat()) not in said:

@@ -173,6 +173,20 @@ def test_its_day_does_not_say_it_again(spend: Spend, look: Look):
     assert set(Alert.objects.values_list("occurrence", flat=True)) == {NINE.isoformat()}
 
 
+def test_nor_where_the_hour_went_on_after_it_was_told(spend: Spend, look: Look):
+    usual_hours(spend)
+    spend(NINE, "80")
+    spend(FRIDAY, "85")
+    look(KIND, NINE + HOUR / 4)
+    spend(NINE, "220", model="claude-sonnet-5")
+    spend(FRIDAY, "305", model="claude-sonnet-5")
+
+    look(KIND, NINE + HOUR / 2)
+    look(KIND, NINE + 12 * HOUR)
+
+    assert set(Alert.objects.values_list("occurrence", flat=True)) == {NINE.isoformat()}
+
+
 def test_a_day_that_is_unusual_without_it_is_told(spend: Spend, look: Look):
     usual_hours(spend)
     spend(NINE, "80")
