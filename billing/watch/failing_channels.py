@@ -1,7 +1,7 @@
 """Channels that deliver nothing any more: told by the others.
 
 A channel fails when one of its deliveries was given up, or three attempts came to nothing,
-and nothing was sent since.
+and nothing was sent since. That of a test is seen by whoever tries the channel.
 """
 
 from collections import defaultdict
@@ -11,7 +11,7 @@ from django.db.models import Max, Q
 
 from billing.actions import channels
 from billing.actions.alerts import Occasion
-from billing.models import Channel, Delivery
+from billing.models import Alert, Channel, Delivery
 from teams.models import Organization
 
 _ATTEMPTS = 3
@@ -34,7 +34,8 @@ def _failed_since_the_last_sent(
     sent = of_them.filter(state=Delivery.State.SENT).order_by()
     last = dict(sent.values_list("channel").annotate(Max("pk")))
     failed: defaultdict[int, list[Delivery]] = defaultdict(list)
-    for one in of_them.filter(~Q(last_error="")).exclude(state=Delivery.State.SENT):
+    tried = of_them.exclude(alert__kind=Alert.Kind.TEST)
+    for one in tried.filter(~Q(last_error="")).exclude(state=Delivery.State.SENT):
         if one.pk > last.get(one.channel_id, 0):
             failed[one.channel_id].append(one)
     return failed

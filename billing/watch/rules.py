@@ -4,8 +4,6 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
-from django.db import InterfaceError, OperationalError
-
 from billing.actions import alerts
 from billing.actions.alerts import Occasion
 from billing.models import Alert
@@ -55,11 +53,11 @@ def look(rules: Mapping[Alert.Kind, Rule], *, now: datetime) -> int:
 
 
 def _look(kind: Alert.Kind, rule: Rule, organization: Organization, now: datetime) -> int:
-    """One rule of one organization; the others go on where it cannot be looked at."""
+    """One rule of one organization; whatever keeps it from that, the others go on."""
     try:
         holding = rule(organization, now)
         raised = alerts.keep(organization=organization, kind=kind, holding=holding, now=now)
-    except (OperationalError, InterfaceError):
+    except Exception:
         logger.exception("%s of %s is put off", kind, organization)
         return 0
     return len(raised)

@@ -1,5 +1,6 @@
 """What is said of keys, channels, counting and the ledger."""
 
+import logging
 from datetime import datetime, timedelta
 
 import pytest
@@ -8,7 +9,8 @@ from billing.actions import alert_messages, alerts, channels, receive, verificat
 from billing.actions.alerts import Occasion
 from billing.formats.body import split
 from billing.models import Alert, Channel, Delivery
-from teams.models import ApiKey, ApiKeyUse
+from billing.watch import rules
+from teams.models import ApiKey, ApiKeyUse, Organization
 from tests.billing.watch.conftest import DAY, HOUR, Look
 from tests.builders import body, record
 from tests.conftest import NOW, Cast, issue
@@ -122,6 +124,13 @@ def test_it_ends_when_something_is_sent(failing: Channel, look: Look):
     assert look(Alert.Kind.DELIVERIES_FAILING, NOW) == []
 
 
+def test_a_test_that_fails_is_told_to_nobody(failing: Channel, look: Look):
+    made = channels.send_test(channel=failing, by="fiona", now=NOW)
+    Delivery.objects.filter(pk=made.pk).update(state="dead", last_error="410")
+
+    assert look(Alert.Kind.DELIVERIES_FAILING, NOW) == []
+
+
 # --- Counting -----------------------------------------------------------------------
 
 
@@ -182,3 +191,19 @@ def test_nor_is_it_silent_when_nobody_verifies(
     (alert,) = look(Alert.Kind.LEDGER_WRONG, NOW + later)
 
     assert sentence in alert_messages.sentence(alert)
+
+
+# --- All of them --------------------------------------------------------------------
+
+
+def test_where_a_rule_cannot_look_the_others_go_on(cast: Cast, as_worker: None, caplog):
+    def held(organization: Organization, now: datetime) -> list[Occasion]:
+        if organization == cast.acme:
+            raise KeyError("a project that came a moment ago")
+        return [Occasion("counting", details={"since": now.isoformat()})]
+
+    with caplog.at_level(logging.ERROR):
+        assert rules.look({Alert.Kind.BACKLOG: held}, now=NOW) == 1
+
+    assert Alert.objects.get().organization == cast.outsiders
+    assert "is put off" in caplog.text
