@@ -1,6 +1,7 @@
-"""The safety net of alerts: whatever was missed, every budget is evaluated again."""
+"""The safety net of alerts: whatever was missed, every budget is looked at again."""
 
 from collections import defaultdict
+from collections.abc import Iterator
 from datetime import datetime
 from typing import NamedTuple
 
@@ -8,6 +9,7 @@ from billing.actions import alerts, budgets, raises
 from billing.actions.alerts import Occasion
 from billing.models import Alert, Budget, UnpricedRecord
 from teams.models import Organization, Team
+from teams.reporting_days import ReportingDays
 
 
 class _Named(NamedTuple):
@@ -27,8 +29,16 @@ def sweep(*, now: datetime) -> int:
     budgets.end_raises(now=now)
     raises.expire(now=now)
     alerts.resolve_past(now=now)
-    active = Budget.objects.active().with_scope()
-    return sum(budgets.evaluate(budget, now=now) for budget in active)
+    return sum(budgets.evaluate(budget, now=now) for budget in _unsettled(now))
+
+
+def _unsettled(now: datetime) -> Iterator[Budget]:
+    """Those that evaluating would change something for: mostly none of very many."""
+    listed: dict[Organization, list[Budget]] = defaultdict(list)
+    for budget in Budget.objects.active().with_scope().order_by("pk"):
+        listed[budget.organization].append(budget)
+    for organization, its in listed.items():
+        yield from alerts.unsettled(its, days=ReportingDays(organization), now=now)
 
 
 def sweep_unpriced(*, now: datetime) -> int:

@@ -6,8 +6,9 @@ from decimal import Decimal
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
-from billing.actions import alerts, budget_totals, budgets, post, receive
+from billing.actions import alerts, budget_totals, budgets, post, receive, sweep
 from billing.actions.budgets import Terms
 from billing.formats.body import split
 from billing.models import Alert, Budget, BudgetRevision, BudgetTotal, Channel, Delivery
@@ -322,3 +323,15 @@ def test_a_project_that_moved_counts_against_its_budget_from_both_teams(cast: Ca
 
     assert BudgetTotal.objects.filter(budget=budget).count() == 2
     assert fired(budget) == [100]
+
+
+def test_the_sweep_asks_no_more_for_many_that_are_settled(cast: Cast, spend):
+    spend(1)
+    asked = []
+    for amount in ("0.0042", "1", "1", "1"):
+        make(cast, amount)
+        with CaptureQueriesContext(connection) as queries:
+            sweep.sweep(now=NOW)
+        asked.append(len(queries))
+
+    assert asked[0] == asked[-1]
