@@ -4,6 +4,7 @@ Told when that is as likely as not, of a forecast that has data enough; an alert
 holds until it is clearly less likely.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 
@@ -13,7 +14,7 @@ from billing.models import Alert, Budget
 from billing.pricing import money
 from billing.reports import budgets, forecasts
 from billing.reports.budgets import BudgetStatus
-from billing.reports.forecasts import BudgetForecast
+from billing.reports.forecasts import BudgetForecast, Drivers
 from teams.models import Organization
 
 _LIKELY = Decimal("0.5")
@@ -30,7 +31,7 @@ def holding(organization: Organization, now: datetime) -> list[Occasion]:
     made = forecasts.of_budgets(below, now=now)
     fires = alerts.open_occurrences(organization, Alert.Kind.FORECAST_OVER_CAP)
     return [
-        _occasion(status, made[status.budget.pk], now)
+        _occasion(status, made[status.budget.pk], _drivers(status, fires, now))
         for status in below
         if status.budget.pk in made
         and _is_likely(made[status.budget.pk], _subject(status) in fires)
@@ -46,9 +47,20 @@ def _subject(status: BudgetStatus) -> str:
     return f"budget {status.budget.pk} revision {status.budget.revision}"
 
 
-def _occasion(status: BudgetStatus, forecast: BudgetForecast, now: datetime) -> Occasion:
+def _drivers(
+    status: BudgetStatus, fires: Mapping[str, str], now: datetime
+) -> Drivers | None:
+    """What an alert says that is raised now. Of one that fires they are written already,
+    and reading them takes longer than all the rest."""
+    if fires.get(_subject(status)) == status.period.first.isoformat():
+        return None
+    return forecasts.drivers(status.budget, now=now)
+
+
+def _occasion(
+    status: BudgetStatus, forecast: BudgetForecast, drivers: Drivers | None
+) -> Occasion:
     budget = status.budget
-    drivers = forecasts.drivers(budget, now=now)
     on = forecast.exhausted_on
     return Occasion(
         subject=_subject(status),

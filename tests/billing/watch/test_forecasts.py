@@ -3,6 +3,9 @@
 from datetime import date
 from decimal import Decimal
 
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
 from billing.actions import alert_messages, budgets
 from billing.actions.budgets import Terms
 from billing.models import Alert, Budget
@@ -78,3 +81,18 @@ def test_a_higher_cap_resolves_it(cast: Cast, spend: Spend, look: Look):
 
     assert look(KIND, midday(TODAY)) == []
     assert Alert.objects.get(kind=KIND).state == "resolved"
+
+
+def test_looking_at_what_fires_asks_no_more_for_many(cast: Cast, spend: Spend, look: Look):
+    steady(spend)
+    asked = []
+    for amount in ("2500", "2400", "2300"):
+        make(cast, amount)
+        fires = look(KIND, midday(TODAY))
+        with CaptureQueriesContext(connection) as queries:
+            assert look(KIND, midday(TODAY)) == fires
+        asked.append(len(queries))
+
+    assert len(fires) == 3
+    assert asked[0] == asked[-1]
+    assert all(alert.details["drivers"] for alert in fires)
