@@ -20,8 +20,10 @@ from teams.reporting_days import ReportingDays
 _DAYS = 30
 _ONE_DAY = timedelta(days=1)
 
-# These are about Purser itself, and no amount of spend shows them.
+# These are about Purser itself, or about what is in no total yet: no amount of spend shows
+# them. Of a model without a price teams hear that do not see the organization's.
 _WITHOUT = (
+    Alert.Kind.UNPRICED_MODEL,
     Alert.Kind.KEY_EXPIRING,
     Alert.Kind.DELIVERIES_FAILING,
     Alert.Kind.BACKLOG,

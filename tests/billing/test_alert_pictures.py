@@ -120,8 +120,10 @@ def test_another_alert_shows_the_last_days_of_its_team(
     )
 
 
-@pytest.mark.parametrize("kind", ["key_expiring", "backlog", "ledger_wrong"])
-def test_what_is_not_about_spend_has_none(cast: Cast, kind: str):
+@pytest.mark.parametrize(
+    "kind", ["key_expiring", "backlog", "ledger_wrong", "unpriced_model"]
+)
+def test_what_no_spend_shows_has_none(cast: Cast, kind: str):
     alert = Alert(kind=kind, organization=cast.acme, fired_at=NOW)
 
     assert alert_picture.of_alert(alert, now=NOW) is None
