@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -190,13 +190,15 @@ def _in_state(alerts: QuerySet[Alert], state: str, now: datetime) -> QuerySet[Al
 
 
 def _moment(value: str) -> datetime:
+    refused = Refused(400, "invalid", "since= is a moment with its zone, of RFC 3339.")
     try:
         moment = datetime.fromisoformat(value)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise Refused(400, "invalid", "since= is a moment with its zone, of RFC 3339.")
-    return moment
+        if moment.tzinfo is None:
+            raise refused
+        # One at the end of time is past it in another zone.
+        return moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise refused from error
 
 
 # --- As JSON ------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """What an API key can name in a request: the teams and projects it covers."""
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -8,6 +8,8 @@ from django.utils import timezone
 from billing.api.problems import Refused
 from billing.models import Budget
 from teams.models import ApiKey, Project, Team
+
+Place = TypeVar("Place", Team, Project)
 
 
 class Covered(NamedTuple):
@@ -38,7 +40,7 @@ def team_of(key: ApiKey, slug: str | None) -> Team:
     if key.project_id is not None:
         raise Refused(404, "not_found", "This API key covers a project and no team.")
     if slug is not None:
-        team = covered.filter(slug=slug).first()
+        team = _named(covered, slug)
         if team is None:
             raise Refused(404, "not_found", f"This API key covers no team {slug!r}.")
         return team
@@ -56,7 +58,7 @@ def scope_of(key: ApiKey, team: str | None, project: str | None) -> Covered:
     if team is not None and project is not None:
         raise Refused(400, "one_scope", "Name a team or a project, not both.")
     if project is not None:
-        found = projects_of(key).filter(slug=project).first()
+        found = _named(projects_of(key), project)
         if found is None:
             raise Refused(404, "not_found", f"This API key covers no project {project!r}.")
         return Covered(None, found)
@@ -65,6 +67,11 @@ def scope_of(key: ApiKey, team: str | None, project: str | None) -> Covered:
     if team is not None:
         raise Refused(404, "not_found", f"This API key covers no team {team!r}.")
     return Covered(key.team, key.project)
+
+
+def _named(listed: QuerySet[Place], slug: str) -> Place | None:
+    # No name has a NUL, and PostgreSQL takes none in a question either.
+    return None if "\0" in slug else listed.filter(slug=slug).first()
 
 
 def budgets_of(key: ApiKey) -> "list[int]":

@@ -121,6 +121,10 @@ def test_lists_are_narrowed(fired, anna: Service, query, expected):
         ({"budget": "-1"}, 400),
         ({"team": "elsewhere"}, 404),
         ({"project": "secret"}, 404),
+        ({"team": "\0"}, 404),
+        ({"project": "answers\0"}, 404),
+        ({"since": "0001-01-01T00:00:00+23:59"}, 400),
+        ({"since": "9999-12-31T23:59:59-23:59"}, 400),
     ],
 )
 def test_what_cannot_be_meant_is_refused(anna: Service, query, status: int):
@@ -169,6 +173,8 @@ def test_it_is_snoozed_and_woken(fired, alice: Service):
         ({"reason": "No end."}, 400),
         ({"until": "2100-01-01T00:00:00Z", "reason": "Too long."}, 409),
         ({"until": "2020-01-01T00:00:00Z", "reason": "Past."}, 409),
+        ({"until": "9999-12-31T23:59:59-12:00", "reason": "Never."}, 400),
+        ({"until": "2026-12-01T00:00:00Z", "reason": "\0"}, 400),
         ({"until": "2026-12-01T00:00:00Z"}, 400),
     ],
 )
