@@ -13,6 +13,7 @@ from datetime import datetime
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.utils.text import Truncator
 
 from teams.models.organizations import Organization
 from teams.models.projects import Project
@@ -126,7 +127,8 @@ class ApiKey(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.name} ({self.prefix}…)"
+        """The name that history has for it, in 200 characters at most."""
+        return f"{Truncator(self.name).chars(180)} ({self.prefix}…)"
 
     def is_usable(self, now: datetime) -> bool:
         """Neither revoked nor expired, as far as this instance knows."""

@@ -106,3 +106,16 @@ def test_scopes_are_those_that_exist(cast: Cast):
 
 def test_every_scope_is_described():
     assert all(scope.label for scope in Scope)
+
+
+def test_a_key_with_a_long_name_can_change_something(cast: Cast):
+    _, secret = api_keys.issue(
+        organization=cast.acme, name="n" * 200, scopes=list(Scope), by="tests", now=NOW
+    )
+
+    made = Service(secret).post("velocity-rules", {"amount": "1"})
+
+    assert made.status_code == 201
+    by = AuditEvent.objects.get(action="velocity_rule.create").actor
+    assert by.endswith(f" ({secret[:12]}…)")
+    assert len(by) <= 200
