@@ -277,7 +277,15 @@ class BudgetAdmin(Kept):
 class DeliveryInline(ShowsChannel, ReadOnlyInline):
     model = Delivery
     readonly_fields = ("channel_shown",)
-    fields = ("channel_shown", "state", "attempts", "due_at", "sent_at", "last_error")
+    fields = (
+        "channel_shown",
+        "event",
+        "state",
+        "attempts",
+        "due_at",
+        "sent_at",
+        "last_error",
+    )
 
 
 @admin.register(Alert)
