@@ -22,13 +22,15 @@ from teams.ownership import RECORDS_AHEAD
 _HOUR = timedelta(hours=1)
 _IN_AN_HOUR = 60
 
-# What came in since then, for records are named by the moment they came in.
+# What came in since then, for records are named by the moment they came in. The months
+# are said of both: of a record found by its charge alone every month is looked through.
 _LATELY = f"""
 SELECT coalesce(sum(c.cost), 0)
 FROM {Charge._meta.db_table} c
 JOIN {UsageRecord._meta.db_table} u
 ON u.team_id = c.team_id AND u.month = c.month AND u.uid = c.record_uid
 WHERE c.team_id = ANY (%(teams)s::bigint[]) AND c.month = ANY (%(months)s::date[])
+    AND u.month = ANY (%(months)s::date[])
     AND c.record_uid >= %(first)s::uuid AND c.occurred_at > %(since)s
     AND (%(project)s::bigint IS NULL OR c.project_id = %(project)s::bigint)
     AND (%(key)s = '' OR u.tags ->> %(key)s = %(value)s)
