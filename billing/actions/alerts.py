@@ -204,8 +204,8 @@ def _listening_to(budget: Budget, now: datetime) -> list[Channel]:
 class Occasion(NamedTuple):
     """Something that holds now, and is said once: once for its subject and occurrence.
 
-    The channels of the organization hear of it, and those of the teams that listen.
-    `details` is what `alert_messages` makes a sentence of: text and whole numbers.
+    The channels of the organization hear of it, and those of the teams that it is of, or
+    concerns. `details` is what `alert_messages` makes a sentence of: text and whole numbers.
     """
 
     subject: str
@@ -214,7 +214,7 @@ class Occasion(NamedTuple):
     team: Team | None = None
     project: Project | None = None
     budget: Budget | None = None
-    listening: frozenset[int] = frozenset()  # teams, besides that one
+    concerned: frozenset[int] = frozenset()  # teams, besides that one
     not_by: int | None = None  # a channel that it cannot be said by
 
     @property
@@ -254,6 +254,7 @@ def keep(
                 "project": occasion.project,
                 "budget": occasion.budget,
                 "details": occasion.details,
+                "concerned": sorted(occasion.concerned),
                 "fired_at": now,
             },
         )
@@ -288,7 +289,7 @@ def _listening(
     team_id = occasion.team.pk if occasion.team else None
     channels = listening.channels_of(
         organization=organization,
-        teams=occasion.listening | listening.teams_at(team_id, occasion.project, now),
+        teams=occasion.concerned | listening.teams_at(team_id, occasion.project, now),
         project=occasion.project,
     )
     return [channel for channel in channels if channel.pk != occasion.not_by]

@@ -74,7 +74,7 @@ def _occasions(unpriced: dict[_Named, set[int]]) -> list[Occasion]:
         Occasion(
             subject=f"{model.provider} {model.name}",
             details=model._asdict(),
-            listening=frozenset(teams),
+            concerned=frozenset(teams),
         )
         for model, teams in unpriced.items()
     ]

@@ -126,7 +126,11 @@ def _covered(key: ApiKey) -> QuerySet[Alert]:
     if key.project_id is not None:
         return covered.filter(project=key.project_id)
     if key.team_id is not None:
-        return covered.filter(Q(team=key.team_id) | Q(project__in=scopes.projects_of(key)))
+        return covered.filter(
+            Q(team=key.team_id)
+            | Q(concerned__contains=[key.team_id])
+            | Q(project__in=scopes.projects_of(key))
+        )
     return covered
 
 

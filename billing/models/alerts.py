@@ -2,6 +2,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import NamedTuple
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from billing.models.budgets import Budget
@@ -64,6 +65,12 @@ class Alert(models.Model):
     )
     budget = models.ForeignKey(
         Budget, on_delete=models.PROTECT, related_name="alerts", null=True
+    )
+    concerned = ArrayField(
+        models.BigIntegerField(),
+        default=list,
+        db_default=[],
+        help_text="Teams that hear of it too, and see it.",
     )
     # Of a level of a budget.
     revision = models.PositiveIntegerField(null=True)

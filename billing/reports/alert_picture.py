@@ -131,12 +131,14 @@ def _bars(
 
 
 def _teams(alert: Alert) -> list[int]:
+    """Of a project the team that owned it then: others' part of it is not its readers'."""
     teams = Team.objects.filter(organization=alert.organization)
     if alert.project is not None:
-        teams = teams.filter(ownerships__project=alert.project)
+        owners = alert.project.ownerships.filter(effective_from__lte=alert.fired_at)
+        teams = teams.filter(ownerships=owners.order_by("-effective_from").first())
     elif alert.team is not None:
         teams = teams.filter(pk=alert.team.pk)
-    return sorted(set(teams.values_list("pk", flat=True)))
+    return sorted(teams.values_list("pk", flat=True))
 
 
 def _named(day: date) -> str:

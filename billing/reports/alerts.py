@@ -48,7 +48,7 @@ def of_team(alerts: QuerySet[Alert], team: Team, now: datetime) -> QuerySet[Aler
 def _of_teams(teams: Iterable[Team], now: datetime) -> Q:
     listed = list(teams)
     owned = [Project.objects.owned_by(team, now).values("pk") for team in listed]
-    its = Q(team__in=listed)
+    its = Q(team__in=listed) | Q(concerned__overlap=[team.pk for team in listed])
     for projects in owned:
         its |= Q(project__in=projects)
     return its

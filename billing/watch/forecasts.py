@@ -4,11 +4,9 @@ Told when that is as likely as not, of a forecast that has data enough; an alert
 holds until it is clearly less likely.
 """
 
-from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 
-from billing.actions import alerts
 from billing.actions.alerts import Occasion
 from billing.models import Alert, Budget
 from billing.pricing import money
@@ -29,13 +27,27 @@ def holding(organization: Organization, now: datetime) -> list[Occasion]:
         if status.spent and status.remaining > 0
     ]
     made = forecasts.of_budgets(below, now=now)
-    fires = alerts.open_occurrences(organization, Alert.Kind.FORECAST_OVER_CAP)
-    return [
-        _occasion(status, made[status.budget.pk], _drivers(status, fires, now))
-        for status in below
-        if status.budget.pk in made
-        and _is_likely(made[status.budget.pk], _subject(status) in fires)
-    ]
+    fires = _open(organization)
+    found = []
+    for status in below:
+        forecast = made.get(status.budget.pk)
+        told = fires.get((status.budget.pk, status.period.first.isoformat()))
+        if forecast is None or not _is_likely(forecast, told is not None):
+            continue
+        # What is known is not told again under other terms. Of what fires the drivers are
+        # written already, and reading them takes longer than all the rest.
+        drivers = None if told else forecasts.drivers(status.budget, now=now)
+        found.append(_occasion(status, told or _subject(status), forecast, drivers))
+    return found
+
+
+def _open(organization: Organization) -> dict[tuple[int | None, str], str]:
+    """By budget and period, the subject of what fires."""
+    of_kind = Alert.objects.filter(
+        organization=organization, kind=Alert.Kind.FORECAST_OVER_CAP
+    )
+    still_open = of_kind.exclude(state=Alert.State.RESOLVED).order_by("pk")
+    return {(one.budget_id, one.occurrence): one.subject for one in still_open}
 
 
 def _is_likely(forecast: BudgetForecast, fires: bool) -> bool:
@@ -47,23 +59,16 @@ def _subject(status: BudgetStatus) -> str:
     return f"budget {status.budget.pk} revision {status.budget.revision}"
 
 
-def _drivers(
-    status: BudgetStatus, fires: Mapping[str, str], now: datetime
-) -> Drivers | None:
-    """What an alert says that is raised now. Of one that fires they are written already,
-    and reading them takes longer than all the rest."""
-    if fires.get(_subject(status)) == status.period.first.isoformat():
-        return None
-    return forecasts.drivers(status.budget, now=now)
-
-
 def _occasion(
-    status: BudgetStatus, forecast: BudgetForecast, drivers: Drivers | None
+    status: BudgetStatus,
+    subject: str,
+    forecast: BudgetForecast,
+    drivers: Drivers | None,
 ) -> Occasion:
     budget = status.budget
     on = forecast.exhausted_on
     return Occasion(
-        subject=_subject(status),
+        subject=subject,
         occurrence=status.period.first.isoformat(),
         team=budget.team,
         project=budget.project,

@@ -221,6 +221,8 @@ def alert_details(request: HttpRequest, visitor: Visitor, alert_id: int) -> Http
             "subject": alert_messages.subject(alert),
             "figures": figures_of(alert),
             "timeline": _timeline(alert),
+            # Where it went may be a colleague's address.
+            "may_edit_budgets": visitor.may(Permission.EDIT_BUDGETS, row.owner),
             "deliveries": [
                 (one, delivery_reports.attempts(one)) for one in _deliveries(alert)
             ],

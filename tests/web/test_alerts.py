@@ -82,6 +82,34 @@ def test_one_that_is_not_yours_looks_like_none(fired, lead: Client):
     assert set(Alert.objects.values_list("state", flat=True)) == {"firing"}
 
 
+def test_what_concerns_a_team_is_seen_by_it(cast: Cast, lead: Client, outsider: Client):
+    alerts.keep(
+        organization=cast.acme,
+        kind=Alert.Kind.UNPRICED_MODEL,
+        holding=[
+            Occasion(
+                "anthropic claude-opus-99",
+                details={"provider": "anthropic", "name": "claude-opus-99"},
+                concerned=frozenset([cast.search.pk]),
+            )
+        ],
+        now=timezone.now(),
+    )
+    path = f"{INBOX}/{Alert.objects.get().pk}"
+
+    assert "claude-opus-99" in read(lead, path).text
+    assert outsider.get(path).status_code == 404
+
+
+def test_where_it_went_is_for_who_edits_budgets(fired, viewer: Client, finance: Client):
+    path = f"{INBOX}/{fired['Searching']}"
+
+    assert "ops@example.com" in read(finance, path).text
+    text = read(viewer, path).text
+    assert "E-mail" in text
+    assert "ops@example.com" not in text
+
+
 def test_who_only_looks_has_no_buttons(fired, viewer: Client):
     path = f"{INBOX}/{fired['Searching']}"
 

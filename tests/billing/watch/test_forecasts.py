@@ -83,6 +83,36 @@ def test_a_higher_cap_resolves_it(cast: Cast, spend: Spend, look: Look):
     assert Alert.objects.get(kind=KIND).state == "resolved"
 
 
+def test_an_edit_tells_nothing_twice(cast: Cast, spend: Spend, look: Look):
+    steady(spend)
+    budget = make(cast, "2500")
+    (told,) = look(KIND, midday(TODAY))
+
+    terms = Terms(Decimal(2400), thresholds=(90,))
+    budgets.change(budget=budget, terms=terms, by="tests", now=midday(TODAY))
+
+    assert look(KIND, midday(TODAY)) == [told]
+    assert Alert.objects.filter(kind=KIND).count() == 1
+
+
+def test_a_new_cap_that_will_be_passed_too_is_told_again(
+    cast: Cast, spend: Spend, look: Look
+):
+    steady(spend)
+    budget = make(cast, "2500")
+    look(KIND, midday(TODAY))
+    for amount in (5000, 2400):
+        terms = Terms(Decimal(amount))
+        budgets.change(budget=budget, terms=terms, by="tests", now=midday(TODAY))
+        look(KIND, midday(TODAY))
+
+    told = Alert.objects.filter(kind=KIND).order_by("pk")
+    assert [(one.subject[-1], one.state) for one in told] == [
+        ("1", "resolved"),
+        ("3", "firing"),
+    ]
+
+
 def test_looking_at_what_fires_asks_no_more_for_many(cast: Cast, spend: Spend, look: Look):
     steady(spend)
     asked = []
