@@ -194,8 +194,7 @@ class BudgetAdmin(Kept):
         terms["thresholds"] = tuple(data["thresholds"] or ())
         said = {"by": actor(request), "now": timezone.now(), "reason": data["reason"]}
         if change:
-            before = Budget.objects.get(pk=obj.pk)
-            budgets.change(budget=obj, terms=Terms.of(before, **terms), **said)
+            budgets.amend(budget=obj, changes=terms, **said)
             return
         made = budgets.create(
             organization=obj.organization,

@@ -52,13 +52,14 @@ def test_a_budget_shows_what_is_spent_and_what_is_reached(alice: Service, cast: 
     assert (shown["amount"], shown["currency"], shown["revision"]) == ("0.0084", "USD", 1)
 
 
+YEAR = timezone.now().year
 LIMITED = {
     "models": ["claude-opus-5-5"],
     "processing": ["standard"],
     "tag": {"key": "env", "values": ["prod", "staging"]},
     "period": "custom",
-    "custom": {"first": "2026-01-01", "until": "2199-01-01"},
-    "expires_on": "2198-01-01",
+    "custom": {"first": f"{YEAR}-01-01", "until": f"{YEAR + 4}-01-01"},
+    "expires_on": f"{YEAR + 3}-01-01",
     "exempt_free": False,
 }
 
@@ -73,7 +74,8 @@ def test_a_budget_says_what_it_is_limited_to_and_when_it_runs(alice: Service, ca
 
     assert {name: shown[name] for name in LIMITED} == LIMITED
     assert (shown["spent"], shown["state"]) == (COST, "running")
-    assert (shown["period_start"], shown["period_end"]) == ("2026-01-01", "2199-01-01")
+    its = (shown["period_start"], shown["period_end"])
+    assert its == (LIMITED["custom"]["first"], LIMITED["custom"]["until"])
     assert shown["scope"] == (
         "project answers, standard only, claude-opus-5-5, tag env=prod or staging"
     )
