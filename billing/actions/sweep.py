@@ -7,7 +7,9 @@ from typing import NamedTuple
 from billing.actions import alerts, budgets, raises
 from billing.actions.alerts import Occasion
 from billing.models import Alert, Budget, UnpricedRecord
+from teams import isolation
 from teams.models import Organization, Team
+from teams.reporting_days import ReportingDays
 
 
 class _Named(NamedTuple):
@@ -27,8 +29,21 @@ def sweep(*, now: datetime) -> int:
     budgets.end_raises(now=now)
     raises.expire(now=now)
     alerts.resolve_past(now=now)
-    active = Budget.objects.active().with_scope()
-    return sum(budgets.evaluate(budget, now=now) for budget in active)
+    return sum(budgets.evaluate(budget, now=now) for budget in _unsettled(now))
+
+
+def _unsettled(now: datetime) -> list[Budget]:
+    """The active budgets that something is to be done for: mostly none, of however many."""
+    active: dict[Organization, list[Budget]] = defaultdict(list)
+    for budget in Budget.objects.active().with_scope().order_by("pk"):
+        active[budget.organization].append(budget)
+    found: list[Budget] = []
+    for organization, its in active.items():
+        teams = Team.objects.filter(organization=organization).values_list("pk", flat=True)
+        with isolation.visible_teams(teams):
+            days = ReportingDays(organization)
+            found += alerts.unsettled(its, days=days, now=now)
+    return found
 
 
 def sweep_unpriced(*, now: datetime) -> int:
