@@ -149,6 +149,11 @@ def test_limits_and_windows(finance: Client):
         ({"period": "custom"}, "A custom period needs its first day"),
         ({"week_starts_on": "3"}, "Only a week has a day to start on."),
         ({"tag_key": "env"}, "Say which values of the tag count."),
+        (
+            {"tag_key": "env", "tag_values": ",".join(map(str, range(101)))},
+            "Write up to 100 values.",
+        ),
+        ({"thresholds": ",".join(map(str, range(1, 22)))}, "Write up to 20 percentages."),
         ({"last_day": "2020-01-01"}, "It would be expired from the beginning."),
     ],
 )

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from billing.actions import post
 from teams.actions import projects
+from teams.models import AuditEvent
 from teams.models.api_keys import Scope
 from tests.builders import COST, body, record
 from tests.conftest import Cast, Service, issue
@@ -79,6 +80,17 @@ def test_a_budget_says_what_it_is_limited_to_and_when_it_runs(alice: Service, ca
     assert shown["scope"] == (
         "project answers, standard only, claude-opus-5-5, tag env=prod or staging"
     )
+
+
+def test_a_budget_of_many_long_values_is_made(alice: Service):
+    values = [f"{number:03}{'x' * 197}" for number in range(100)]
+
+    made = make(alice, tag={"key": "env", "values": values})
+
+    assert made.status_code == 201
+    assert made.json()["tag"]["values"] == values
+    (event,) = AuditEvent.objects.filter(action="budget.create")
+    assert event.subject.startswith(f"budget {made.json()['id']} of project answers, tag")
 
 
 def test_weeks_and_fiscal_years_are_said(alice: Service):
