@@ -224,8 +224,8 @@ def budget_in_api(site: Site, team: Team) -> BudgetFigures | None:
 def budget_in_admin(site: Site, team: Team) -> BudgetFigures | None:
     rows = site.page("/admin/billing/budget/?all=").tables["result_list"][1:]
     for row in map(columns, rows):
-        its = (row["scope_shown"].words, row["period"].words)
-        if its == (f"team {team.slug}", "Month"):
+        its = (row["scope_shown"].words, row["window_shown"].words)
+        if its == (f"team {team.slug}", "month"):
             spent, cap = row["spent"].figure, row["amount_shown"].figure
             assert spent is not None
             assert cap is not None
