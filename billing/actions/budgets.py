@@ -1,6 +1,7 @@
 """Budgets: made, changed and ended by a named person, for a reason."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from decimal import Decimal
@@ -50,6 +51,11 @@ class Terms:
         if its["raised_to"] is not None and its["raised_to"] <= its["amount"]:
             its |= {"raised_to": None, "raised_until": None}
         return cls(**its)
+
+    def put_on(self, budget: Budget) -> None:
+        """Have the budget say this; not saved."""
+        for name, value in _columns(self).items():
+            setattr(budget, name, value)
 
     def __post_init__(self) -> None:
         if (self.raised_to is None) != (self.raised_until is None):
@@ -139,8 +145,7 @@ def change(
     if before == terms:
         return budget
     budget.revision += 1
-    for name, value in _columns(terms).items():
-        setattr(budget, name, value)
+    terms.put_on(budget)
     if terms.expires_on != before.expires_on:  # one that was set may have passed
         check_expiry(
             terms.expires_on, organization=budget.organization, is_new=False, now=now
@@ -150,6 +155,28 @@ def change(
     _revise(budget, by=by, now=now, reason=reason, before=before)
     _settle(budget, now=now)
     return budget
+
+
+@transaction.atomic
+def amend(
+    *,
+    budget: Budget,
+    changes: Mapping[str, Any],
+    by: str,
+    now: datetime,
+    reason: str = "",
+    revision: int | None = None,
+) -> Budget:
+    """Some terms, by name, from now on; the others stay, also those just changed.
+
+    `revision` is the one that the changes were made to. Raises ValidationError, also when
+    there is a newer one.
+    """
+    budget = held(budget)
+    if revision not in (None, budget.revision):
+        raise ValidationError("This budget was changed meanwhile. Look at it again.")
+    terms = Terms.of(budget, **changes)
+    return change(budget=budget, terms=terms, by=by, now=now, reason=reason)
 
 
 @transaction.atomic
@@ -182,9 +209,9 @@ def _end_raise(budget: Budget, *, now: datetime) -> bool:
             current = held(budget)
             if current.raised_until is None or current.raised_until > now:
                 return False
-            change(
+            amend(
                 budget=current,
-                terms=Terms.of(current, raised_to=None, raised_until=None),
+                changes={"raised_to": None, "raised_until": None},
                 by=ITSELF,
                 now=now,
                 reason="The temporary raise ended.",

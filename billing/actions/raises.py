@@ -13,7 +13,6 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from billing.actions import budgets, raise_notices
-from billing.actions.budgets import Terms
 from billing.models import Budget, BudgetPolicy, RaiseDecision, RaiseRequest
 from billing.pricing import figures, money
 from teams.actions import audit
@@ -83,14 +82,19 @@ def approve(
     """
     request = _held(request)
     before = _said_by(request, by)
-    if before is not None and before in request.approvals(amount, until):
+    has_approved = before is not None and before in request.approvals(amount, until)
+    needed = BudgetPolicy.approvals_needed(request.budget.organization_id, amount)
+    is_waiting = request.state_at(now) == State.PENDING
+    # The policy may have changed since: then what was approved once is enough.
+    if has_approved and (needed > 1 or not is_waiting):
         return request
+    request.budget = budgets.held(request.budget)
     _check_decider(request, by, now, person)
     _check_terms(request.budget, amount, until, now)
-    needed = BudgetPolicy.approvals_needed(request.budget.organization_id, amount)
     if needed > 1 and person is None:
         raise NotPossible("A cap above the policy's amount needs two people, signed in.")
-    _decide(request, True, by, now, person, note, amount=amount, until=until)
+    if not has_approved:
+        _decide(request, True, by, now, person, note, amount=amount, until=until)
     approvals = request.approvals(amount, until)
     if len(approvals) >= needed:
         _grant(request, approvals, now)
@@ -257,16 +261,14 @@ def _decide(
 def _grant(request: RaiseRequest, approvals: list[RaiseDecision], now: datetime) -> None:
     """The revision, by who approved last."""
     *others, last = approvals
-    budget = budgets.held(request.budget)
-    if last.until is None:
-        terms = Terms.of(budget, amount=last.amount)
-    else:
-        terms = Terms.of(budget, raised_to=last.amount, raised_until=last.until)
+    changes: dict[str, Any] = {"amount": last.amount}
+    if last.until is not None:
+        changes = {"raised_to": last.amount, "raised_until": last.until}
     asked = f"Asked for by {request.asked_by}: {request.reason}"
     too = [f"Approved by {one.decided_by} too." for one in others]
-    budgets.change(
-        budget=budget,
-        terms=terms,
+    budgets.amend(
+        budget=request.budget,
+        changes=changes,
         by=last.decided_by,
         now=now,
         reason=" ".join([asked, *too]),

@@ -1,13 +1,13 @@
 """The safety net of alerts: whatever was missed, every budget is looked at again."""
 
 from collections import defaultdict
-from collections.abc import Iterator
 from datetime import datetime
 from typing import NamedTuple
 
 from billing.actions import alerts, budgets, raises
 from billing.actions.alerts import Occasion
 from billing.models import Alert, Budget, UnpricedRecord
+from teams import isolation
 from teams.models import Organization, Team
 from teams.reporting_days import ReportingDays
 
@@ -32,13 +32,18 @@ def sweep(*, now: datetime) -> int:
     return sum(budgets.evaluate(budget, now=now) for budget in _unsettled(now))
 
 
-def _unsettled(now: datetime) -> Iterator[Budget]:
-    """Those that evaluating would change something for: mostly none of very many."""
-    listed: dict[Organization, list[Budget]] = defaultdict(list)
+def _unsettled(now: datetime) -> list[Budget]:
+    """The active budgets that something is to be done for: mostly none, of however many."""
+    active: dict[Organization, list[Budget]] = defaultdict(list)
     for budget in Budget.objects.active().with_scope().order_by("pk"):
-        listed[budget.organization].append(budget)
-    for organization, its in listed.items():
-        yield from alerts.unsettled(its, days=ReportingDays(organization), now=now)
+        active[budget.organization].append(budget)
+    found: list[Budget] = []
+    for organization, its in active.items():
+        teams = Team.objects.filter(organization=organization).values_list("pk", flat=True)
+        with isolation.visible_teams(teams):
+            days = ReportingDays(organization)
+            found += alerts.unsettled(its, days=days, now=now)
+    return found
 
 
 def sweep_unpriced(*, now: datetime) -> int:

@@ -58,11 +58,13 @@ class BudgetForm(forms.ModelForm):
     )
     tag_values = SimpleArrayField(
         forms.CharField(max_length=200),
+        max_length=100,
         required=False,
         help_text="Separated by commas: records with one of these values count.",
     )
     thresholds = SimpleArrayField(
         forms.IntegerField(min_value=1, max_value=budgets.MAX_PERCENT),
+        max_length=20,
         initial=list(caps.DEFAULT_THRESHOLDS),
         required=False,
         help_text="Percentages, such as 50, 80. The cap itself always alerts.",
@@ -194,8 +196,7 @@ class BudgetAdmin(Kept):
         terms["thresholds"] = tuple(data["thresholds"] or ())
         said = {"by": actor(request), "now": timezone.now(), "reason": data["reason"]}
         if change:
-            before = Budget.objects.get(pk=obj.pk)
-            budgets.change(budget=obj, terms=Terms.of(before, **terms), **said)
+            budgets.amend(budget=obj, changes=terms, **said)
             return
         made = budgets.create(
             organization=obj.organization,

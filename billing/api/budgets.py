@@ -107,7 +107,7 @@ class BudgetsView(APIView):
                 week_starts_on=asked["week_starts_on"],
                 fiscal_starts_in=asked["fiscal_starts_in"],
                 custom=Period(custom["first"], custom["until"]) if custom else None,
-                terms=_terms(asked),
+                terms=Terms(**_said(asked)),
                 reason=asked.get("reason", ""),
                 by=str(key),
                 now=timezone.now(),
@@ -136,9 +136,9 @@ class BudgetView(APIView):
         wanted = TermsInput(data=request.data, partial=True)
         wanted.is_valid(raise_exception=True)
         try:
-            budgets.change(
+            budgets.amend(
                 budget=budget,
-                terms=_terms(wanted.validated_data, budget),
+                changes=_said(wanted.validated_data),
                 reason=wanted.validated_data.get("reason", ""),
                 by=str(key),
                 now=timezone.now(),
@@ -183,9 +183,7 @@ def _changed(key: ApiKey, data: Any) -> Budget:
     wanted.is_valid(raise_exception=True)
     asked = dict(wanted.validated_data)
     budget = find(key, int(asked.pop("budget")))
-    terms = _checked(lambda: _terms(asked, budget))
-    for name in _TERMS:
-        setattr(budget, name, getattr(terms, name))
+    _checked(lambda: Terms.of(budget, **_said(asked))).put_on(budget)
     return budget
 
 
@@ -210,9 +208,7 @@ def _planned(key: ApiKey, data: Any) -> Budget:
         custom_first=custom.get("first"),
         custom_until=custom.get("until"),
     )
-    terms = _checked(lambda: _terms(asked))
-    for name in _TERMS:
-        setattr(budget, name, getattr(terms, name))
+    _checked(lambda: Terms(**_said(asked))).put_on(budget)
     _checked(budget.clean)
     return budget
 
@@ -253,12 +249,12 @@ def money_or_none(value: Decimal | None) -> str | None:
     return None if value is None else money.plain(value)
 
 
-def _terms(asked: dict[str, Any], budget: Budget | None = None) -> Terms:
-    """The terms asked for; what is not said stays as the budget has it."""
+def _said(asked: dict[str, Any]) -> dict[str, Any]:
+    """The terms that are said, by name."""
     said = {name: value for name, value in asked.items() if name in _TERMS}
     if "thresholds" in said:
         said["thresholds"] = tuple(said["thresholds"])
-    return Terms.of(budget, **said) if budget else Terms(**said)
+    return said
 
 
 def _limits(asked: dict[str, Any]) -> Limits:

@@ -18,6 +18,8 @@ from billing.pricing.usage import Processing, Speed, Usage
 from billing.pricing.worst_case import WorstCase
 
 LONGEST_SECONDS = 3_600
+# More than any amount that is kept.
+_TOO_MUCH = 10**12
 
 _Tokens = Annotated[int, msgspec.Meta(ge=1, le=10**12)]
 _Seconds = Annotated[int, msgspec.Meta(ge=1, le=LONGEST_SECONDS)]
@@ -112,8 +114,9 @@ def amount(estimate: str) -> Decimal:
         raise RecordError(
             "bad_value", "/estimate", "Expected an amount such as 0.25, as text."
         ) from error
-    if value < 0:
-        raise RecordError("out_of_range", "/estimate", "Expected an amount >= 0.")
+    if not 0 <= value < _TOO_MUCH:
+        detail = f"Expected an amount >= 0 and below {_TOO_MUCH}."
+        raise RecordError("out_of_range", "/estimate", detail)
     return value
 
 

@@ -1,5 +1,5 @@
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
@@ -17,6 +17,9 @@ from billing.pricing.budget_periods import FISCAL, Period, PeriodKind, Window
 from billing.pricing.caps import DEFAULT_THRESHOLDS
 from billing.pricing.usage import Processing
 from teams.models import Organization, Ownership, Project, Team
+
+# Each day of a period is in its chart and its forecast.
+LONGEST_CUSTOM = timedelta(days=5 * 366)
 
 # A temporary raise has an amount above the cap and an end, or there is none.
 _RAISED_OR_NOT = models.Q(raised_to=None, raised_until=None) | models.Q(
@@ -251,6 +254,8 @@ class Budget(BudgetTerms):
             return {"period": "A custom period needs its first day and the day it ends."}
         if self.custom_until <= self.custom_first:
             return {"custom_until": "A period ends after its first day."}
+        if self.custom_until - self.custom_first > LONGEST_CUSTOM:
+            return {"custom_until": "A custom period lasts up to five years."}
         years = range(FIRST_YEAR, LAST_YEAR + 1)
         if not {self.custom_first.year, self.custom_until.year} <= set(years):
             return {"custom_first": "Records lie in the years 2000 to 2199."}

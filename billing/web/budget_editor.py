@@ -1,5 +1,6 @@
 """The budget editor: new, changed and ended budgets, with what a cap would have said."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,6 +23,10 @@ from teams.models import Project, Team
 from teams.permissions import Permission
 from teams.reporting_days import ReportingDays
 from teams.web.visitors import Visitor, form_page
+
+_CHANGED_MEANWHILE = (
+    "This budget was changed meanwhile: see its history. Saved now, these terms replace it."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,15 +125,19 @@ def edit_budget(request: HttpRequest, visitor: Visitor, budget_id: int) -> HttpR
     _require_editing(visitor, found.team)
     budget = found.budget
     form = TermsForm.of(budget, request.POST or None)
+    seen = _revision_seen(request)
+    if seen not in (None, budget.revision):
+        form.add_error(None, _CHANGED_MEANWHILE)
     changed = _changed(budget, form) if form.has_terms else budget
     if form.is_valid() and "preview" not in request.POST:
         try:
-            budgets.change(
+            budgets.amend(
                 budget=budget,
-                terms=Terms.of(budget, **form.terms),
+                changes=form.terms,
                 by=visitor.user.get_username(),
                 now=now,
                 reason=form.cleaned_data["reason"],
+                revision=seen,
             )
         except ValidationError as error:
             add_errors(form, error, NAMES)
@@ -173,9 +182,14 @@ def _require_editing(visitor: Visitor, team: Team | None) -> None:
 def _changed(budget: Budget, form: TermsForm) -> Budget:
     """The budget as it would be; not saved."""
     changed = Budget.objects.with_scope().get(pk=budget.pk)
-    for name, value in form.terms.items():
-        setattr(changed, name, value)
+    Terms.of(changed, **form.terms).put_on(changed)
     return changed
+
+
+def _revision_seen(request: HttpRequest) -> int | None:
+    """The revision that the form was filled in over, where it says so."""
+    said = request.POST.get("revision", "")
+    return int(said) if re.fullmatch("[0-9]{1,9}", said) else None
 
 
 def _editor(

@@ -28,6 +28,7 @@ _MONTHS = [(str(number), calendar.month_name[number]) for number in range(1, 13)
 _PROCESSINGS = [(one.value, one.value.capitalize()) for one in Processing]
 _TEAM = "team"
 _ONE_DAY = timedelta(days=1)
+_MOST_VALUES = 100  # of a tag
 # What a budget calls them, and we.
 NAMES = {"custom_until": "custom_last", "expires_on": "last_day"}
 _HARD = [("soft", "Alert only (soft)"), ("hard", "Refuse further calls (hard)")]
@@ -194,7 +195,10 @@ class NewBudgetForm(TermsForm):
 
     def clean_tag_values(self) -> list[str]:
         written = str(self.cleaned_data["tag_values"]).split(",")
-        return sorted({value.strip() for value in written} - {""})
+        values = sorted({value.strip() for value in written} - {""})
+        if len(values) > _MOST_VALUES:
+            raise forms.ValidationError(f"Write up to {_MOST_VALUES} values.")
+        return values
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}

@@ -14,6 +14,7 @@ from teams.models import Organization
 from teams.reporting_days import ReportingDays
 
 MAX_PERCENT = 1000
+_MOST_PERCENTS = 20
 _ONE_DAY = timedelta(days=1)
 # Signs that people write into amounts: currency, groups of thousands.
 _DECORATION = re.compile(r"[\s$€£,_']")
@@ -63,6 +64,8 @@ class PercentsField(forms.CharField):
         levels = {int(one[:5]) for one in written}
         if not all(0 < level <= MAX_PERCENT for level in levels):
             raise forms.ValidationError(f"A threshold is from 1 to {MAX_PERCENT} %.")
+        if len(levels) > _MOST_PERCENTS:
+            raise forms.ValidationError(f"Write up to {_MOST_PERCENTS} percentages.")
         return tuple(sorted(levels))
 
 

@@ -148,9 +148,8 @@ def _take(
         actions.withdraw(request=asked, **who)
         return "The request is withdrawn."
     form.full_clean()
-    if step == "decline":
-        note = form.data.get("note", "")[:1000]
-        actions.decline(request=asked, note=note, **who)
+    if step == "decline" and "note" not in form.errors:
+        actions.decline(request=asked, note=form.cleaned_data["note"], **who)
         return "The request is declined."
     if step != "approve" or not form.is_valid():
         return ""

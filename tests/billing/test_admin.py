@@ -432,15 +432,16 @@ def test_a_budget_is_made_and_changed_with_its_revisions(admin: Client, cast: Ca
 
 def test_a_limited_budget_is_made_and_its_limits_are_shown(admin: Client, cast: Cast):
     opus = LanguageModel.objects.get(provider="anthropic", name="claude-opus-5-5")
+    year = timezone.now().year
     limits = {
         "models": [opus.pk],
         "processing": ["batch", "flex"],
         "tag_key": "env",
         "tag_values": "prod,staging",
         "period": "custom",
-        "custom_first": "2026-11-01",
-        "custom_until": "2199-11-15",
-        "expires_on": "2199-11-10",
+        "custom_first": f"{year}-11-01",
+        "custom_until": f"{year + 4}-11-15",
+        "expires_on": f"{year + 4}-11-10",
     }
     admin.post(reverse("admin:billing_budget_add"), budget_form(cast, **limits))
     budget = Budget.objects.with_scope().get()
@@ -454,7 +455,8 @@ def test_a_limited_budget_is_made_and_its_limits_are_shown(admin: Client, cast: 
     assert changed.window == budget.window
     assert (changed.amount, changed.expires_on, changed.exempt_free) == (200, None, False)
     assert words in page(admin, "billing_budget_change", budget.pk)
-    assert "1 Nov 2026 – 14 Nov 2199" in page(admin, "billing_budget_changelist")
+    days = f"1 Nov {year} – 14 Nov {year + 4}"
+    assert days in page(admin, "billing_budget_changelist")
 
 
 @pytest.mark.parametrize(

@@ -326,6 +326,13 @@ NONSENSE = [
     ({"period": PeriodKind.YEAR, "fiscal_starts_in": 13}, "less than or equal to 12"),
     ({"period": PeriodKind.WEEK, "week_starts_on": 7}, "not a valid choice"),
     ({"week_starts_on": 6}, "Only a week"),
+    (
+        {
+            "period": PeriodKind.CUSTOM,
+            "custom": Period(date(2026, 1, 1), date(2031, 1, 7)),
+        },
+        "up to five years",
+    ),
     ({"tag_key": "env"}, "which values"),
     ({"tag_values": ("prod",)}, "which tag"),
     ({"processing": ("overnight",)}, "not a valid choice"),

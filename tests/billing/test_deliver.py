@@ -13,6 +13,8 @@ import pytest
 from django.core import mail
 from django.core.checks import run_checks
 from django.core.mail import EmailMultiAlternatives
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from standardwebhooks.webhooks import Webhook
 
 from billing import tasks
@@ -715,6 +717,27 @@ def test_the_sweep_raises_what_nobody_saw(cast: Cast, budget: Budget, as_worker)
         (wide.pk, 50),
         (wide.pk, 80),
     ]
+
+
+def test_the_sweep_asks_no_more_for_more_budgets(cast: Cast, budget: Budget):
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as asked:
+            sweep.sweep(now=NOW)
+        return len(asked)
+
+    sweep.sweep(now=NOW)
+    one = queries()
+    for amount in (1000, 2000, 3000):
+        budgets.create(
+            organization=cast.acme,
+            team=cast.search,
+            period=PeriodKind.MONTH,
+            terms=Terms(Decimal(amount)),
+            by="tests",
+            now=NOW,
+        )
+
+    assert 0 < queries() <= one
 
 
 def test_the_sweep_goes_by_what_a_budget_says_now(cast: Cast, budget: Budget):

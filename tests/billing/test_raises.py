@@ -170,6 +170,17 @@ def test_exactly_the_amount_of_the_policy_is_not_above_it(ask, approve, budget):
 
 
 @pytest.mark.usefixtures("two_above_120")
+def test_who_approved_before_the_policy_changed_can_finish_it(ask, approve, budget, cast):
+    request = ask()
+    assert approve(request).state == State.PENDING
+    raises.set_policy(organization=cast.acme, two_approvals_above=None, by="tests", now=NOW)
+
+    assert approve(request).state == State.APPROVED
+    assert cap(budget) == 150
+    assert RaiseDecision.objects.count() == 1
+
+
+@pytest.mark.usefixtures("two_above_120")
 def test_two_people_have_to_approve_the_same(ask, approve, budget):
     request = ask("150")
 

@@ -165,7 +165,7 @@ def test_the_page_of_one_tells_its_history_and_deliveries(fired, lead: Client):
     assert "Fired" in page.text
     assert "lea acknowledged it" in page.text
     assert "Deploying." in page.text
-    assert "email ops@example.com Given up 10" in page.text
+    assert "E-mail Given up 10" in page.text
     assert "the receiver answered 500" in page.text
     assert ("span", {"class": "status over"}) in page.elements
 

@@ -149,7 +149,12 @@ def test_limits_and_windows(finance: Client):
         ({"period": "custom"}, "A custom period needs its first day"),
         ({"week_starts_on": "3"}, "Only a week has a day to start on."),
         ({"tag_key": "env"}, "Say which values of the tag count."),
-        ({"last_day": "2020-01-01"}, "This day lies in the past."),
+        (
+            {"tag_key": "env", "tag_values": ",".join(map(str, range(101)))},
+            "Write up to 100 values.",
+        ),
+        ({"thresholds": ",".join(map(str, range(1, 22)))}, "Write up to 20 percentages."),
+        ({"last_day": "2020-01-01"}, "It would be expired from the beginning."),
     ],
 )
 def test_what_cannot_be_is_said_beside_its_field(
@@ -190,6 +195,20 @@ def test_a_preview_saves_nothing_and_needs_no_reason(finance: Client, budget: Bu
     assert "Nothing was spent in the last three months" in page.text
     assert "Say why" not in page.text
     assert Budget.objects.get().revision == 1
+
+
+def test_a_form_filled_in_over_older_terms_is_said(finance: Client, budget: Budget):
+    filled = {"amount": "100", "hard": "soft", "thresholds": "90", "reason": "Late."}
+    budgets.amend(
+        budget=budget, changes={"amount": Decimal(500)}, by="gina", now=timezone.now()
+    )
+
+    page = answer(finance, of(budget, "edit"), revision="1", **filled)
+
+    assert "changed meanwhile" in page.text
+    assert Budget.objects.get().amount == 500
+    finance.post(of(budget, "edit"), {"revision": "2", **filled})
+    assert Budget.objects.get().amount == 100
 
 
 def test_ending_asks_first(finance: Client, budget: Budget):

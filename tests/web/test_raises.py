@@ -162,6 +162,14 @@ def test_declining_says_why(lead: Client, finance: Client, budget: Budget, asked
     assert "Not this month." in text
 
 
+def test_a_note_that_cannot_be_kept_is_said(finance: Client, asked: RaiseRequest):
+    for note in ("a\0b", "x" * 1001):
+        page = finance.post(f"/raises/{asked.pk}", {"step": "decline", "note": note})
+
+        assert page.status_code == 200
+        assert RaiseRequest.objects.get().state == State.PENDING
+
+
 def test_sent_twice_is_done_once(finance: Client, lead: Client, budget: Budget, asked):
     assert ask(lead, budget) == asked
 

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from billing.actions import post
 from teams.actions import projects
+from teams.models import AuditEvent
 from teams.models.api_keys import Scope
 from tests.builders import COST, body, record
 from tests.conftest import Cast, Service, issue
@@ -52,13 +53,14 @@ def test_a_budget_shows_what_is_spent_and_what_is_reached(alice: Service, cast: 
     assert (shown["amount"], shown["currency"], shown["revision"]) == ("0.0084", "USD", 1)
 
 
+YEAR = timezone.now().year
 LIMITED = {
     "models": ["claude-opus-5-5"],
     "processing": ["standard"],
     "tag": {"key": "env", "values": ["prod", "staging"]},
     "period": "custom",
-    "custom": {"first": "2026-01-01", "until": "2199-01-01"},
-    "expires_on": "2198-01-01",
+    "custom": {"first": f"{YEAR}-01-01", "until": f"{YEAR + 4}-01-01"},
+    "expires_on": f"{YEAR + 3}-01-01",
     "exempt_free": False,
 }
 
@@ -73,10 +75,22 @@ def test_a_budget_says_what_it_is_limited_to_and_when_it_runs(alice: Service, ca
 
     assert {name: shown[name] for name in LIMITED} == LIMITED
     assert (shown["spent"], shown["state"]) == (COST, "running")
-    assert (shown["period_start"], shown["period_end"]) == ("2026-01-01", "2199-01-01")
+    its = (shown["period_start"], shown["period_end"])
+    assert its == (LIMITED["custom"]["first"], LIMITED["custom"]["until"])
     assert shown["scope"] == (
         "project answers, standard only, claude-opus-5-5, tag env=prod or staging"
     )
+
+
+def test_a_budget_of_many_long_values_is_made(alice: Service):
+    values = [f"{number:03}{'x' * 197}" for number in range(100)]
+
+    made = make(alice, tag={"key": "env", "values": values})
+
+    assert made.status_code == 201
+    assert made.json()["tag"]["values"] == values
+    (event,) = AuditEvent.objects.filter(action="budget.create")
+    assert event.subject.startswith(f"budget {made.json()['id']} of project answers, tag")
 
 
 def test_weeks_and_fiscal_years_are_said(alice: Service):

@@ -2,12 +2,13 @@
 
 import json
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.utils import timezone
 
-from billing.actions import post
+from billing.actions import budgets, post
 from billing.models import Budget, RaiseRequest
 from teams.models.api_keys import Scope
 from tests.builders import body, record
@@ -245,6 +246,27 @@ def test_a_preview_of_a_new_budget(finance: Service, yesterday: str):
     assert (preview["running"]["spent"], preview["percent"]) == ("0", "0")
     assert "would have alerted on" in preview["summary"]
     assert not Budget.objects.exists()
+
+
+def test_a_preview_of_a_cap_above_the_raise_there_is(finance: Service):
+    made = finance.post("budgets", json.dumps({"amount": "100"})).json()["id"]
+    now = timezone.now()
+    until = now + timedelta(days=9)
+    budgets.amend(
+        budget=Budget.objects.get(pk=made),
+        changes={"raised_to": Decimal(200), "raised_until": until},
+        by="tests",
+        now=now,
+    )
+
+    caps = [
+        finance.post(
+            "budgets/preview", json.dumps({"budget": made, "amount": amount})
+        ).json()["cap"]
+        for amount in ("150", "500")
+    ]
+
+    assert caps == ["200", "500"]
 
 
 def test_a_preview_of_other_terms(finance: Service, cast: Cast):
