@@ -205,7 +205,7 @@ class Occasion(NamedTuple):
     """Something that holds now, and is said once: once for its subject and occurrence.
 
     The channels of the organization hear of it, and those of the teams that it is of, or
-    concerns. `details` is what `alert_messages` makes a sentence of: text and whole numbers.
+    concerns. `details` is what `alert_messages` makes a sentence of: text, whole numbers.
     """
 
     subject: str
