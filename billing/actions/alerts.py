@@ -91,11 +91,14 @@ def evaluate(budget: Budget, *, now: datetime) -> list[int]:
     spent = budget_totals.total(budget, first)
     reached = set(caps.crossed(spent, budget.cap(now), budget.thresholds))
     said = {alert.threshold for alert in known if alert.revision == budget.revision}
-    firing = {alert.threshold for alert in known if alert.is_open}
+    was_open = {alert.threshold: alert for alert in known if alert.is_open}
     raised = _raise(budget, first, sorted(reached - said), spent, now)
+    for level in raised.keys() & was_open.keys():
+        _succeed(was_open[level], raised[level], now)
     _follow(budget, known, reached, now)
-    news = [alert_id for level, alert_id in sorted(raised.items()) if level not in firing]
-    _address(budget, news, now)
+    _address(
+        budget, [raised[level] for level in sorted(raised.keys() - was_open.keys())], now
+    )
     return sorted(raised.values())
 
 
@@ -157,6 +160,22 @@ def _rerate_under_way(budget: Budget) -> int | None:
         team__in=teams, executed=True, difference__gt=0, rerate__state=Rerate.State.RUNNING
     )
     return totals.order_by("-rerate").values_list("rerate_id", flat=True).first()
+
+
+_KNOWN = (
+    *("state", "acknowledged_by", "acknowledged_at"),
+    *("snoozed_until", "snoozed_by", "snooze_reason"),
+)
+
+
+def _succeed(before: Alert, alert_id: int, now: datetime) -> None:
+    """What held under the terms before holds still: who knew it knows it, and nobody is
+    told that it ended."""
+    Alert.objects.filter(pk=alert_id).update(
+        **{name: getattr(before, name) for name in _KNOWN}
+    )
+    before.state, before.resolved_at = Alert.State.RESOLVED, now
+    before.save(update_fields=["state", "resolved_at"])
 
 
 def _follow(

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import QuerySet
 from uuid_utils.compat import uuid7
 
 from billing.actions import listening, personal_channels
@@ -49,9 +50,18 @@ def follow(*, alert: Alert, event: Delivery.Event, now: datetime) -> None:
     the alert.
     """
     told = Channel.objects.filter(
-        deliveries__alert=alert, kind__in=_FOLLOWING, disabled_at=None
+        deliveries__alert__in=_of_its_level(alert), kind__in=_FOLLOWING, disabled_at=None
     )
     address([alert.pk], list(told.distinct().order_by("pk")), now, event=event)
+
+
+def _of_its_level(alert: Alert) -> QuerySet[Alert]:
+    """It, or what was said of the same level of a budget under other terms."""
+    if alert.threshold is None:
+        return Alert.objects.filter(pk=alert.pk)
+    return Alert.objects.filter(
+        budget=alert.budget_id, period_start=alert.period_start, threshold=alert.threshold
+    )
 
 
 # --- Given up -----------------------------------------------------------------------

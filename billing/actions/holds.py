@@ -18,12 +18,11 @@ from uuid_utils.compat import uuid7
 
 from billing.formats import expected
 from billing.formats.expected import ExpectedCall
-from billing.models import Hold, HoldPart, bound, levels, rate_book
+from billing.models import Hold, HoldPart, bound, levels, rate_book, server_clock
 from billing.models.levels import Call, Chain, Level, Slot
 from billing.models.recorded import Recorded
 from billing.pricing import money
 from billing.pricing.usage import Processing
-from billing.pricing.worst_case import WorstCase
 from teams import isolation, ownership
 from teams.models import ApiKey
 
@@ -46,10 +45,13 @@ class Decision:
     levels: Sequence[Level]  # of now, with the hold if there is one
     refused_by: Level | None = None
     resets_at: datetime | None = None  # the period of that one ends
+    ended: str = ""  # the hold of this idempotency key was released, or expired
 
     @property
     def reason(self) -> str | None:
         """Why it is refused."""
+        if self.ended:
+            return f"The hold of this idempotency key has {self.ended}: ask with a new one."
         if self.refused_by is None:
             return None
         budget, slot = self.refused_by.slot.budget, self.refused_by.slot
@@ -142,7 +144,15 @@ class _Request:
         )
         until = now + timedelta(seconds=call.expires_in)
         self._slots = list(chain.slots(its, now, until))
-        self._reserves = [_reserves(slot, cost) for slot in self._slots]
+        # An amount of nothing is no model that costs nothing.
+        is_free = cost.is_free and expected.is_free(
+            model=call.model,
+            provider=call.provider,
+            processing=call.processing,
+            book=book.rates,
+            at=now,
+        )
+        self._reserves = [_reserves(slot, is_free) for slot in self._slots]
         self._fingerprint = expected.fingerprint(call, chain.owner.project_id)
 
     def decide(self) -> Decision | None:
@@ -187,7 +197,14 @@ class _Request:
             return None
         if bytes(hold.fingerprint) != self._fingerprint:
             raise Reused("This idempotency key was sent before with another request.")
-        return Decision(hold, hold.amount, hold.bound, self._levels(rows))
+        ended = _ended(hold)
+        return Decision(
+            None if ended else hold,
+            hold.amount,
+            hold.bound,
+            self._levels(rows),
+            ended=ended,
+        )
 
     def _levels(
         self, rows: Sequence[tuple[Any, ...]], amount: Decimal | None = None
@@ -227,8 +244,16 @@ class _Request:
         ]
 
 
-def _reserves(slot: Slot, cost: WorstCase) -> bool:
-    return slot.budget.hard and not (cost.is_free and slot.budget.exempt_free)
+def _ended(hold: Hold) -> str:
+    """Why it reserves nothing any more, without having been used; else nothing."""
+    if hold.state == Hold.State.RELEASED:
+        return "been released"
+    has_expired = hold.expires_at <= server_clock.now()
+    return "expired" if hold.state == Hold.State.HELD and has_expired else ""
+
+
+def _reserves(slot: Slot, is_free: bool) -> bool:
+    return slot.budget.hard and not (is_free and slot.budget.exempt_free)
 
 
 # --- Ended --------------------------------------------------------------------------

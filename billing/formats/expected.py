@@ -135,6 +135,25 @@ def cost(call: ExpectedCall, book: RateBook, at: datetime) -> WorstCase:
     )
 
 
+def is_free(
+    *,
+    model: str,
+    provider: str | None,
+    processing: Processing | None,
+    book: RateBook,
+    at: datetime,
+) -> bool:
+    """Whether the rates say that a model costs nothing, whatever is asked of it."""
+    call = ExpectedCall(
+        model=model,
+        provider=provider,
+        processing=processing,
+        prompt_tokens=1,
+        max_tokens=1,
+    )
+    return cost(call, book, at).is_free
+
+
 def _usage(call: ExpectedCall, provider: str, at: datetime) -> Usage:
     """Tokens of which only the limits are known are `input` and `output`."""
     its_usage, usage_format = call.usage, call.usage_format

@@ -129,21 +129,25 @@ def _counts(budget: Budget, place: Place) -> bool:
 
 
 def _in(periods: dict[int, Period]) -> Q:
-    condition = Q(pk__in=[])
-    for budget_id, its in periods.items():
-        condition |= Q(budget_id=budget_id, period_start=its.first)
-    return condition
+    """Of these budgets and first days; which belongs to which is looked at afterwards."""
+    firsts = {its.first for its in periods.values()}
+    return Q(budget__in=periods.keys(), period_start__in=firsts)
 
 
 def _spent(periods: dict[int, Period]) -> dict[int, Decimal]:
-    totals = BudgetTotal.objects.filter(_in(periods)).values_list("budget_id")
-    return dict(totals.annotate(Sum("spent")).order_by())
+    totals = BudgetTotal.objects.filter(_in(periods)).values_list("budget", "period_start")
+    return {
+        budget_id: spent
+        for budget_id, first, spent in totals.annotate(Sum("spent")).order_by()
+        if first == periods[budget_id].first
+    }
 
 
 def _firing(periods: dict[int, Period]) -> dict[int, list[int]]:
     levels: dict[int, list[int]] = {}
     alerts = Alert.objects.filter(_in(periods)).exclude(state=Alert.State.RESOLVED)
     for alert in alerts.select_related("budget"):
-        if alert.crossing is not None:
-            levels.setdefault(alert.crossing.budget.pk, []).append(alert.crossing.threshold)
+        crossing = alert.crossing
+        if crossing and crossing.period_start == periods[crossing.budget.pk].first:
+            levels.setdefault(crossing.budget.pk, []).append(crossing.threshold)
     return levels

@@ -20,7 +20,6 @@ from billing.models import (
     EstimateLine,
     ForecastErrors,
     LanguageModel,
-    TaggedSpend,
 )
 from billing.models.estimates import Estimate
 from billing.pricing import forecast as forecasting
@@ -28,6 +27,7 @@ from billing.pricing import money
 from billing.pricing.budget_periods import PeriodKind
 from billing.pricing.forecast import Ahead, Forecast, Spread
 from billing.pricing.token_classes import TokenClass
+from billing.reports import spend
 from billing.reports.budgets import BudgetStatus
 from billing.reports.spend import COST_COLUMNS
 from teams.models import Organization, Project, Team
@@ -89,7 +89,8 @@ def of_budget(status: BudgetStatus, *, now: datetime) -> BudgetForecast | None:
 def of_budgets(
     statuses: Iterable[BudgetStatus], *, now: datetime
 ) -> dict[int, BudgetForecast]:
-    """Those of several budgets of one organization, by id; as many queries as of one."""
+    """Those of several budgets of one organization, by id. As many queries as of one, and
+    one more for each that is limited to models, processing or a tag."""
     listed = list(statuses)
     if not listed:
         return {}
@@ -210,7 +211,9 @@ def _series(budgets: Sequence[Budget], since: date, until: date) -> dict[int, _C
     daily = _daily(_covered(plain), since, until) if plain else {}
     for budget in budgets:
         if _is_limited(budget):
-            series[budget.pk] = _limited(budget, since, until)
+            series[budget.pk] = spend.of_budget(
+                budget, since=since, until=until, adjusted=False
+            )
             continue
         costs: dict[date, Decimal] = defaultdict(Decimal)
         for (team_id, project_id), its in daily.items():
@@ -222,16 +225,6 @@ def _series(budgets: Sequence[Budget], since: date, until: date) -> dict[int, _C
                     costs[day] += cost
         series[budget.pk] = costs
     return series
-
-
-def _limited(budget: Budget, since: date, until: date) -> _Costs:
-    extent = Q(team_id__in=_covered([budget]), day__gte=since, day__lt=until)
-    if budget.tag_key:
-        # Adjustments are not told apart here: a tagged budget's days have them.
-        tagged = TaggedSpend.objects.filter(extent, budget=budget)
-        return dict(tagged.values_list("day").annotate(Sum("cost")).order_by())
-    days = DailySpend.objects.filter(extent, budget.covered_rollups)
-    return dict(days.values_list("day").annotate(total=_SPENT).order_by())
 
 
 def _daily(team_ids: Sequence[int], since: date, until: date) -> dict[_Place, _Costs]:

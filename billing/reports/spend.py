@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, NotRequired, TypedDict
 
-from django.db.models import Q, QuerySet, Sum
+from django.db.models import F, Q, QuerySet, Sum
 
 from billing.models import Budget, DailySpend, LanguageModel, TaggedSpend
 from billing.pricing.budget_periods import calendar_month
@@ -186,19 +186,22 @@ def by_day(
     return [found[key] for key in sorted(found)]
 
 
-def of_budget(budget: Budget, *, since: date, until: date) -> dict[date, Decimal]:
+def of_budget(
+    budget: Budget, *, since: date, until: date, adjusted: bool = True
+) -> dict[date, Decimal]:
     """What counts against a budget on each day of [since, until) that something does.
 
-    Its limits are kept, so the days of a period add up to its total. Of teams that are
-    not visible nothing is in it. Select the budget `with_scope()`.
+    Its limits are kept, so the days of a period add up to its total. Not `adjusted`, it
+    is without what was charged for closed months; of a tag that is not told apart. Of
+    teams that are not visible nothing is in it. Select the budget `with_scope()`.
     """
     in_range = Q(day__gte=since, day__lt=until, team_id__in=_teams_of(budget))
-    days: QuerySet[TaggedSpend] | QuerySet[DailySpend]
     if budget.tag_key:
-        days = TaggedSpend.objects.filter(in_range, budget=budget)
-    else:
-        days = DailySpend.objects.filter(in_range, budget.covered_rollups)
-    return dict(days.values_list("day").order_by("day").annotate(Sum("cost")))
+        tagged = TaggedSpend.objects.filter(in_range, budget=budget).values_list("day")
+        return dict(tagged.order_by("day").annotate(Sum("cost")))
+    days = DailySpend.objects.filter(in_range, budget.covered_rollups).values_list("day")
+    cost = F("cost") if adjusted else F("cost") - F("adjustment")
+    return dict(days.order_by("day").annotate(total=Sum(cost)))
 
 
 def _teams_of(budget: Budget) -> Iterable[int]:

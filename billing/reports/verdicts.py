@@ -9,7 +9,7 @@ from enum import StrEnum
 from django.db import OperationalError
 
 from billing.formats import expected
-from billing.formats.expected import ExpectedCall, Question
+from billing.formats.expected import Question
 from billing.models import levels, rate_book
 from billing.models.budgets import BudgetState
 from billing.models.levels import Call, Chain, Level
@@ -157,18 +157,16 @@ class _Reading:
         return passes and not (level.slot.budget.exempt_free and self._is_free())
 
     def _is_free(self) -> bool:
-        """Whether the model costs nothing, whatever is asked of it."""
         question = self._question
         if question.model is None:
             return False
-        call = ExpectedCall(
+        return expected.is_free(
             model=question.model,
             provider=question.provider,
             processing=question.processing,
-            prompt_tokens=1,
-            max_tokens=1,
+            book=self._book.rates,
+            at=self._now,
         )
-        return expected.cost(call, self._book.rates, self._now).is_free
 
     def _passing(self, level: Level) -> str:
         more = (

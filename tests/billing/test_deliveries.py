@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from decimal import Decimal
 from uuid import UUID, uuid4
 
 import pytest
@@ -13,6 +14,7 @@ from django.core.exceptions import ValidationError
 from billing.actions import (
     alert_states,
     alerts,
+    budgets,
     channels,
     deliver,
     deliveries,
@@ -20,9 +22,12 @@ from billing.actions import (
 )
 from billing.actions.alert_bodies import pagerduty
 from billing.actions.alerts import Occasion
-from billing.models import Alert, Channel, Delivery, DeliveryAttempt
+from billing.actions.budgets import Terms
+from billing.models import Alert, BudgetTotal, Channel, Delivery, DeliveryAttempt
+from billing.pricing.budget_periods import PeriodKind
 from billing.reports import deliveries as reports
 from billing.reports.deliveries import Health
+from teams import isolation
 from teams.actions import memberships
 from teams.models import AuditEvent, Role, Team
 from tests.conftest import NOW, Cast
@@ -370,6 +375,40 @@ def test_pagerduty_opens_an_incident_and_closes_it(cast: Cast, pager: Receiver):
     alerts.keep(organization=cast.acme, kind=kind, holding=[], now=NOW)
     send()
 
+    assert paged(pager) == [(one, key) for one in ("trigger", "acknowledge", "resolve")]
+
+
+def test_an_edit_leaves_the_incident_of_a_level_as_it_is(cast: Cast, pager: Receiver):
+    budget = budgets.create(
+        organization=cast.acme,
+        team=cast.search,
+        period=PeriodKind.MONTH,
+        terms=Terms(Decimal(100), thresholds=()),
+        by="tests",
+        now=NOW,
+    )
+    with isolation.visible_teams([cast.search.pk]):
+        BudgetTotal.objects.create(
+            team=cast.search,
+            budget=budget,
+            period_start=NOW.date().replace(day=1),
+            spent=120,
+        )
+        alerts.evaluate(budget, now=NOW)
+    send()
+    alert_states.acknowledge(alert=Alert.objects.get(), by="lars", now=NOW)
+    send()
+
+    for amount in (110, 500):
+        terms = Terms(Decimal(amount), thresholds=())
+        budgets.change(budget=budget, terms=terms, by="tests", now=NOW)
+        while send():
+            pass
+        if amount == 110:
+            known = Alert.objects.get(revision=2)
+            assert (known.state, known.acknowledged_by) == ("acknowledged", "lars")
+
+    key = f"purser-acme-budget-{budget.pk}-2026-11-01-100"
     assert paged(pager) == [(one, key) for one in ("trigger", "acknowledge", "resolve")]
 
 

@@ -23,10 +23,12 @@ from billing.models import (
 from billing.pricing.budget_periods import PeriodKind
 from teams.models import ApiKey
 from teams.ownership import NotCovered
+from tests.billing.test_rerates import publish
 from tests.builders import body, record
 from tests.conftest import NOW, Cast, issue
 
 MODEL = "claude-opus-5-5"
+FREE = "claude-free-1"
 
 
 @pytest.fixture
@@ -508,6 +510,23 @@ def test_keys_of_two_services_do_not_meet(cast: Cast, key: ApiKey):
     )
 
 
+def test_a_retry_of_a_hold_that_has_ended_reserves_nothing(cast: Cast, key: ApiKey):
+    cap(cast, "10")
+    released = ask(key, idempotency_key="call-1").hold
+    holds.release(released)
+    expired = ask(key, idempotency_key="call-2", expires_in=1).hold
+    Hold.objects.filter(pk=expired.pk).update(expires_at=expired.made_at)
+    HoldPart.objects.filter(hold=expired).update(until=expired.made_at)
+
+    retries = [ask(key, idempotency_key="call-1")]
+    retries.append(ask(key, idempotency_key="call-2", expires_in=1))
+
+    assert [retry.hold for retry in retries] == [None, None]
+    assert "has been released" in retries[0].reason
+    assert "has expired" in retries[1].reason
+    assert remaining(retries[0]) == [10]
+
+
 def test_a_refusal_is_decided_anew(cast: Cast, key: ApiKey):
     budget = cap(cast, "1")
     assert ask(key, "2", idempotency_key="call-1").hold is None
@@ -526,8 +545,27 @@ def test_a_model_that_costs_nothing_passes_where_the_budget_says_so(
     cap(cast, "1", exempt_free=exempt)
     spend(key, dollars(2))
     count()
+    model = LanguageModel.objects.create(provider="anthropic", name=FREE, family="free")
+    Alias.objects.create(provider="anthropic", name=FREE, model=model)
+    publish(FREE, input="0", output="0")
 
-    assert (ask(key, "0").hold is not None) == granted
+    asked = ask(key, None, model=FREE, prompt_tokens=100, max_tokens=100)
+
+    assert asked.amount == 0
+    assert (asked.hold is not None) == granted
+
+
+@pytest.mark.parametrize(
+    "said", [{"estimate": "0"}, {"usage": {"input_tokens": 0, "output_tokens": 0}}]
+)
+def test_a_call_for_nothing_of_a_model_that_costs_something_does_not(
+    cast: Cast, key: ApiKey, said: dict
+):
+    cap(cast, "1")
+    spend(key, dollars(2))
+    count()
+
+    assert ask(key, **({"estimate": None} | said)).hold is None
 
 
 def test_totals_are_those_of_the_checker(cast: Cast, key: ApiKey):

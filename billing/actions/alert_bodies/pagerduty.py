@@ -1,4 +1,4 @@
-"""Events for PagerDuty (Events API v2): one incident per alert, opened and closed by it."""
+"""Events for PagerDuty (Events API v2): one incident per alert, or level of a budget."""
 
 import json
 from datetime import UTC
@@ -33,7 +33,7 @@ def body(delivery: Delivery) -> bytes:
     content = {
         "routing_key": delivery.channel.target,
         "event_action": _ACTIONS[Delivery.Event(delivery.event)],
-        "dedup_key": f"purser-{alert.organization.slug}-alert-{alert.pk}",
+        "dedup_key": f"purser-{alert.organization.slug}-{_incident(alert)}",
         "client": "Purser",
         "client_url": url,
         "links": [{"href": url, "text": "Open Purser"}],
@@ -47,6 +47,13 @@ def body(delivery: Delivery) -> bytes:
         },
     }
     return json.dumps(content, separators=(",", ":")).encode()
+
+
+def _incident(alert: Alert) -> str:
+    """A level of a budget is one incident in its period, under whatever terms."""
+    if alert.threshold is None:
+        return f"alert-{alert.pk}"
+    return f"budget-{alert.budget_id}-{alert.period_start}-{alert.threshold}"
 
 
 def severity(alert: Alert) -> str:
