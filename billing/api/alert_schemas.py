@@ -20,7 +20,7 @@ from billing.api.json_schemas import (
     problems,
 )
 from billing.models.alerts import Alert
-from billing.models.velocity_rules import LONGEST, SHORTEST
+from billing.models.velocity_rules import LONGEST, LONGEST_READ, SHORTEST
 
 _FOUND = {**PROBLEMS, **problems(404)}
 _POSSIBLE = {**_FOUND, **problems(409)}
@@ -156,7 +156,11 @@ create_velocity_rule = extend_schema(
             "required": ["amount"],
             "properties": {
                 "amount": MONEY,
-                "minutes": {**_MINUTES, "default": 60},
+                "minutes": {
+                    **_MINUTES,
+                    "default": 60,
+                    "description": f"Above {LONGEST_READ} whole hours, without a tag.",
+                },
                 "team": STRING,
                 "project": STRING,
                 "tag_key": STRING,

@@ -168,6 +168,22 @@ def test_it_is_snoozed_and_woken(fired, alice: Service):
 
 
 @pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (
+            {"amount": "1", "minutes": 200},
+            "More than 180 minutes are whole hours, and of all records: without a tag.",
+        ),
+    ],
+)
+def test_a_refusal_says_what_a_rule_needs(anna: Service, body, sentence: str):
+    refused = anna.post("velocity-rules", body)
+
+    assert refused.status_code == 400
+    assert refused.json()["detail"] == sentence
+
+
+@pytest.mark.parametrize(
     ("body", "status"),
     [
         ({"reason": "No end."}, 400),
