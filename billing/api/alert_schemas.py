@@ -25,6 +25,7 @@ from billing.models.velocity_rules import LONGEST, LONGEST_READ, SHORTEST
 _FOUND = {**PROBLEMS, **problems(404)}
 _POSSIBLE = {**_FOUND, **problems(409)}
 _TIME_OR_NULL: Schema = {**TIME, "type": ["string", "null"]}
+_STRING_OR_NULL: Schema = {"type": ["string", "null"]}
 
 _ALERT = object_of(
     id=STRING,
@@ -163,8 +164,8 @@ create_velocity_rule = extend_schema(
                 },
                 "team": STRING,
                 "project": STRING,
-                "tag_key": STRING,
-                "tag_value": STRING,
+                "tag_key": _STRING_OR_NULL,
+                "tag_value": _STRING_OR_NULL,
                 "reason": STRING,
             },
         }

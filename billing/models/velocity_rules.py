@@ -77,13 +77,25 @@ class VelocityRule(models.Model):
         return f"{self.amount.normalize():f} in {self.minutes} minutes"
 
     def clean(self) -> None:
-        """Raises ValidationError for a place in another organization, or a long stretch
-        that only the charges tell."""
+        """Raises ValidationError for a place in another organization, an amount or a tag
+        that makes no sense, or a long stretch that only the charges tell."""
         for bound in (self.team, self.project):
             if bound is not None and bound.organization_id != self.organization_id:
                 raise ValidationError("A rule is for something of its organization.")
+        wrong = self._wrong_in_tag()
+        if self.amount == 0:
+            wrong["amount"] = "An amount is more than 0."
         if self.minutes > LONGEST_READ and not self.is_of_hours:
-            raise ValidationError({"minutes": _TOO_LONG})
+            wrong["minutes"] = _TOO_LONG
+        if wrong:
+            raise ValidationError(wrong)
+
+    def _wrong_in_tag(self) -> dict[str, str]:
+        if self.tag_key and not self.tag_value:
+            return {"tag_value": "Say which value of the tag counts."}
+        if self.tag_value and not self.tag_key:
+            return {"tag_key": "Say which tag has this value."}
+        return {}
 
     @property
     def is_of_hours(self) -> bool:

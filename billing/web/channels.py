@@ -109,7 +109,8 @@ def _on_channel(request: HttpRequest, visitor: Visitor, pk: int, do: _Done) -> H
     except ValidationError as error:
         messages.error(request, " ".join(error.messages))
     except channels.TooSoon as error:
-        messages.error(request, f"{error} Again in {error.seconds}.")
+        unit = "second" if error.seconds == 1 else "seconds"
+        messages.error(request, f"{error} Again in {error.seconds} {unit}.")
     return redirect("channel-list")
 
 
