@@ -240,10 +240,7 @@ def _deliveries(alert: Alert) -> QuerySet[Delivery]:
 
 def _find(visitor: Visitor, alert_id: int, now: datetime) -> Alert:
     """Raises Http404 for one that is not theirs, and for none alike."""
-    listed = _seen(visitor, now).select_related(
-        *("organization", "team", "project", "rerate"),
-        *("budget__organization", "budget__team", "budget__project"),
-    )
+    listed = reports.with_all_said(_seen(visitor, now))
     alert = listed.filter(pk=alert_id).first()
     if alert is None:
         raise Http404
