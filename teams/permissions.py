@@ -70,13 +70,16 @@ def people_with(
     return User.objects.filter(pk__in=holders, is_active=True)
 
 
-def teams_of(user: Person) -> QuerySet[Team]:
-    """The teams whose spend they see, of every organization."""
+def teams_of(
+    user: Person, permission: Permission = Permission.VIEW_SPEND
+) -> QuerySet[Team]:
+    """The teams, of every organization, in which a role allows it: to see their spend,
+    unless it says otherwise."""
     if not user.is_active:
         return Team.objects.none()
     if user.is_superuser:
         return Team.objects.all()
-    held = _memberships(user)
+    held = _memberships(user).filter(role__in=_with(permission))
     return Team.objects.filter(
         Q(pk__in=held.filter(team__isnull=False).values("team"))
         | Q(organization__in=held.filter(team=None).values("organization"))

@@ -20,11 +20,12 @@ from billing.api.json_schemas import (
     problems,
 )
 from billing.models.alerts import Alert
-from billing.models.velocity_rules import LONGEST, SHORTEST
+from billing.models.velocity_rules import LONGEST, LONGEST_READ, SHORTEST
 
 _FOUND = {**PROBLEMS, **problems(404)}
 _POSSIBLE = {**_FOUND, **problems(409)}
 _TIME_OR_NULL: Schema = {**TIME, "type": ["string", "null"]}
+_STRING_OR_NULL: Schema = {"type": ["string", "null"]}
 
 _ALERT = object_of(
     id=STRING,
@@ -156,11 +157,15 @@ create_velocity_rule = extend_schema(
             "required": ["amount"],
             "properties": {
                 "amount": MONEY,
-                "minutes": {**_MINUTES, "default": 60},
+                "minutes": {
+                    **_MINUTES,
+                    "default": 60,
+                    "description": f"Above {LONGEST_READ} whole hours, without a tag.",
+                },
                 "team": STRING,
                 "project": STRING,
-                "tag_key": STRING,
-                "tag_value": STRING,
+                "tag_key": _STRING_OR_NULL,
+                "tag_value": _STRING_OR_NULL,
                 "reason": STRING,
             },
         }

@@ -135,10 +135,9 @@ def _covered(key: ApiKey) -> QuerySet[Alert]:
 
 
 def _shown(alerts: QuerySet[Alert]) -> QuerySet[Alert]:
-    return alerts.select_related(
-        *("organization", "team", "project", "rerate"),
-        *("budget__organization", "budget__team", "budget__project"),
-    ).prefetch_related("deliveries__channel", "deliveries__log")
+    return reports.with_all_said(alerts).prefetch_related(
+        "deliveries__channel", "deliveries__log"
+    )
 
 
 def _find(key: ApiKey, alert_id: int) -> Alert:

@@ -26,9 +26,19 @@ class VelocityRuleInput(serializers.Serializer[Any]):
     minutes = serializers.IntegerField(default=60)
     team = serializers.SlugField(required=False)
     project = serializers.SlugField(required=False)
-    tag_key = serializers.CharField(max_length=64, required=False, default="")
-    tag_value = serializers.CharField(max_length=200, required=False, default="")
+    tag_key = serializers.CharField(
+        max_length=64, required=False, default="", allow_blank=True, allow_null=True
+    )
+    tag_value = serializers.CharField(
+        max_length=200, required=False, default="", allow_blank=True, allow_null=True
+    )
     reason = serializers.CharField(max_length=1000, required=False, default="")
+
+    def validate_tag_key(self, value: str | None) -> str:
+        return value or ""
+
+    def validate_tag_value(self, value: str | None) -> str:
+        return value or ""
 
 
 class VelocityRulesView(APIView):

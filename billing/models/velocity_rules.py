@@ -7,6 +7,11 @@ from django.db import models
 from teams.models import Organization, Project, Team
 
 SHORTEST, LONGEST = 5, 1_440  # minutes
+LONGEST_READ = 180  # where the charges are read each minute, for no sums tell it
+_IN_AN_HOUR = 60
+_TOO_LONG = (
+    f"More than {LONGEST_READ} minutes are whole hours, and of all records: without a tag."
+)
 
 
 class VelocityRule(models.Model):
@@ -72,10 +77,30 @@ class VelocityRule(models.Model):
         return f"{self.amount.normalize():f} in {self.minutes} minutes"
 
     def clean(self) -> None:
-        """Raises ValidationError for a place in another organization."""
+        """Raises ValidationError for a place in another organization, an amount or a tag
+        that makes no sense, or a long stretch that only the charges tell."""
         for bound in (self.team, self.project):
             if bound is not None and bound.organization_id != self.organization_id:
                 raise ValidationError("A rule is for something of its organization.")
+        wrong = self._wrong_in_tag()
+        if self.amount == 0:
+            wrong["amount"] = "An amount is more than 0."
+        if self.minutes > LONGEST_READ and not self.is_of_hours:
+            wrong["minutes"] = _TOO_LONG
+        if wrong:
+            raise ValidationError(wrong)
+
+    def _wrong_in_tag(self) -> dict[str, str]:
+        if self.tag_key and not self.tag_value:
+            return {"tag_value": "Say which value of the tag counts."}
+        if self.tag_value and not self.tag_key:
+            return {"tag_key": "Say which tag has this value."}
+        return {}
+
+    @property
+    def is_of_hours(self) -> bool:
+        """Whether the hourly sums tell it: of whole hours, and not of a tag."""
+        return not self.tag_key and self.minutes % _IN_AN_HOUR == 0
 
     @property
     def window(self) -> timedelta:

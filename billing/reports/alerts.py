@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, Prefetch, Q, QuerySet
 
-from billing.models import Alert
+from billing.models import Alert, Budget
 from teams.models import AuditEvent, Organization, Ownership, Project, Team
 
 # Of what has ended, what people may still look for.
@@ -54,6 +54,12 @@ def _of_teams(teams: Iterable[Team], now: datetime) -> Q:
     return its
 
 
+def with_all_said(alerts: QuerySet[Alert]) -> QuerySet[Alert]:
+    """With all that their sentences read, the names of a budget's models too."""
+    listed = alerts.select_related("organization", "team", "project", "rerate")
+    return listed.prefetch_related(Prefetch("budget", Budget.objects.with_scope()))
+
+
 def firing(alerts: QuerySet[Alert], now: datetime) -> QuerySet[Alert]:
     """What nobody has acknowledged, and nobody has put off; a test is nothing to see to."""
     unseen = alerts.filter(state=Alert.State.FIRING).exclude(kind=Alert.Kind.TEST)
@@ -65,10 +71,7 @@ def snoozed(alerts: QuerySet[Alert], now: datetime) -> QuerySet[Alert]:
 
 
 def inbox(alerts: QuerySet[Alert], *, now: datetime) -> Inbox:
-    listed = alerts.exclude(kind=Alert.Kind.TEST).select_related(
-        *("organization", "team", "project", "rerate"),
-        *("budget__organization", "budget__team", "budget__project"),
-    )
+    listed = with_all_said(alerts.exclude(kind=Alert.Kind.TEST))
     ended = listed.filter(state=Alert.State.RESOLVED, resolved_at__gte=now - _RECENT)
     return Inbox(
         firing=_newest(firing(listed, now)),

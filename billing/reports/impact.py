@@ -146,7 +146,7 @@ def _of_organization(
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What the last 30 days cost an organization, and would cost at a publication's rates.
+    """What the last 30 days cost an organization, and would cost at other rates.
 
     `starts_at` is when the last of them takes force.
     """
@@ -161,13 +161,20 @@ class Change:
 
 
 def change(
-    publication: Publication, *, organization: Organization, now: datetime
+    publication: Publication, *, organization: Organization, now: datetime, as_of: datetime
 ) -> Change:
-    """Price the last 30 days as if a publication had been in force all the time, beside
-    what they did cost. What had no price before is left out."""
-    rates = rate_book.published()
-    its = [rate for rate in rates if rate.publication_id == publication.pk]
-    others = [rate for rate in rates if rate.publication_id != publication.pk]
+    """Price the last 30 days as if the rates of a publication that take force at `as_of`
+    had been in force all the time, beside what they did cost.
+
+    What starts before it is published takes force when it is. What had no price before
+    is left out.
+    """
+    its: list[Rate] = []
+    others: list[Rate] = []
+    for rate in rate_book.published():
+        takes_force = _takes_force(rate) == as_of
+        is_its = rate.publication_id == publication.pk and takes_force
+        (its if is_its else others).append(rate)
     days = ReportingDays(organization)
     today = days.day(now)
     since, until = today - timedelta(days=DAYS - 1), today + ONE_DAY
@@ -182,6 +189,11 @@ def change(
     difference = sum(moved.differences.values(), Decimal()) - moved.newly_priced_cost
     starts_at = max(rate.effective_from for rate in its)
     return Change(before, before + difference, starts_at)
+
+
+def _takes_force(rate: Rate) -> datetime:
+    published_at = rate.publication.published_at
+    return max(rate.effective_from, published_at or rate.effective_from)
 
 
 # --- What it comes to ---------------------------------------------------------------

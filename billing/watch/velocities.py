@@ -1,10 +1,11 @@
 """More spent within a stretch of time than a velocity rule allows.
 
-Of whole hours the hourly sums tell it; of shorter stretches, and of a tag, the charges.
+Of whole hours the hourly sums tell it; of other stretches, and of a tag, the charges: of
+three hours at most, for they are read each minute.
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -19,21 +20,26 @@ from billing.pricing import money
 from teams.models import Organization
 from teams.ownership import RECORDS_AHEAD
 
-_HOUR = timedelta(hours=1)
-_IN_AN_HOUR = 60
+# What came in since then, for records are named by the moment they came in.
+_LATELY = """
+WHERE c.team_id = ANY (%(teams)s::bigint[]) AND c.month = ANY (%(months)s::date[])
+    AND c.record_uid >= %(first)s::uuid AND c.occurred_at > %(since)s
+    AND (%(project)s::bigint IS NULL OR c.project_id = %(project)s::bigint)
+"""
 
-# What came in since then, for records are named by the moment they came in. The months
-# are said of both: of a record found by its charge alone every month is looked through.
-_LATELY = f"""
+_CHARGED = f"""
+SELECT coalesce(sum(c.cost), 0) FROM {Charge._meta.db_table} c {_LATELY}
+"""
+
+# The months are said of both: of a record found by its charge alone every month is
+# looked through.
+_WITH_A_TAG = f"""
 SELECT coalesce(sum(c.cost), 0)
 FROM {Charge._meta.db_table} c
 JOIN {UsageRecord._meta.db_table} u
 ON u.team_id = c.team_id AND u.month = c.month AND u.uid = c.record_uid
-WHERE c.team_id = ANY (%(teams)s::bigint[]) AND c.month = ANY (%(months)s::date[])
-    AND u.month = ANY (%(months)s::date[])
-    AND c.record_uid >= %(first)s::uuid AND c.occurred_at > %(since)s
-    AND (%(project)s::bigint IS NULL OR c.project_id = %(project)s::bigint)
-    AND (%(key)s = '' OR u.tags ->> %(key)s = %(value)s)
+{_LATELY}
+    AND u.month = ANY (%(months)s::date[]) AND u.tags ->> %(key)s = %(value)s
 """
 
 
@@ -53,9 +59,9 @@ def holding(organization: Organization, now: datetime) -> list[Occasion]:
 
 def _spent(rule: VelocityRule, team_ids: Sequence[int], now: datetime) -> Decimal:
     teams = [rule.team_id] if rule.team_id is not None else list(team_ids)
-    if rule.tag_key or rule.minutes % _IN_AN_HOUR:
-        return _charged(rule, teams, now)
-    return _in_hours(rule, teams, now)
+    if rule.is_of_hours:
+        return _in_hours(rule, teams, now)
+    return _charged(rule, teams, now)
 
 
 def _in_hours(rule: VelocityRule, teams: Sequence[int], now: datetime) -> Decimal:
@@ -76,7 +82,7 @@ def _charged(rule: VelocityRule, teams: Sequence[int], now: datetime) -> Decimal
     since = rule.since(now)
     with connection.cursor() as cursor:
         cursor.execute(
-            _LATELY,
+            _WITH_A_TAG if rule.tag_key else _CHARGED,
             {
                 "teams": list(teams),
                 "months": sorted({since.date().replace(day=1), now.date().replace(day=1)}),

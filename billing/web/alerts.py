@@ -32,6 +32,8 @@ _STATES = {
     "snoozed": "Snoozed",
     "resolved": "Resolved",
 }
+# No list has tests.
+_KINDS = {kind.value: kind.label for kind in Alert.Kind if kind != Alert.Kind.TEST}
 
 
 class SnoozeForm(forms.Form):
@@ -100,7 +102,7 @@ def inbox(request: HttpRequest, visitor: Visitor) -> HttpResponse:
             "filtered": any(chosen.values()),
             "chosen": chosen,
             "states": _STATES,
-            "kinds": Alert.Kind.choices,
+            "kinds": _KINDS.items(),
             "snooze": SnoozeForm(auto_id=False),
             "kept": _kept(request.GET),
         },
@@ -120,7 +122,7 @@ def _narrowed(
     alerts: QuerySet[Alert], visitor: Visitor, chosen: dict[str, str], now: datetime
 ) -> QuerySet[Alert]:
     """What cannot be found narrows nothing: the page shows which filters hold."""
-    if chosen["kind"] in Alert.Kind.values:
+    if chosen["kind"] in _KINDS:
         alerts = alerts.filter(kind=chosen["kind"])
     team = next((one for one in visitor.teams if one.slug == chosen["team"]), None)
     return reports.of_team(alerts, team, now) if team else alerts
@@ -240,10 +242,7 @@ def _deliveries(alert: Alert) -> QuerySet[Delivery]:
 
 def _find(visitor: Visitor, alert_id: int, now: datetime) -> Alert:
     """Raises Http404 for one that is not theirs, and for none alike."""
-    listed = _seen(visitor, now).select_related(
-        *("organization", "team", "project", "rerate"),
-        *("budget__organization", "budget__team", "budget__project"),
-    )
+    listed = reports.with_all_said(_seen(visitor, now))
     alert = listed.filter(pk=alert_id).first()
     if alert is None:
         raise Http404

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST
 from billing.actions import channels, deliveries, personal_channels
 from billing.models import Channel, Delivery
 from billing.reports import deliveries as reports
+from teams import permissions
 from teams.models import Project, Team
 from teams.permissions import Permission
 from teams.reporting_days import ReportingDays
@@ -109,7 +110,8 @@ def _on_channel(request: HttpRequest, visitor: Visitor, pk: int, do: _Done) -> H
     except ValidationError as error:
         messages.error(request, " ".join(error.messages))
     except channels.TooSoon as error:
-        messages.error(request, f"{error} Again in {error.seconds}.")
+        unit = "second" if error.seconds == 1 else "seconds"
+        messages.error(request, f"{error} Again in {error.seconds} {unit}.")
     return redirect("channel-list")
 
 
@@ -194,15 +196,14 @@ def mail_me(request: HttpRequest, visitor: Visitor) -> HttpResponse:
 
 def _teams(visitor: Visitor) -> list[Team]:
     """Those whose budgets they may edit."""
-    if visitor.may(Permission.EDIT_BUDGETS):
-        return visitor.teams
-    return [team for team in visitor.teams if visitor.may(Permission.EDIT_BUDGETS, team)]
+    editable = permissions.teams_of(visitor.user, Permission.EDIT_BUDGETS)
+    ids = set(editable.values_list("pk", flat=True))
+    return [team for team in visitor.teams if team.pk in ids]
 
 
-def _projects(teams: list[Team]) -> list[Project]:
-    now = timezone.now()
-    owned = [Project.objects.owned_by(team, now).order_by("name", "pk") for team in teams]
-    return [project for projects in owned for project in projects]
+def _projects(teams: list[Team]) -> QuerySet[Project]:
+    owned = Project.objects.owned_by_any([team.pk for team in teams], timezone.now())
+    return owned.order_by("name", "pk")
 
 
 def _covered(visitor: Visitor, teams: list[Team]) -> QuerySet[Channel]:

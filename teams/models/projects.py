@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import models
@@ -9,11 +10,14 @@ from teams.models.teams import Team
 class ProjectQuerySet(models.QuerySet["Project"]):
     def owned_by(self, team: Team | int, at: datetime) -> "ProjectQuerySet":
         """Those that this team owns at a moment, not those it once owned."""
+        return self.owned_by_any([team], at)
+
+    def owned_by_any(self, teams: Sequence[Team | int], at: datetime) -> "ProjectQuerySet":
         owners = Ownership.objects.filter(
             project=models.OuterRef("pk"), effective_from__lte=at
         ).order_by("-effective_from")
         return self.alias(owner=models.Subquery(owners.values("team")[:1])).filter(
-            owner=team
+            owner__in=teams
         )
 
 

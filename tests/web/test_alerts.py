@@ -73,6 +73,15 @@ def test_the_menu_counts_those(fired, viewer: Client, finance: Client, outsider:
     assert "firing" not in read(outsider, "/prices").text
 
 
+def test_the_filter_has_every_kind_but_tests_which_are_not_listed(finance: Client):
+    options = {
+        one.get("value") for tag, one in read(finance, INBOX).elements if tag == "option"
+    }
+
+    assert {"gone_silent", "cap_reached"} <= options
+    assert "test" not in options
+
+
 def test_one_that_is_not_yours_looks_like_none(fired, lead: Client):
     for name in ("Supporting", "Acting"):
         path = f"{INBOX}/{fired[name]}"

@@ -167,6 +167,35 @@ def test_it_is_snoozed_and_woken(fired, alice: Service):
     assert awake["snoozed_until"] is None
 
 
+@pytest.mark.parametrize("nothing", ["", None])
+def test_a_tag_may_be_said_to_be_none(anna: Service, nothing: str | None):
+    body = {"amount": "1", "tag_key": nothing, "tag_value": nothing}
+
+    made = anna.post("velocity-rules", body)
+
+    assert made.status_code == 201, made.content
+    assert (made.json()["tag_key"], made.json()["tag_value"]) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (
+            {"amount": "1", "minutes": 200},
+            "More than 180 minutes are whole hours, and of all records: without a tag.",
+        ),
+        ({"amount": "0"}, "An amount is more than 0."),
+        ({"amount": "1", "tag_key": "agent"}, "Say which value of the tag counts."),
+        ({"amount": "1", "tag_value": "nightly"}, "Say which tag has this value."),
+    ],
+)
+def test_a_refusal_says_what_a_rule_needs(anna: Service, body, sentence: str):
+    refused = anna.post("velocity-rules", body)
+
+    assert refused.status_code == 400
+    assert refused.json()["detail"] == sentence
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [

@@ -26,20 +26,25 @@ def spent(cast: Cast) -> None:
         post.count(team_id=team_id, now=NOW)
 
 
-def publish(model: str = "claude-opus-5-5", since=NOW, **prices: str) -> Publication:
+def publish(
+    model: str = "claude-opus-5-5", since=NOW, later=(), **prices: str
+) -> Publication:
+    """A rate, and `later` ones: of a model, from a moment on, at an input price."""
     publication = Publication.objects.create(
         card=RateCard.objects.get(kind="list", provider="anthropic"),
         created_by="tests",
         created_at=NOW,
     )
-    Rate.objects.create(
-        publication=publication,
-        model=LanguageModel.objects.get(provider="anthropic", name=model),
-        effective_from=since,
-        **({"input": "4", "output": "20"} | prices),
-        source="test",
-        observed_on=NOW.date(),
-    )
+    further = [(name, start, {"input": price}) for name, start, price in later]
+    for name, start, its in [(model, since, prices), *further]:
+        Rate.objects.create(
+            publication=publication,
+            model=LanguageModel.objects.get(provider="anthropic", name=name),
+            effective_from=start,
+            **({"input": "4", "output": "20"} | its),
+            source="test",
+            observed_on=NOW.date(),
+        )
     rate_cards.publish(publication=publication, by="tests", now=NOW)
     return publication
 
@@ -85,6 +90,42 @@ def test_what_starts_later_is_told_a_week_before_and_once(spent: None, look: Loo
     assert look(KIND, NOW + 10 * DAY + HOUR) == [alert]
     assert look(KIND, NOW + 11 * DAY + timedelta(seconds=1)) == []
     assert Alert.objects.count() == 1
+
+
+def test_a_rate_of_now_is_told_beside_a_later_one(spent: None, look: Look):
+    publish(input="8", later=[("claude-opus-5-5", NOW + 60 * DAY, "4")])
+
+    (alert,) = look(KIND, NOW + HOUR)
+
+    assert alert_messages.sentence(alert).startswith("Since 22 Nov 2026 other prices")
+    assert (alert.details["before"], alert.details["after"]) == ("50", "90")
+
+
+def test_each_moment_at_which_rates_take_force_is_told_by_itself(spent: None, look: Look):
+    later = [
+        ("claude-sonnet-5", NOW + 3 * DAY, "90"),  # not used here
+        ("claude-opus-5-5", NOW + 5 * DAY, "6"),
+    ]
+    publish(input="5", since=NOW + DAY, later=later)
+
+    told = look(KIND, NOW + HOUR)
+
+    assert [alert.details["after"] for alert in told] == ["60", "70"]
+    starts = [(NOW + DAY).isoformat(), (NOW + 5 * DAY).isoformat()]
+    assert [alert.details["starts_at"] for alert in told] == starts
+    assert look(KIND, NOW + 2 * DAY + HOUR) == told[1:]
+    assert Alert.objects.count() == 2
+
+
+def test_what_was_in_force_before_it_was_published_is_one_change(spent: None, look: Look):
+    later = [("claude-opus-5-5", NOW - 2 * DAY, "6")]
+    publish(input="5", since=NOW - 10 * DAY, later=later)
+
+    (alert,) = look(KIND, NOW + HOUR)
+
+    assert alert_messages.sentence(alert).startswith("Since 20 Nov 2026 other prices")
+    assert alert.details["after"] == "70"
+    assert look(KIND, NOW + DAY + HOUR) == []
 
 
 def test_what_had_no_price_is_no_change(cast: Cast, look: Look):

@@ -5,10 +5,12 @@ from decimal import Decimal
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from billing.actions import alert_messages, post, receive, velocity_rules
 from billing.formats.body import split
-from billing.models import Alert, VelocityRule
+from billing.models import Alert, UsageRecord, VelocityRule
 from teams.models import AuditEvent
 from tests.billing.watch.conftest import HOUR, Look, Spend
 from tests.builders import body, record
@@ -87,6 +89,18 @@ def test_less_than_an_hour_is_read_to_the_minute(cast: Cast, charge, look: Look)
     assert look(KIND, NOW + 2 * MINUTE) == []
 
 
+def test_usage_records_are_read_for_a_tag_alone(cast: Cast, look: Look):
+    def is_read() -> bool:
+        with CaptureQueriesContext(connection) as queries:
+            look(KIND, NOW)
+        return any(UsageRecord._meta.db_table in one["sql"] for one in queries)
+
+    make(cast, "8.4", minutes=15)
+    assert not is_read()
+    make(cast, "8.4", minutes=15, tag_key="agent", tag_value="nightly")
+    assert is_read()
+
+
 def test_a_tag_counts_what_carries_it(cast: Cast, charge, look: Look):
     make(cast, "4", tag_key="agent", tag_value="nightly")
     make(cast, "4.3", tag_key="agent", tag_value="nightly")
@@ -124,6 +138,9 @@ def test_a_rule_that_is_ended_says_nothing_more(cast: Cast, charge, look: Look):
         {"amount": "0"},
         {"amount": "1", "minutes": 4},
         {"amount": "1", "minutes": 1441},
+        {"amount": "1", "minutes": 181},
+        {"amount": "1", "minutes": 1439},
+        {"amount": "1", "minutes": 240, "tag_key": "agent", "tag_value": "nightly"},
         {"amount": "1", "tag_key": "agent"},
         {"amount": "1", "tag_value": "nightly"},
     ],
@@ -131,6 +148,19 @@ def test_a_rule_that_is_ended_says_nothing_more(cast: Cast, charge, look: Look):
 def test_a_rule_that_makes_no_sense_is_refused(cast: Cast, terms):
     with pytest.raises(ValidationError):
         make(cast, **terms)
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {"minutes": 179},
+        {"minutes": 180, "tag_key": "agent", "tag_value": "nightly"},
+        {"minutes": 240},
+        {"minutes": 1440},
+    ],
+)
+def test_a_long_stretch_is_of_whole_hours(cast: Cast, terms):
+    assert make(cast, "1", **terms).minutes == terms["minutes"]
 
 
 def test_a_rule_of_another_organization_is_refused(cast: Cast):
