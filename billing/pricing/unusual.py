@@ -57,6 +57,7 @@ HABIT = 20
 _GENTLY = Decimal("0.5")
 
 WEEKS = 4
+_EACH_WEEK = Decimal("0.25")  # of the four
 
 
 def missed(busy: Mapping[int, int], passed: Sequence[int]) -> Decimal:
@@ -65,7 +66,7 @@ def missed(busy: Mapping[int, int], passed: Sequence[int]) -> Decimal:
     `busy` says of an hour of the week (0 to 167) in how many of the four weeks it was
     busy; `passed` are the hours of the week that went by since.
     """
-    return Decimal(sum(busy.get(hour, 0) for hour in passed)) / WEEKS
+    return sum(busy.get(hour, 0) for hour in passed) * _EACH_WEEK
 
 
 def is_silence(hours: Sequence[int], expected: Decimal) -> bool:
@@ -77,7 +78,7 @@ def is_silence(hours: Sequence[int], expected: Decimal) -> bool:
     *earlier, last = hours
     if sum(hours) < HABIT or sum(1 for week in hours if week) < WEEKS - 1:
         return False
-    is_ending = last < _GENTLY * sum(earlier) / len(earlier)
+    is_ending = last * len(earlier) < _GENTLY * sum(earlier)
     return not is_ending and expected >= MISSED
 
 
