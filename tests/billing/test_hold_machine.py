@@ -200,5 +200,5 @@ def test_any_order_of_what_happens_to_holds(cast: Cast):
     Holding.cast, (Holding.key, _) = cast, issue(cast.acme)
 
     run_state_machine_as_test(
-        Holding, settings=settings(max_examples=20, stateful_step_count=25, deadline=None)
+        Holding, settings=settings(max_examples=10, stateful_step_count=20, deadline=None)
     )

@@ -342,7 +342,7 @@ def test_whatever_happens_limited_budgets_say_what_counts(cast: Cast):
 
     run_state_machine_as_test(
         BudgetedLedger,
-        settings=settings(max_examples=15, stateful_step_count=20, deadline=None),
+        settings=settings(max_examples=8, stateful_step_count=15, deadline=None),
     )
 
 
@@ -353,5 +353,5 @@ def test_whatever_happens_the_ledger_adds_up(cast: Cast):
 
     run_state_machine_as_test(
         Ledger,
-        settings=settings(max_examples=20, stateful_step_count=20, deadline=None),
+        settings=settings(max_examples=10, stateful_step_count=20, deadline=None),
     )
