@@ -34,6 +34,8 @@ class Terms:
     amount: Decimal
     hard: bool = False
     thresholds: tuple[int, ...] = caps.DEFAULT_THRESHOLDS
+    # How likely it has to be exceeded, in percent, for an alert; None: no such alert.
+    forecast_alert: int | None = caps.DEFAULT_FORECAST_ALERT
     expires_on: date | None = None
     exempt_free: bool = True
     # The cap for now, and when it ends: both or neither.
@@ -121,9 +123,7 @@ def create(
         created_at=now,
         **_columns(terms),
     )
-    _check_scope(budget)
-    check_expiry(terms.expires_on, organization=organization, is_new=True, now=now)
-    budget.full_clean()
+    check_new(budget, now=now)
     budget.save()
     _revise(budget, by=by, now=now, reason=reason, before=None)
     _settle(budget, now=now)
@@ -139,18 +139,12 @@ def change(
     Raises ValidationError for an archived budget.
     """
     budget = held(budget)
-    if budget.archived_at is not None:
-        raise ValidationError("An archived budget does not change: make a new one.")
     before = Terms.of(budget)
+    terms.put_on(budget)
+    check_changed(budget, before=before, now=now)
     if before == terms:
         return budget
     budget.revision += 1
-    terms.put_on(budget)
-    if terms.expires_on != before.expires_on:  # one that was set may have passed
-        check_expiry(
-            terms.expires_on, organization=budget.organization, is_new=False, now=now
-        )
-    budget.full_clean()
     budget.save()
     _revise(budget, by=by, now=now, reason=reason, before=before)
     _settle(budget, now=now)
@@ -173,8 +167,7 @@ def amend(
     there is a newer one.
     """
     budget = held(budget)
-    if revision not in (None, budget.revision):
-        raise ValidationError("This budget was changed meanwhile. Look at it again.")
+    check_revision(budget, revision)
     terms = Terms.of(budget, **changes)
     return change(budget=budget, terms=terms, by=by, now=now, reason=reason)
 
@@ -259,6 +252,32 @@ def covered_teams(budget: Budget) -> list[int]:
     return list(teams.order_by("pk").distinct().values_list("pk", flat=True))
 
 
+def check_revision(budget: Budget, seen: int | None) -> None:
+    """Raises ValidationError when a budget has another revision than the one that
+    somebody made their changes to; None where they do not say."""
+    if seen not in (None, budget.revision):
+        raise ValidationError("This budget was changed meanwhile. Look at it again.")
+
+
+def check_new(budget: Budget, *, now: datetime) -> None:
+    """Raises ValidationError for a budget, not saved, that is not to be made."""
+    budget.created_at = now
+    _check_scope(budget)
+    check_expiry(budget.expires_on, organization=budget.organization, is_new=True, now=now)
+    budget.full_clean()
+
+
+def check_changed(budget: Budget, *, before: Terms, now: datetime) -> None:
+    """Raises ValidationError for a budget, not saved, that is not to have its terms."""
+    if budget.archived_at is not None:
+        raise ValidationError("An archived budget does not change: make a new one.")
+    if budget.expires_on != before.expires_on:  # one that was set may have passed
+        check_expiry(
+            budget.expires_on, organization=budget.organization, is_new=False, now=now
+        )
+    budget.full_clean()
+
+
 def _check_scope(budget: Budget) -> None:
     for bound in (budget.team, budget.project):
         if bound is not None and bound.organization_id != budget.organization_id:
@@ -304,9 +323,27 @@ def _revise(
         by=by,
         now=now,
         reason=reason,
-        before=_said(before),
-        after=_said(terms),
+        before=_said(before) if before else None,
+        after=_said(terms) if before else _said_of_new(budget, terms),
     )
+
+
+def _said_of_new(budget: Budget, terms: Terms) -> dict[str, Any]:
+    """Its terms, and what never changes: which periods it has, and what it counts."""
+    custom = budget.window.custom
+    return {
+        "period": budget.period,
+        "week_starts_on": budget.week_starts_on,
+        "fiscal_starts_in": budget.fiscal_starts_in,
+        "custom": custom
+        and {"first": custom.first.isoformat(), "until": custom.until.isoformat()},
+        "models": list(budget.model_names),
+        "processing": list(budget.processing),
+        "tag": {"key": budget.tag_key, "values": list(budget.tag_values)}
+        if budget.tag_key
+        else None,
+        **_said(terms),
+    }
 
 
 def _audit(budget: Budget, action: str, **said: Any) -> None:
@@ -318,13 +355,12 @@ def _audit(budget: Budget, action: str, **said: Any) -> None:
     )
 
 
-def _said(terms: Terms | None) -> dict[str, Any] | None:
-    if terms is None:
-        return None
+def _said(terms: Terms) -> dict[str, Any]:
     said = {
         "amount": money.plain(terms.amount),
         "hard": terms.hard,
         "thresholds": list(terms.thresholds),
+        "forecast_alert": terms.forecast_alert,
         "expires_on": terms.expires_on and terms.expires_on.isoformat(),
         "exempt_free": terms.exempt_free,
     }

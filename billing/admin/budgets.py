@@ -41,7 +41,10 @@ _FOR = (
     "custom_first",
     "custom_until",
 )
-_TERMS = ("amount", "hard", "thresholds", "expires_on", "exempt_free")
+_TERMS = (
+    *("amount", "hard", "thresholds", "forecast_alert"),
+    *("expires_on", "exempt_free"),
+)
 
 
 class BudgetForm(forms.ModelForm):
@@ -75,12 +78,25 @@ class BudgetForm(forms.ModelForm):
         help_text="Why. It stands in the history beside your name.",
     )
 
+    # The one that the form was opened at.
+    seen_revision = forms.IntegerField(
+        required=False, min_value=1, max_value=2**31 - 1, widget=forms.HiddenInput
+    )
+
     class Meta:
         model = Budget
         fields = [name for name in (*_FOR, *_TERMS) if name != "models"]
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk is not None:
+            self.fields["seen_revision"].initial = self.instance.revision
+
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
+        if self.instance.pk is not None:
+            # Held until it is saved: the admin's view is one transaction.
+            budgets.check_revision(budgets.held(self.instance), data.get("seen_revision"))
         for bound in (data.get("team"), data.get("project")):
             if bound and bound.organization != data.get("organization"):
                 raise forms.ValidationError(f"{bound} is in another organization.")
@@ -113,6 +129,7 @@ class RevisionInline(ReadOnlyInline):
         "cap",
         "hard",
         "thresholds",
+        "forecast_alert",
         "expires_on",
         "exempt_free",
         "changed_by",
@@ -187,13 +204,15 @@ class BudgetAdmin(Kept):
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj:
-            return [*_SHOWN, *_TERMS, "preview", "reason", "compare"]
+            return [*_SHOWN, *_TERMS, "preview", "reason", "compare", "seen_revision"]
         return [*_FOR, *_TERMS, "reason"]
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         data = form.cleaned_data
-        terms = {name: data[name] for name in _TERMS}
-        terms["thresholds"] = tuple(data["thresholds"] or ())
+        asked = form.changed_data if change else _TERMS
+        terms = {name: data[name] for name in _TERMS if name in asked}
+        if "thresholds" in terms:
+            terms["thresholds"] = tuple(terms["thresholds"] or ())
         said = {"by": actor(request), "now": timezone.now(), "reason": data["reason"]}
         if change:
             budgets.amend(budget=obj, changes=terms, **said)

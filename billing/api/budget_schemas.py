@@ -23,6 +23,7 @@ from billing.models.budgets import BudgetState
 from billing.models.channels import Channel, Delivery
 from billing.models.estimates import Scenario
 from billing.pricing.budget_periods import MONTH, PeriodKind
+from billing.pricing.caps import DEFAULT_FORECAST_ALERT, DEFAULT_THRESHOLDS
 from billing.pricing.usage import Processing
 from billing.reports.budget_flags import FlagKind
 
@@ -94,6 +95,13 @@ _FOR: dict[str, Schema] = {
     "custom": _CUSTOM,
 }
 _LIFE: dict[str, Schema] = {
+    "forecast_alert": {
+        "type": ["integer", "null"],
+        "minimum": 1,
+        "maximum": 99,
+        "description": "Told when the period is expected to end above the cap with so many "
+        "percent probability; null: never.",
+    },
     "expires_on": {
         **DATE,
         "type": ["string", "null"],
@@ -141,8 +149,9 @@ _BUDGET = object_of(
 _TERMS: dict[str, Schema] = {
     "amount": MONEY,
     "hard": {"type": "boolean", "default": False},
-    "thresholds": {**_PERCENTS, "default": [50, 80]},
+    "thresholds": {**_PERCENTS, "default": list(DEFAULT_THRESHOLDS)},
     **_LIFE,
+    "forecast_alert": {**_LIFE["forecast_alert"], "default": DEFAULT_FORECAST_ALERT},
     "reason": STRING,
 }
 _NEW_BUDGET: Schema = {

@@ -1,6 +1,7 @@
 """`/budgets`: caps, what is spent against them, and their changes."""
 
 from collections.abc import Callable
+from datetime import datetime
 from decimal import ROUND_DOWN, Decimal
 from typing import Any, TypeVar
 
@@ -29,7 +30,10 @@ from teams.api.authentication import key_of
 from teams.models import ApiKey
 from teams.models.api_keys import Scope
 
-_TERMS = ("amount", "hard", "thresholds", "expires_on", "exempt_free")
+_TERMS = (
+    *("amount", "hard", "thresholds", "forecast_alert"),
+    *("expires_on", "exempt_free"),
+)
 T = TypeVar("T")
 # Of a list in a request.
 _MOST = 100
@@ -42,6 +46,9 @@ class TermsInput(serializers.Serializer[Any]):
         child=serializers.IntegerField(min_value=1, max_value=budgets.MAX_PERCENT),
         max_length=20,
         required=False,
+    )
+    forecast_alert = serializers.IntegerField(
+        min_value=1, max_value=99, required=False, allow_null=True
     )
     expires_on = serializers.DateField(required=False, allow_null=True)
     exempt_free = serializers.BooleanField(required=False)
@@ -160,11 +167,11 @@ class BudgetPreviewView(APIView):
     @schemas.preview_budget
     def post(self, request: Request) -> Response:
         """What a budget with such terms would have said; nothing is saved."""
-        key = key_of(request)
+        key, now = key_of(request), timezone.now()
         asked_of_one = isinstance(request.data, dict) and "budget" in request.data
-        budget = (_changed if asked_of_one else _planned)(key, request.data)
+        budget = (_changed if asked_of_one else _planned)(key, request.data, now)
         with isolation.visible_teams(key.teams().values_list("pk", flat=True)):
-            preview = budget_preview.budget_preview(budget, now=timezone.now())
+            preview = budget_preview.budget_preview(budget, now=now)
         return Response(budget_preview.as_json(preview))
 
 
@@ -177,18 +184,20 @@ class BudgetRevisionsView(APIView):
         return Response({"data": [_revision_as_json(one) for one in revisions]})
 
 
-def _changed(key: ApiKey, data: Any) -> Budget:
-    """A budget as it would be with these terms; not saved."""
+def _changed(key: ApiKey, data: Any, now: datetime) -> Budget:
+    """A budget as it would be with these terms; not saved. Refuses what saving refuses."""
     wanted = PreviewInput(data=data, partial=True)
     wanted.is_valid(raise_exception=True)
     asked = dict(wanted.validated_data)
     budget = find(key, int(asked.pop("budget")))
+    before = Terms.of(budget)
     _checked(lambda: Terms.of(budget, **_said(asked))).put_on(budget)
+    _checked(lambda: budgets.check_changed(budget, before=before, now=now))
     return budget
 
 
-def _planned(key: ApiKey, data: Any) -> Budget:
-    """A budget as it would be made; not saved."""
+def _planned(key: ApiKey, data: Any, now: datetime) -> Budget:
+    """A budget as it would be made; not saved. Refuses what making it refuses."""
     wanted = BudgetInput(data=data)
     wanted.is_valid(raise_exception=True)
     asked = wanted.validated_data
@@ -209,7 +218,7 @@ def _planned(key: ApiKey, data: Any) -> Budget:
         custom_until=custom.get("until"),
     )
     _checked(lambda: Terms(**_said(asked))).put_on(budget)
-    _checked(budget.clean)
+    _checked(lambda: budgets.check_new(budget, now=now))
     return budget
 
 
@@ -237,6 +246,7 @@ def _revision_as_json(revision: BudgetRevision) -> dict[str, Any]:
         "raised_until": revision.raised_until,
         "hard": revision.hard,
         "thresholds": revision.thresholds,
+        "forecast_alert": revision.forecast_alert,
         "expires_on": revision.expires_on,
         "exempt_free": revision.exempt_free,
         "changed_by": revision.changed_by,
@@ -319,6 +329,7 @@ def as_json(
         "raised_until": budget.raised_until if status.is_raised else None,
         "hard": budget.hard,
         "thresholds": budget.thresholds,
+        "forecast_alert": budget.forecast_alert,
         "expires_on": budget.expires_on,
         "exempt_free": budget.exempt_free,
         "revision": budget.revision,

@@ -14,7 +14,7 @@ from billing.formats.posted import FIRST_YEAR, LAST_YEAR
 from billing.models.catalog import LanguageModel
 from billing.models.ledger import team_key
 from billing.pricing.budget_periods import FISCAL, Period, PeriodKind, Window
-from billing.pricing.caps import DEFAULT_THRESHOLDS
+from billing.pricing.caps import DEFAULT_FORECAST_ALERT, DEFAULT_THRESHOLDS
 from billing.pricing.usage import Processing
 from teams.models import Organization, Ownership, Project, Team
 
@@ -27,6 +27,9 @@ _RAISED_OR_NOT = models.Q(raised_to=None, raised_until=None) | models.Q(
     raised_until__isnull=False,
     raised_to__gt=models.F("amount"),
     raised_to__lt=10**12,
+)
+_FORECAST_ALERT_IS_PERCENT = models.Q(forecast_alert=None) | models.Q(
+    forecast_alert__range=(1, 99)
 )
 _PERIODS = [(kind.value, kind.value.capitalize()) for kind in PeriodKind]
 _PROCESSINGS = [(one.value, one.value.capitalize()) for one in Processing]
@@ -68,6 +71,15 @@ class BudgetTerms(models.Model):
         default=default_thresholds,
         blank=True,
         help_text="Percentages of the cap that raise an alert, besides the cap itself.",
+    )
+    forecast_alert = models.PositiveSmallIntegerField(
+        default=DEFAULT_FORECAST_ALERT,
+        db_default=DEFAULT_FORECAST_ALERT,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(99)],
+        help_text="Told when the period is expected to end above the cap with so many "
+        "percent probability, 1 to 99. Empty: never.",
     )
     expires_on = models.DateField(
         null=True,
@@ -236,6 +248,9 @@ class Budget(BudgetTerms):
                 name="budget_tag_has_values",
             ),
             models.CheckConstraint(condition=_RAISED_OR_NOT, name="budget_raise_is_whole"),
+            models.CheckConstraint(
+                condition=_FORECAST_ALERT_IS_PERCENT, name="budget_forecast_alert_percent"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -413,6 +428,10 @@ class BudgetRevision(BudgetTerms):
             ),
             models.CheckConstraint(
                 condition=_RAISED_OR_NOT, name="budget_revision_raise_is_whole"
+            ),
+            models.CheckConstraint(
+                condition=_FORECAST_ALERT_IS_PERCENT,
+                name="budget_revision_forecast_alert_percent",
             ),
         ]
 

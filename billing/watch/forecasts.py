@@ -1,22 +1,18 @@
 """Budgets that are expected to end their period above the cap, before they reach it.
 
-Told when that is as likely as not, of a forecast that has data enough; an alert that fires
-holds until it is clearly less likely.
+Told when that is as likely as the budget's terms say, by a forecast that has data enough;
+an alert that fires holds until it is clearly less likely.
 """
 
 from datetime import datetime
-from decimal import Decimal
 
 from billing.actions.alerts import Occasion
 from billing.models import Alert, Budget
-from billing.pricing import money
+from billing.pricing import caps, money
 from billing.reports import budgets, forecasts
 from billing.reports.budgets import BudgetStatus
 from billing.reports.forecasts import BudgetForecast, Drivers
 from teams.models import Organization
-
-_LIKELY = Decimal("0.5")
-_STILL = Decimal("0.4")
 
 
 def holding(organization: Organization, now: datetime) -> list[Occasion]:
@@ -32,7 +28,7 @@ def holding(organization: Organization, now: datetime) -> list[Occasion]:
     for status in below:
         forecast = made.get(status.budget.pk)
         told = fires.get((status.budget.pk, status.period.first.isoformat()))
-        if forecast is None or not _is_likely(forecast, told is not None):
+        if forecast is None or not _is_likely(status.budget, forecast, told is not None):
             continue
         # What is known is not told again under other terms. Of what fires the drivers are
         # written already, and reading them takes longer than all the rest.
@@ -50,9 +46,11 @@ def _open(organization: Organization) -> dict[tuple[int | None, str], str]:
     return {(one.budget_id, one.occurrence): one.subject for one in still_open}
 
 
-def _is_likely(forecast: BudgetForecast, fires: bool) -> bool:
-    likely = _STILL if fires else _LIKELY
-    return not forecast.low_confidence and forecast.probability_over_cap >= likely
+def _is_likely(budget: Budget, forecast: BudgetForecast, fires: bool) -> bool:
+    probability = forecast.probability_over_cap
+    return not forecast.low_confidence and caps.is_told_ahead(
+        probability, budget.forecast_alert, fires=fires
+    )
 
 
 def _subject(status: BudgetStatus) -> str:

@@ -80,6 +80,7 @@ def _new(request: HttpRequest, visitor: Visitor, team: Team | None) -> HttpRespo
         team=team,
         projects=list(Project.objects.owned_by(team, now).order_by("name")) if team else [],
     )
+    planned = _planned(form, now)
     if form.is_valid() and "preview" not in request.POST:
         try:
             made = _create(form, visitor, now)
@@ -88,11 +89,22 @@ def _new(request: HttpRequest, visitor: Visitor, team: Team | None) -> HttpRespo
         else:
             messages.success(request, "The budget is set.")
             return redirect(page_of(Found(made, team)))
-    preview = None
-    if form.has_terms:
-        preview = budget_preview.budget_preview(form.budget, now=now)
+    preview = budget_preview.budget_preview(planned, now=now) if planned else None
     title = f"New budget of {team.name if team else visitor.organization.name}"
     return _editor(request, visitor, form, preview, title=title, team=team)
+
+
+def _planned(form: NewBudgetForm, now: datetime) -> Budget | None:
+    """The budget as it would be made; none where the form then says what is wrong."""
+    if not form.has_terms:
+        return None
+    try:
+        budget = form.budget
+        budgets.check_new(budget, now=now)
+    except ValidationError as error:
+        add_errors(form, error, NAMES)
+        return None
+    return budget
 
 
 def _create(form: NewBudgetForm, visitor: Visitor, now: datetime) -> Budget:
@@ -128,7 +140,7 @@ def edit_budget(request: HttpRequest, visitor: Visitor, budget_id: int) -> HttpR
     seen = _revision_seen(request)
     if seen not in (None, budget.revision):
         form.add_error(None, _CHANGED_MEANWHILE)
-    changed = _changed(budget, form) if form.has_terms else budget
+    changed = _changed(budget, form, now)
     if form.is_valid() and "preview" not in request.POST:
         try:
             budgets.amend(
@@ -179,10 +191,19 @@ def _require_editing(visitor: Visitor, team: Team | None) -> None:
         raise PermissionDenied
 
 
-def _changed(budget: Budget, form: TermsForm) -> Budget:
-    """The budget as it would be; not saved."""
+def _changed(budget: Budget, form: TermsForm, now: datetime) -> Budget:
+    """The budget as it would be, not saved; as it is where the form then says what is
+    wrong."""
+    if not form.has_terms:
+        return budget
     changed = Budget.objects.with_scope().get(pk=budget.pk)
-    Terms.of(changed, **form.terms).put_on(changed)
+    before = Terms.of(changed)
+    try:
+        Terms.of(changed, **form.terms).put_on(changed)
+        budgets.check_changed(changed, before=before, now=now)
+    except ValidationError as error:
+        add_errors(form, error, NAMES)
+        return budget
     return changed
 
 

@@ -6,17 +6,16 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from django import forms
-from django.core.exceptions import ValidationError
 
 from billing.models import Budget, LanguageModel, RaiseRequest
 from billing.pricing.budget_periods import PeriodKind
-from billing.pricing.caps import DEFAULT_THRESHOLDS
+from billing.pricing.caps import DEFAULT_FORECAST_ALERT, DEFAULT_THRESHOLDS
 from billing.pricing.usage import Processing
 from billing.web.fields import (
     AmountField,
     LastDayField,
+    PercentField,
     PercentsField,
-    add_errors,
     end_of,
     last_day,
 )
@@ -58,6 +57,14 @@ class TermsForm(forms.Form):
         initial=DEFAULT_THRESHOLDS,
         help_text="Such as 50, 80. The cap itself always alerts.",
     )
+    forecast_alert = PercentField(
+        label="Alert when the cap is likely to be passed, from percent",
+        required=False,
+        min_value=1,
+        max_value=99,
+        initial=DEFAULT_FORECAST_ALERT,
+        help_text="How likely, by the forecast. Empty: no such alert.",
+    )
     reason = _reason("Why. It stands in the history beside your name.")
     exempt_free = forms.BooleanField(
         label="Models that cost nothing pass, even over the cap",
@@ -81,6 +88,7 @@ class TermsForm(forms.Form):
                 "amount": budget.amount,
                 "hard": "hard" if budget.hard else "soft",
                 "thresholds": tuple(budget.thresholds),
+                "forecast_alert": budget.forecast_alert,
                 "exempt_free": budget.exempt_free,
                 "last_day": ends - _ONE_DAY if ends else None,
             },
@@ -115,6 +123,7 @@ class TermsForm(forms.Form):
             "amount": data["amount"],
             "hard": data["hard"] == "hard",
             "thresholds": data["thresholds"],
+            "forecast_alert": data["forecast_alert"],
             "exempt_free": data["exempt_free"],
             "expires_on": _day_after(data["last_day"]),
         }
@@ -166,7 +175,10 @@ class NewBudgetForm(TermsForm):
         *("custom_first", "custom_last", "week_starts_on", "fiscal_starts_in"),
         *("model_ids", "processing", "tag_key", "tag_values", *TermsForm.more),
     )
-    field_order = ("scope", "period", "amount", "hard", "thresholds", "reason", *more)
+    field_order = (
+        *("scope", "period", "amount", "hard", "thresholds", "forecast_alert", "reason"),
+        *more,
+    )
 
     def __init__(
         self,
@@ -199,15 +211,6 @@ class NewBudgetForm(TermsForm):
         if len(values) > _MOST_VALUES:
             raise forms.ValidationError(f"Write up to {_MOST_VALUES} values.")
         return values
-
-    def clean(self) -> dict[str, Any]:
-        data = super().clean() or {}
-        if not self.errors.keys() - {"reason"}:
-            try:
-                self.budget.clean()
-            except ValidationError as error:
-                add_errors(self, error, NAMES)
-        return data
 
     @property
     def project(self) -> Project | None:

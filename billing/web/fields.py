@@ -47,6 +47,21 @@ class AmountField(forms.DecimalField):
         return {}
 
 
+class PercentField(forms.IntegerField):
+    """A whole percentage: `50` or `50 %`."""
+
+    widget = forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"})
+
+    def to_python(self, value: Any) -> Any:
+        text = str(value or "").replace("%", "").strip()
+        if text and not (text.isascii() and text.isdigit()):
+            raise forms.ValidationError("Write a whole percentage, such as 50.")
+        return super().to_python(text[:5])
+
+    def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
+        return {}
+
+
 class PercentsField(forms.CharField):
     """Percentages in one line: `50, 80`. Cleaned: a tuple of whole numbers, in order."""
 

@@ -430,6 +430,41 @@ def test_a_budget_is_made_and_changed_with_its_revisions(admin: Client, cast: Ca
     assert "more" in admin.get(url).content.decode()
 
 
+def test_somebody_elses_change_in_between_stands(admin: Client, cast: Cast):
+    admin.post(reverse("admin:billing_budget_add"), budget_form(cast))
+    budget = Budget.objects.get()
+    url = reverse("admin:billing_budget_change", args=[budget.pk])
+    assert 'name="seen_revision" value="1"' in admin.get(url).content.decode()
+    amend = {"hard": True, "thresholds": (90,)}
+    budgets.amend(budget=budget, changes=amend, by="gina", now=timezone.now())
+
+    late = admin.post(url, budget_form(cast, amount="200", seen_revision="1"))
+
+    assert "changed meanwhile" in late.content.decode()
+    changed = Budget.objects.get()
+    assert (changed.amount, changed.hard, changed.thresholds) == (100, True, [90])
+    admin.post(
+        url, budget_form(cast, amount="200", seen_revision="2", hard="on", thresholds="90")
+    )
+    changed = Budget.objects.get()
+    assert (changed.amount, changed.hard, changed.revision) == (200, True, 3)
+
+
+def test_only_what_was_changed_in_the_form_is_a_change(admin: Client, cast: Cast):
+    """A term that a form without it would empty."""
+    admin.post(reverse("admin:billing_budget_add"), budget_form(cast, forecast_alert="75"))
+    url = reverse("admin:billing_budget_change", args=[Budget.objects.get().pk])
+    assert Budget.objects.get().forecast_alert == 75
+
+    admin.post(url, budget_form(cast, amount="200", forecast_alert="75", seen_revision="1"))
+    admin.post(url, budget_form(cast, amount="200", forecast_alert="", seen_revision="2"))
+
+    said = AuditEvent.objects.filter(action="budget.change").order_by("pk")
+    assert [
+        {name for name in one.after if one.after[name] != one.before[name]} for one in said
+    ] == [{"amount"}, {"forecast_alert"}]
+
+
 def test_a_limited_budget_is_made_and_its_limits_are_shown(admin: Client, cast: Cast):
     opus = LanguageModel.objects.get(provider="anthropic", name="claude-opus-5-5")
     year = timezone.now().year

@@ -144,6 +144,10 @@ def test_limits_and_windows(finance: Client):
         ({"thresholds": "50, x"}, "Write whole percentages"),
         ({"thresholds": "0"}, "A threshold is from 1 to 1000"),
         ({"thresholds": "99999999999999999999"}, "A threshold is from 1 to 1000"),
+        ({"forecast_alert": "0"}, "greater than or equal to 1"),
+        ({"forecast_alert": "100"}, "less than or equal to 99"),
+        ({"forecast_alert": "5_0"}, "Write a whole percentage"),
+        ({"forecast_alert": "٥٠"}, "Write a whole percentage"),
         ({"reason": " "}, "Say why"),
         ({"period": "fortnight"}, "Select a valid choice"),
         ({"period": "custom"}, "A custom period needs its first day"),
@@ -179,6 +183,40 @@ def test_a_change_is_a_revision(finance: Client, budget: Budget):
     assert "Cap changed from $100.00 to $150.00" in text
     assert "frank Growth." in text
     assert "Budget round." in text
+
+
+def test_the_forecast_alert_is_a_term(finance: Client, budget: Budget):
+    filled = {"amount": "100", "hard": "soft", "thresholds": "50", "reason": "Quieter."}
+    assert (
+        'name="forecast_alert" value="50"'
+        in finance.get(of(budget, "edit")).content.decode()
+    )
+
+    finance.post(of(budget, "edit"), {**filled, "forecast_alert": "75 %"})
+    budget.refresh_from_db()
+    assert (budget.forecast_alert, budget.revision) == (75, 2)
+    assert "50 → 75" in read(finance, of(budget, "edit")).text
+
+    finance.post(of(budget, "edit"), {**filled, "forecast_alert": ""})
+    budget.refresh_from_db()
+    assert (budget.forecast_alert, budget.revision) == (None, 3)
+
+
+@pytest.mark.parametrize("last_day", ["2020-01-01", "1999-12-31"])
+def test_a_preview_refuses_the_end_that_saving_refuses(
+    finance: Client, budget: Budget, last_day: str
+):
+    filled = {"amount": "5", "hard": "soft", "last_day": last_day, "preview": "preview"}
+
+    changed = answer(finance, of(budget, "edit"), **filled)
+    made = answer(finance, NEW, **FILLED | filled)
+
+    for page in (changed, made):
+        assert any(
+            said in page.text
+            for said in ("in the past", "expired from the beginning", "from 2000")
+        )
+        assert "With this cap" not in page.text
 
 
 def test_a_preview_saves_nothing_and_needs_no_reason(finance: Client, budget: Budget):

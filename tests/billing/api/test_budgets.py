@@ -137,6 +137,33 @@ def test_the_day_of_expiry_is_a_term(alice: Service):
     assert (lifted["revision"], lifted["expires_on"]) == (3, None)
 
 
+def test_the_forecast_alert_is_a_term(alice: Service):
+    made = make(alice).json()
+    changed = alice.patch(f"budgets/{made['id']}", {"forecast_alert": 75}).json()
+    without = alice.patch(f"budgets/{made['id']}", {"forecast_alert": None}).json()
+
+    said = [one["forecast_alert"] for one in (made, changed, without)]
+    assert said == [50, 75, None]
+    revisions = alice.get(f"budgets/{made['id']}/revisions").json()["data"]
+    assert [one["forecast_alert"] for one in revisions] == [None, 75, 50]
+    event = AuditEvent.objects.filter(action="budget.change").order_by("pk")[0]
+    assert (event.before["forecast_alert"], event.after["forecast_alert"]) == (50, 75)
+
+
+@pytest.mark.parametrize("said", [0, 100, "half", 50.5])
+def test_a_forecast_alert_is_from_1_to_99(alice: Service, said: object):
+    assert make(alice, forecast_alert=said).status_code == 400
+
+
+def test_the_audit_log_says_what_a_budget_was_made_for(alice: Service):
+    make(alice, **LIMITED)
+
+    after = AuditEvent.objects.get(action="budget.create").after
+    assert {name: after[name] for name in LIMITED} == LIMITED
+    assert (after["week_starts_on"], after["fiscal_starts_in"]) == (0, 1)
+    assert after["amount"] == "0.0084"
+
+
 def test_alerts_are_listed_with_their_deliveries(alice: Service, cast: Cast):
     budget = make(alice).json()
     spend(alice, cast, 2)

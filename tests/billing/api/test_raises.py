@@ -11,6 +11,7 @@ from django.utils import timezone
 from billing.actions import budgets, post
 from billing.models import Budget, RaiseRequest
 from teams.models.api_keys import Scope
+from teams.reporting_days import ReportingDays
 from tests.builders import body, record
 from tests.conftest import Cast, Service, issue
 
@@ -267,6 +268,29 @@ def test_a_preview_of_a_cap_above_the_raise_there_is(finance: Service):
     ]
 
     assert caps == ["200", "500"]
+
+
+@pytest.mark.parametrize("day", ["2020-01-01", "today"])
+def test_a_preview_refuses_what_saving_refuses(
+    finance: Service, budget: str, cast: Cast, day: str
+):
+    today = ReportingDays(cast.acme).day(timezone.now()).isoformat()
+    expires_on = today if day == "today" else day
+    new = {"amount": "100", "team": "search", "expires_on": expires_on}
+    other = {"budget": budget, "expires_on": expires_on}
+
+    previews = [
+        finance.post("budgets/preview", json.dumps(asked)) for asked in (new, other)
+    ]
+    saved = [
+        finance.post("budgets", json.dumps(new)),
+        finance.patch(f"budgets/{budget}", {"expires_on": expires_on}),
+    ]
+
+    for preview, save in zip(previews, saved, strict=True):
+        assert (preview.status_code == 200) == (save.status_code < 300)
+    assert previews[0].status_code == 400
+    assert previews[0].json()["detail"] == saved[0].json()["detail"]
 
 
 def test_a_preview_of_other_terms(finance: Service, cast: Cast):

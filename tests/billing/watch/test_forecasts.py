@@ -2,7 +2,10 @@
 
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
+import pytest
+from django.core.exceptions import ValidationError
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
@@ -23,12 +26,12 @@ def steady(spend: Spend, days: int = 60) -> None:
         spend(TODAY - day * DAY, "100")
 
 
-def make(cast: Cast, amount: str) -> Budget:
+def make(cast: Cast, amount: str, **terms: Any) -> Budget:
     return budgets.create(
         organization=cast.acme,
         team=cast.search,
         period=PeriodKind.MONTH,
-        terms=Terms(Decimal(amount)),
+        terms=Terms(Decimal(amount), **terms),
         by="tests",
         now=midday(TODAY),
     )
@@ -70,6 +73,55 @@ def test_nor_what_few_days_say(cast: Cast, spend: Spend, look: Look):
     make(cast, "500")
 
     assert look(KIND, midday(TODAY)) == []
+
+
+def amend(budget: Budget, **changes: Any) -> None:
+    budgets.amend(budget=budget, changes=changes, by="tests", now=midday(TODAY))
+
+
+def test_how_likely_is_a_term_of_the_budget(cast: Cast, spend: Spend, look: Look):
+    steady(spend)
+    budget = make(cast, "3000", forecast_alert=1)
+    (told,) = look(KIND, midday(TODAY))
+    percent = int(Decimal(told.details["probability"]) * 100)
+    assert 20 < percent < 50
+
+    told.delete()
+    amend(budget, forecast_alert=percent + 1)
+    assert look(KIND, midday(TODAY)) == []
+    amend(budget, forecast_alert=percent)
+    assert len(look(KIND, midday(TODAY))) == 1
+
+
+def test_what_fires_holds_until_it_is_ten_points_less_likely(
+    cast: Cast, spend: Spend, look: Look
+):
+    steady(spend)
+    budget = make(cast, "3000", forecast_alert=1)
+    (told,) = look(KIND, midday(TODAY))
+    percent = int(Decimal(told.details["probability"]) * 100)
+
+    amend(budget, forecast_alert=percent + 10)
+    assert look(KIND, midday(TODAY)) == [told]
+    amend(budget, forecast_alert=percent + 11)
+    assert look(KIND, midday(TODAY)) == []
+
+
+def test_without_the_term_it_is_not_told(cast: Cast, spend: Spend, look: Look):
+    steady(spend)
+    budget = make(cast, "2500")
+    assert len(look(KIND, midday(TODAY))) == 1
+
+    amend(budget, forecast_alert=None)
+
+    assert look(KIND, midday(TODAY)) == []
+    assert Alert.objects.get(kind=KIND).state == "resolved"
+
+
+@pytest.mark.parametrize("level", [0, 100])
+def test_it_is_a_percentage_of_a_probability(cast: Cast, level: int):
+    with pytest.raises(ValidationError):
+        make(cast, "2500", forecast_alert=level)
 
 
 def test_a_higher_cap_resolves_it(cast: Cast, spend: Spend, look: Look):
