@@ -1,7 +1,7 @@
 """What a draft changes and moves, on one page, and the buttons that act on it."""
 
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from django import forms
@@ -14,8 +14,10 @@ from django.utils import timezone
 
 from billing.actions import drafts, rate_cards
 from billing.admin.access import said, user_of
+from billing.admin.amounts import AmountField
 from billing.models import LanguageModel, Publication, RateCard
 from billing.models.rates import PRICE_FIELDS
+from billing.pricing import money
 from billing.pricing.token_classes import TokenClass
 from billing.reports import impact, rate_changes
 from teams.models import Organization
@@ -27,7 +29,7 @@ _START_HELP = "UTC. Rates that are in force then start then."
 class FillForm(forms.Form):
     """A share of the list prices, written out on a contract's draft."""
 
-    percent = forms.DecimalField(
+    percent = AmountField(
         label="Percent of the list price",
         min_value=Decimal(0),
         max_value=drafts.MOST_PERCENT,
@@ -53,8 +55,8 @@ class FillForm(forms.Form):
                 continue
             name, _, share = line.strip().rpartition(" ")
             try:
-                shares[name.strip()] = Decimal(share)
-            except InvalidOperation as error:
+                shares[name.strip()] = money.amount(share)
+            except ValueError as error:
                 raise ValidationError(
                     f"{line.strip()!r} is no model and percentage."
                 ) from error

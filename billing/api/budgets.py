@@ -16,6 +16,7 @@ from billing.actions import budgets
 from billing.actions.budgets import Limits, Terms
 from billing.api import budget_schemas as schemas
 from billing.api import scopes
+from billing.api.amounts import AmountField
 from billing.api.problems import Refused
 from billing.models import Budget, BudgetRevision, LanguageModel
 from billing.pricing import money
@@ -40,7 +41,7 @@ _MOST = 100
 
 
 class TermsInput(serializers.Serializer[Any]):
-    amount = serializers.DecimalField(max_digits=21, decimal_places=9, min_value=Decimal(0))
+    amount = AmountField(max_digits=21, decimal_places=9, min_value=Decimal(0))
     hard = serializers.BooleanField(required=False)
     thresholds = serializers.ListField(
         child=serializers.IntegerField(min_value=1, max_value=budgets.MAX_PERCENT),

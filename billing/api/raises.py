@@ -16,6 +16,7 @@ from billing.actions import raises
 from billing.actions.raises import NotPossible
 from billing.api import budgets, scopes
 from billing.api import raise_schemas as schemas
+from billing.api.amounts import AmountField
 from billing.api.budgets import money_or_none
 from billing.api.problems import Refused
 from billing.api.rates import MomentField
@@ -27,10 +28,8 @@ from teams.models import ApiKey
 from teams.models.api_keys import Scope
 
 
-def _amount(**kwargs: Any) -> serializers.DecimalField:
-    return serializers.DecimalField(
-        max_digits=21, decimal_places=9, min_value=Decimal(0), **kwargs
-    )
+def _amount(**kwargs: Any) -> AmountField:
+    return AmountField(max_digits=21, decimal_places=9, min_value=Decimal(0), **kwargs)
 
 
 class AskInput(serializers.Serializer[Any]):

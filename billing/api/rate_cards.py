@@ -15,6 +15,7 @@ from rest_framework.response import Response
 from billing.actions import drafts, rate_cards
 from billing.actions.drafts import Terms
 from billing.api import rate_schemas as schemas
+from billing.api.amounts import AmountField
 from billing.api.callers import Caller, CallersView, caller_of
 from billing.api.problems import Refused
 from billing.api.rates import MomentField, as_json, model_named
@@ -63,9 +64,7 @@ class RateInput(serializers.Serializer[Any]):
     context_tier = serializers.IntegerField(default=0, min_value=0, max_value=2**31 - 1)
     stop = serializers.BooleanField(default=False)
     prices = serializers.DictField(
-        child=serializers.DecimalField(
-            max_digits=18, decimal_places=9, min_value=Decimal(0)
-        ),
+        child=AmountField(max_digits=18, decimal_places=9, min_value=Decimal(0)),
         default=dict,
     )
     observed_on = serializers.DateField(required=False)
@@ -90,11 +89,11 @@ class CopyInput(serializers.Serializer[Any]):
 class FillInput(serializers.Serializer[Any]):
     """A share of the list prices, in percent of them; `models` have their own."""
 
-    percent = serializers.DecimalField(
+    percent = AmountField(
         max_digits=13, decimal_places=9, required=False, allow_null=True, default=None
     )
     models = serializers.DictField(
-        child=serializers.DecimalField(max_digits=13, decimal_places=9), default=dict
+        child=AmountField(max_digits=13, decimal_places=9), default=dict
     )
     at = MomentField(required=False)
     confirmation = serializers.CharField(required=False, allow_blank=True, max_length=5000)

@@ -13,6 +13,7 @@ from rest_framework.views import APIView
 from billing.actions import velocity_rules
 from billing.api import alert_schemas as schemas
 from billing.api import scopes
+from billing.api.amounts import AmountField
 from billing.api.problems import Refused
 from billing.models import VelocityRule
 from billing.pricing import money
@@ -22,7 +23,7 @@ from teams.models.api_keys import Scope
 
 
 class VelocityRuleInput(serializers.Serializer[Any]):
-    amount = serializers.DecimalField(max_digits=21, decimal_places=9)
+    amount = AmountField(max_digits=21, decimal_places=9)
     minutes = serializers.IntegerField(default=60)
     team = serializers.SlugField(required=False)
     project = serializers.SlugField(required=False)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from hashlib import blake2b
 from typing import Annotated, Any
 
@@ -108,9 +108,9 @@ def decode_question(parameters: Mapping[str, Any]) -> Question:
 def amount(estimate: str) -> Decimal:
     """Return an estimate as an amount of the currency. Raises RecordError."""
     try:
-        value = Decimal(estimate)
+        value = money.amount(estimate)
         money.whole(value)
-    except (InvalidOperation, ValueError) as error:
+    except ValueError as error:
         raise RecordError(
             "bad_value", "/estimate", "Expected an amount such as 0.25, as text."
         ) from error

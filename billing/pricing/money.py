@@ -7,6 +7,7 @@ price divided by its milliseconds need not be whole, so what a session costs is 
 once, to the nearest of these.
 """
 
+import re
 from decimal import Decimal
 from fractions import Fraction
 
@@ -14,6 +15,8 @@ PLACES = 15
 ONE: int = 10**PLACES
 # The widest money column, NUMERIC(30,15), has this many digits before the point.
 WHOLE_DIGITS = 15
+# ASCII alone: other digits, groups, spaces and exponents are read differently by people.
+_PLAIN = re.compile(r"-?[0-9]{1,40}(?:\.[0-9]{1,40})?")
 
 
 def nearest(amount: int | Fraction) -> int:
@@ -83,3 +86,14 @@ def whole(value: Decimal) -> int:
     if numerator * ONE % denominator:
         raise ValueError(f"{value} is finer than {PLACES} places")
     return numerator * ONE // denominator
+
+
+def amount(text: str) -> Decimal:
+    """Return the amount of currency units that `text` says, in plain notation: "0.25".
+
+    Raises ValueError for anything else: an exponent, a group, a space, digits that are
+    not ASCII.
+    """
+    if not _PLAIN.fullmatch(text):
+        raise ValueError(f"{text[:40]!r} is not an amount in plain notation")
+    return Decimal(text)

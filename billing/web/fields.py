@@ -16,8 +16,12 @@ from teams.reporting_days import ReportingDays
 MAX_PERCENT = 1000
 _MOST_PERCENTS = 20
 _ONE_DAY = timedelta(days=1)
-# Signs that people write into amounts: currency, groups of thousands.
-_DECORATION = re.compile(r"[\s$€£,_']")
+# As people write amounts: perhaps a currency's sign, perhaps groups of thousands.
+_TYPED = re.compile(
+    r"-?[$€£]?[ \u00a0\u202f]?"
+    r"(?:[0-9]+|[0-9]{1,3}(?:[, \u00a0\u202f'][0-9]{3})+)(?:\.[0-9]+)?"
+)
+_DECORATION = re.compile(r"[^-0-9.]")
 _AMOUNT_ERRORS = {
     "required": "Type an amount.",
     "invalid": "Type an amount, such as 6000 or 6,000.50.",
@@ -38,7 +42,10 @@ class AmountField(forms.DecimalField):
         super().__init__(max_digits=21, decimal_places=9, **kwargs)
 
     def to_python(self, value: Any) -> Any:
-        return super().to_python(_DECORATION.sub("", str(value)) if value else value)
+        text = str(value or "").strip()
+        if text and not _TYPED.fullmatch(text):
+            raise forms.ValidationError(self.error_messages["invalid"], code="invalid")
+        return super().to_python(_DECORATION.sub("", text))
 
     def prepare_value(self, value: Any) -> Any:
         return money.plain(value) if isinstance(value, Decimal) else value

@@ -512,6 +512,16 @@ def test_nonsense_about_a_budget_is_said_in_the_form(admin, cast, said, sentence
     assert not Budget.objects.exists()
 
 
+@pytest.mark.parametrize("amount", ["1_000", "1e3", "٣٠٠", "1,5"])
+def test_an_amount_in_the_admin_is_written_plainly(admin, cast, amount):
+    refused = admin.post(
+        reverse("admin:billing_budget_add"), budget_form(cast, amount=amount)
+    )
+
+    assert "Type an amount, such as" in refused.content.decode()
+    assert not Budget.objects.exists()
+
+
 def test_a_budget_of_another_organization_is_refused(admin: Client, cast: Cast):
     response = admin.post(
         reverse("admin:billing_budget_add"), budget_form(cast, team=cast.elsewhere.pk)

@@ -105,3 +105,22 @@ def test_decimal_becomes_a_whole_number(value: str, amount: int) -> None:
 )
 def test_half_goes_away_from_zero(amount: int | Fraction, rounded: int) -> None:
     assert money.nearest(amount) == rounded
+
+
+@pytest.mark.parametrize("text", ["0", "6000", "0.25", "-1.50", "007"])
+def test_an_amount_is_read_as_it_is_written(text: str) -> None:
+    assert money.amount(text) == Decimal(text)
+
+
+# Decimal takes all of these but the last three.
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("1_000", " 1", "1 ", "1\n", "1e3", "1E-3", "+1", ".5", "5.", "NaN", "Infinity"),
+        *("٣", "１２", "1" * 41),
+        *("1,000", "$1", ""),
+    ],
+)
+def test_what_people_read_differently_is_no_amount(text: str) -> None:
+    with pytest.raises(ValueError, match="plain notation"):
+        money.amount(text)

@@ -83,6 +83,13 @@ def test_finance_sets_a_budget_of_a_team(finance: Client, cast: Cast):
     assert "The budget is set." in read(finance, response["location"]).text
 
 
+@pytest.mark.parametrize("typed", [" 6000.50 ", "$6,000.50", "€ 6 000.50", "6'000.5"])
+def test_an_amount_is_typed_as_people_do(finance: Client, typed: str):
+    finance.post(NEW, FILLED | {"amount": typed})
+
+    assert Budget.objects.get().amount == Decimal("6000.50")
+
+
 def test_one_of_its_projects(finance: Client, cast: Cast):
     finance.post(NEW, FILLED | {"scope": f"project {cast.answers.pk}"})
 
@@ -140,6 +147,10 @@ def test_limits_and_windows(finance: Client):
         ({"amount": ""}, "Type an amount."),
         ({"amount": "-1"}, "greater than or equal to 0"),
         ({"amount": "NaN"}, "Type an amount, such as"),
+        ({"amount": "1_000"}, "Type an amount, such as"),
+        ({"amount": "1,5"}, "Type an amount, such as"),
+        ({"amount": "1e3"}, "Type an amount, such as"),
+        ({"amount": "٣٠٠"}, "Type an amount, such as"),
         ({"amount": "1" * 13}, "12 digits before the decimal"),
         ({"thresholds": "50, x"}, "Write whole percentages"),
         ({"thresholds": "0"}, "A threshold is from 1 to 1000"),

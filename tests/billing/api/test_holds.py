@@ -189,7 +189,11 @@ def test_a_call_that_cannot_be_read(alice: Service, changes: Any, code: str, poi
 
 
 @pytest.mark.parametrize(
-    "estimate", ["NaN", "1e400", "-1", "much", "1E-20", "Infinity", "1e12"]
+    "estimate",
+    [
+        *("NaN", "1e400", "-1", "much", "1E-20", "Infinity", "1e12"),
+        *("1_000", " 1", "1 ", "1e3", "+1", "٣", "１"),
+    ],
 )
 def test_an_estimate_that_is_no_amount(alice: Service, estimate: str):
     only = {"prompt_tokens": None, "max_tokens": None}

@@ -317,6 +317,27 @@ def test_a_preview_of_other_terms(finance: Service, cast: Cast):
     assert Budget.objects.get().revision == 1
 
 
+WRITTEN = ["1_000", " 200", "2e3", "٢٠٠", "+200", "200.", True, [200]]
+
+
+@pytest.mark.parametrize("amount", WRITTEN)
+def test_an_amount_is_written_plainly(
+    lead: Service, finance: Service, budget: str, amount: Any
+):
+    asked = ask(lead, budget).json()
+    refused = [
+        finance.post("budgets", json.dumps({"amount": amount, "team": "search"})),
+        finance.patch(f"budgets/{budget}", {"amount": amount}),
+        ask(lead, budget, amount=amount),
+        decide(finance, asked, "approve", amount=amount),
+        finance.post("velocity-rules", json.dumps({"amount": amount, "team": "search"})),
+    ]
+
+    sentence = b"Expected an amount such as"
+    assert [one.status_code for one in refused] == [400] * len(refused)
+    assert all(sentence in one.content for one in refused)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
