@@ -68,7 +68,7 @@ def _of_budget(alert: Alert, crossing: Crossing) -> dict[str, Any]:
             "period": budget.period,
             "period_start": crossing.period_start.isoformat(),
             "cap": money.plain(crossing.cap),
-            "hard": _is_hard(crossing),
+            "hard": is_hard(crossing),
             "revision": crossing.revision,
         },
         "spent": money.plain(crossing.spent),
@@ -98,8 +98,8 @@ def _moment(at: datetime) -> str:
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def _is_hard(crossing: Crossing) -> bool:
-    """As the budget was when the alert was raised."""
+def is_hard(crossing: Crossing) -> bool:
+    """Whether the budget refused what is above its cap when the alert was raised."""
     revisions = crossing.budget.revisions.values_list("hard", flat=True)
     return revisions.get(revision=crossing.revision)
 

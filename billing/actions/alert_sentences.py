@@ -185,6 +185,8 @@ def _backlog_subject(its: Details) -> str:
 
 
 def _ledger(its: Details) -> str:
+    if its["verified_at"] is None:
+        return "The ledger was never verified: verification is overdue."
     at = f"{datetime.fromisoformat(its['verified_at']):%H:%M} UTC"
     if its["disagreeing"]:
         wrong = "; ".join(its["disagreeing"])

@@ -77,8 +77,8 @@ def evaluate(budget: Budget, *, now: datetime) -> list[int]:
 
     Nothing, when none runs: before and after a custom one, and once the budget expired.
     Called wherever a total, a cap or a threshold may have changed, and by the sweep. A
-    level that is reached again within one revision re-opens its alert and sends nothing;
-    nor does one that already fired under the terms before.
+    level that is reached again within one revision re-opens its alert, which is no news;
+    nor is one that already fired under the terms before.
     """
     running = budget.running(ReportingDays(budget.organization).day(now))
     if running is None:
@@ -194,13 +194,24 @@ def _hold(alert: Alert, holds: bool, now: datetime) -> None:
     """Resolve it, or open it again; whoever acknowledged it before is not asked again."""
     if holds == alert.is_open:
         return
-    is_known = alert.acknowledged_at is not None
-    reopened = Alert.State.ACKNOWLEDGED if is_known else Alert.State.FIRING
-    alert.state = reopened if holds else Alert.State.RESOLVED
-    alert.resolved_at = None if holds else now
+    if holds:
+        _reopen(alert, now)
+        return
+    alert.state, alert.resolved_at = Alert.State.RESOLVED, now
     alert.save(update_fields=["state", "resolved_at"])
-    if not holds:
-        deliveries.follow(alert=alert, event=Delivery.Event.RESOLVED, now=now)
+    deliveries.follow(alert=alert, event=Delivery.Event.RESOLVED, now=now)
+
+
+def _reopen(alert: Alert, now: datetime) -> None:
+    """It is no news; but what was closed with it is opened again, as it is here."""
+    is_known = alert.acknowledged_at is not None
+    alert.state = Alert.State.ACKNOWLEDGED if is_known else Alert.State.FIRING
+    alert.resolved_at = None
+    alert.firings += 1
+    alert.save(update_fields=["state", "resolved_at", "firings"])
+    deliveries.follow(alert=alert, event=Delivery.Event.FIRED, now=now)
+    if is_known:
+        deliveries.follow(alert=alert, event=Delivery.Event.ACKNOWLEDGED, now=now)
 
 
 def _address(budget: Budget, news: list[int], now: datetime) -> None:
@@ -251,7 +262,7 @@ def keep(
 ) -> list[int]:
     """Raise what holds and was not said yet; the new alerts' ids, in order.
 
-    What holds no longer is resolved; when it holds again it re-opens and sends nothing.
+    What holds no longer is resolved; when it holds again it re-opens, which is no news.
     """
     occasions = {occasion.key: occasion for occasion in holding}
     known = {

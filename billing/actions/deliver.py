@@ -129,8 +129,9 @@ _TABLE = Delivery._meta.db_table
 
 _DUE = "state IN ('waiting', 'sending') AND due_at <= %(now)s"
 
-# That an alert is resolved is said after it was said that it fires.
-_IN_TURN = f"""event = 'fired' OR NOT EXISTS (
+# That an alert is resolved is said after it was said that it fires; that it fires again,
+# after that.
+_IN_TURN = f"""(event = 'fired' AND firing = 1) OR NOT EXISTS (
     SELECT FROM {_TABLE} AS before
     WHERE before.alert_id = one.alert_id AND before.channel_id = one.channel_id
         AND before.id < one.id AND before.state IN ('waiting', 'sending')

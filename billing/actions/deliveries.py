@@ -23,15 +23,17 @@ def address(
     now: datetime,
     *,
     event: Delivery.Event = Delivery.Event.FIRED,
+    firing: int = 1,
     instead_of: Delivery | None = None,
 ) -> None:
-    """One delivery per alert (by id) and channel that has none yet."""
+    """One delivery per alert (by id) and channel that has none yet of this event."""
     Delivery.objects.bulk_create(
         (
             Delivery(
                 alert_id=alert_id,
                 channel=channel,
                 event=event,
+                firing=firing,
                 instead_of=instead_of,
                 message_id=uuid7(),
                 due_at=now,
@@ -44,15 +46,17 @@ def address(
 
 
 def follow(*, alert: Alert, event: Delivery.Event, now: datetime) -> None:
-    """Say that it was acknowledged or resolved where it was said that it fires.
+    """Say that it was acknowledged or resolved, or fires again, where it was said that it
+    fires.
 
-    Each is said once, after what came before it; called in the transaction that changes
-    the alert.
+    Each is said once of each time that it fires, after what came before it; called in the
+    transaction that changes the alert.
     """
     told = Channel.objects.filter(
         deliveries__alert__in=_of_its_level(alert), kind__in=_FOLLOWING, disabled_at=None
     )
-    address([alert.pk], list(told.distinct().order_by("pk")), now, event=event)
+    channels = list(told.distinct().order_by("pk"))
+    address([alert.pk], channels, now, event=event, firing=alert.firings)
 
 
 def _of_its_level(alert: Alert) -> QuerySet[Alert]:

@@ -6,7 +6,8 @@ from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 
 from billing.actions import channels, deliveries
 from billing.admin.access import ReadOnly, said
@@ -58,11 +59,25 @@ class ChannelAdmin(Kept):
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         data = form.cleaned_data
         made, secret = channels.create(**data, **said(request))
-        obj.pk, obj.created_at = made.pk, made.created_at
-        if secret:
-            messages.warning(
-                request, f"The secret is {secret} – copy it now, it is not shown again."
-            )
+        obj.pk, obj.created_at, obj.secret = made.pk, made.created_at, secret
+
+    def response_add(
+        self, request: HttpRequest, obj: Any, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        if obj.secret:
+            return self._shown_once(request, [(channels.shown_target(obj), obj.secret)])
+        return super().response_add(request, obj, post_url_continue)
+
+    def _shown_once(
+        self, request: HttpRequest, secrets: list[tuple[str, str]]
+    ) -> HttpResponse:
+        """In the answer itself: a message would lie in a cookie until it is shown."""
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Copy this secret now",
+            "secrets": secrets,
+        }
+        return TemplateResponse(request, "admin/billing/channel/secrets.html", context)
 
     @admin.action(description="Send a test", permissions=["change"])
     def send_test(self, request: HttpRequest, queryset: QuerySet[Channel]) -> None:
@@ -75,16 +90,18 @@ class ChannelAdmin(Kept):
                 messages.success(request, f"{channel}: a test is on its way.")
 
     @admin.action(description="Make a new secret", permissions=["change"])
-    def rotate(self, request: HttpRequest, queryset: QuerySet[Channel]) -> None:
+    def rotate(
+        self, request: HttpRequest, queryset: QuerySet[Channel]
+    ) -> HttpResponse | None:
+        secrets = []
         for channel in queryset:
             try:
                 secret = channels.rotate(channel=channel, **said(request))
             except ValidationError as error:
                 messages.error(request, f"{channel}: {_sentence(error)}")
             else:
-                messages.warning(
-                    request, f"{channel}: the new secret is {secret} – copy it now."
-                )
+                secrets.append((channels.shown_target(channel), secret))
+        return self._shown_once(request, secrets) if secrets else None
 
     @admin.action(description="End", permissions=["change"])
     def disable(self, request: HttpRequest, queryset: QuerySet[Channel]) -> None:

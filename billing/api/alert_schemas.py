@@ -60,8 +60,10 @@ _ALERT = object_of(
 )
 
 
-def _parameter(name: str, description: str) -> OpenApiParameter:
-    return OpenApiParameter(name, OpenApiTypes.STR, description=description)
+def _parameter(
+    name: str, description: str, *, enum: list[str] | None = None
+) -> OpenApiParameter:
+    return OpenApiParameter(name, OpenApiTypes.STR, description=description, enum=enum)
 
 
 list_alerts = extend_schema(
@@ -69,7 +71,7 @@ list_alerts = extend_schema(
     summary="Alerts, newest first, with their deliveries: 200 at a time",
     parameters=[
         _parameter("state", "firing, acknowledged, snoozed, open (these three), resolved."),
-        _parameter("kind", "One of the kinds."),
+        _parameter("kind", "One of the kinds.", enum=Alert.Kind.values),
         _parameter("team", "The slug of a team: its alerts and those of its projects."),
         _parameter("project", "The slug of a project."),
         _parameter("budget", "The id of a budget."),

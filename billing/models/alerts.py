@@ -109,6 +109,11 @@ class Alert(models.Model):
     )
 
     state = models.CharField(max_length=12, choices=State.choices, default=State.FIRING)
+    firings = models.PositiveIntegerField(
+        default=1,
+        db_default=1,
+        help_text="How often it has held: once, and each time again.",
+    )
     fired_at = models.DateTimeField()
     acknowledged_by = models.CharField(
         max_length=200, blank=True, default="", db_default=""

@@ -138,8 +138,12 @@ class Delivery(models.Model):
         default=Event.FIRED,
         db_default=Event.FIRED,
     )
+    firing = models.PositiveIntegerField(
+        default=1, db_default=1, help_text="Which time that the alert held."
+    )
+    # Indexed below, with the id.
     channel = models.ForeignKey(
-        Channel, on_delete=models.PROTECT, related_name="deliveries"
+        Channel, on_delete=models.PROTECT, related_name="deliveries", db_index=False
     )
     instead_of = models.ForeignKey(
         "self",
@@ -164,7 +168,7 @@ class Delivery(models.Model):
         verbose_name_plural = "deliveries"
         constraints = [
             models.UniqueConstraint(
-                fields=["alert", "channel", "event"],
+                fields=["alert", "channel", "event", "firing"],
                 name="one_delivery_per_alert_channel_and_event",
             )
         ]
@@ -174,7 +178,9 @@ class Delivery(models.Model):
                 fields=["due_at"],
                 condition=models.Q(state__in=["waiting", "sending"]),
                 name="delivery_due",
-            )
+            ),
+            # The newest of a channel, and what it was sent last.
+            models.Index(fields=["channel", "id"], name="delivery_of_channel"),
         ]
 
     def __str__(self) -> str:

@@ -34,6 +34,8 @@ def silent(*, now: datetime) -> list[Seen]:
 
 
 def all_is_well(*, now: datetime) -> bool:
-    """Everybody is at work, and nothing says that the ledger does not add up."""
+    """Everybody is at work; the ledger is verified in time, and adds up."""
+    if silent(now=now) or verified.is_overdue(now=now):
+        return False
     last = verified.last(now=now)
-    return not silent(now=now) and (last is None or last.ok)
+    return last is None or last.ok

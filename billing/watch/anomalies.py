@@ -77,14 +77,17 @@ def holding(organization: Organization, now: datetime) -> list[Occasion]:
 # --- Days ---------------------------------------------------------------------------
 
 
+# What is charged for closed months is no spend of the day.
+_OF_DAY = Sum("cost") - Sum("adjustment")
+
+
 def _daily(team_ids: Iterable[int], today: date) -> dict[Place, Sums]:
     since = today - _WEEKS * _WEEK - (_STAYS + _DAYS_TOLD) * _DAY
     rows = (
         DailySpend.objects.filter(team_id__in=list(team_ids), day__gte=since)
         .values_list("team_id", "project_id", "day")
         .order_by()
-        # What is charged for closed months is no spend of the day.
-        .annotate(cost=Sum("cost") - Sum("adjustment"))
+        .annotate(cost=_OF_DAY)
     )
     return _by_place(rows)
 
@@ -236,7 +239,10 @@ class _Places:
     def occasion_of_day(self, day: date, found: _Unusual) -> Occasion:
         charged = DailySpend.objects.filter(day=day)
         return self._occasion(
-            found, day.isoformat(), self._most(charged, found), {"day": day.isoformat()}
+            found,
+            day.isoformat(),
+            self._most(charged, _OF_DAY, found),
+            {"day": day.isoformat()},
         )
 
     def occasion_of_hour(
@@ -245,16 +251,17 @@ class _Places:
         local = hour.astimezone(days.zone(hour))
         charged = HourlySpend.objects.filter(hour=hour)
         when = {"day": local.date().isoformat(), "hour": f"{local:%H:%M}"}
-        return self._occasion(found, hour.isoformat(), self._most(charged, found), when)
+        most = self._most(charged, Sum("cost"), found)
+        return self._occasion(found, hour.isoformat(), most, when)
 
-    def _most(self, charged: Any, found: _Unusual) -> dict[str, str]:
+    def _most(self, charged: Any, cost: Any, found: _Unusual) -> dict[str, str]:
         """The model and project that cost most of it."""
         if found.place.kind == "project":
             its = charged.filter(team_id__in=self._teams, project_id=found.place.id)
         else:
             its = charged.filter(team_id=found.place.id)
         rows = its.values_list("model_id", "project_id").order_by()
-        largest = max(rows.annotate(cost=Sum("cost")), key=lambda row: row[2])
+        largest = max(rows.annotate(cost=cost), key=lambda row: row[2])
         model = LanguageModel.objects.get(pk=largest[0])
         return {
             "model": model.name,

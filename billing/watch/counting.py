@@ -38,15 +38,20 @@ def _is_full() -> bool:
 
 
 def wrong(organization: Organization, now: datetime) -> list[Occasion]:
-    """The last verification disagrees, did not come to its end, or is overdue."""
+    """The last verification disagrees, did not come to its end, or is overdue.
+
+    It is overdue as well where there was none since the organization was made.
+    """
     last = verified.last(now=now)
-    if last is None or (last.ok and not last.overdue):
+    overdue = verified.is_overdue(now=now, since=organization.created_at)
+    if (last is None or last.ok) and not overdue:
         return []
     begun = alerts.open_occurrences(organization, Alert.Kind.LEDGER_WRONG)
+    since = last.at if last else organization.created_at
     details = {
-        "verified_at": last.at.isoformat(),
-        "ended": last.ended,
-        "overdue": last.overdue,
-        "disagreeing": last.disagreeing,
+        "verified_at": last and last.at.isoformat(),
+        "ended": last is None or last.ended,
+        "overdue": overdue,
+        "disagreeing": last.disagreeing if last else [],
     }
-    return [Occasion("ledger", begun.get("ledger", last.at.isoformat()), details=details)]
+    return [Occasion("ledger", begun.get("ledger", since.isoformat()), details=details)]

@@ -15,13 +15,11 @@ from django.views.decorators.http import require_POST
 from billing.actions import channels, deliveries, personal_channels
 from billing.models import Channel, Delivery
 from billing.reports import deliveries as reports
-from teams import permissions
-from teams.models import Project, Team
+from billing.web import scopes
+from teams.models import Team
 from teams.permissions import Permission
 from teams.reporting_days import ReportingDays
 from teams.web.visitors import Visitor, form_page
-
-_WHOLE = "organization"
 
 
 class ChannelForm(forms.Form):
@@ -35,21 +33,23 @@ class ChannelForm(forms.Form):
     )
     scope = forms.ChoiceField(label="Hears of")
 
-    def __init__(self, scopes: list[tuple[str, str]], *args: Any, **kwargs: Any) -> None:
+    def __init__(self, choices: list[tuple[str, str]], *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["scope"].choices = scopes  # type: ignore[attr-defined]
+        self.fields["scope"].choices = choices  # type: ignore[attr-defined]
 
 
 @form_page
 def channel_list(request: HttpRequest, visitor: Visitor) -> HttpResponse:
-    editable = _teams(visitor)
-    scopes = _scopes(visitor, editable)
-    form = ChannelForm(scopes, request.POST or None)
+    editable = scopes.editable_teams(visitor)
+    choices = scopes.choices(
+        visitor, editable, whole=f"all alerts of {visitor.organization.name}"
+    )
+    form = ChannelForm(choices, request.POST or None)
     if request.method == "POST":
-        if not scopes:
+        if not choices:
             raise PermissionDenied
-        if form.is_valid() and _created(request, visitor, form):
-            return redirect("channel-list")
+        if form.is_valid() and (created := _created(visitor, form)):
+            return _told_of(request, visitor, *created)
     now = timezone.now()
     listed = _covered(visitor, editable).select_related("team", "project")
     states = reports.of_channels(listed.order_by("disabled_at", "pk"))
@@ -61,20 +61,21 @@ def channel_list(request: HttpRequest, visitor: Visitor) -> HttpResponse:
         "states": [one for one in states if one.channel.disabled_at is None],
         "ended": [one for one in states if one.channel.disabled_at is not None],
         "form": form,
-        "may_add": bool(scopes),
+        "may_add": bool(choices),
         "listens": personal_channels.of(visitor.user, visitor.organization) is not None,
     }
     return render(request, "billing/channels.html", context)
 
 
-def _created(request: HttpRequest, visitor: Visitor, form: ChannelForm) -> bool:
+def _created(visitor: Visitor, form: ChannelForm) -> tuple[Channel, str] | None:
+    """The channel and its secret; None where the form has to be shown again."""
     asked = form.cleaned_data
-    kind, _, pk = asked["scope"].partition(" ")
+    scope = scopes.chosen(asked["scope"])
     try:
-        channel, secret = channels.create(
+        return channels.create(
             organization=visitor.organization,
-            team=Team.objects.get(pk=pk) if kind == "team" else None,
-            project=Project.objects.get(pk=pk) if kind == "project" else None,
+            team=scope.team,
+            project=scope.project,
             kind=Channel.Kind(asked["kind"]),
             target=asked["target"],
             by=visitor.user.get_username(),
@@ -83,36 +84,51 @@ def _created(request: HttpRequest, visitor: Visitor, form: ChannelForm) -> bool:
     except ValidationError as error:
         for message in error.messages:
             form.add_error("target", message)
-        return False
-    _say_secret(request, channel, secret)
-    return True
+        return None
 
 
-def _say_secret(request: HttpRequest, channel: Channel, secret: str) -> None:
-    place = f"{channel.get_kind_display()} to {channels.shown_target(channel)}"
+def _told_of(
+    request: HttpRequest, visitor: Visitor, channel: Channel, secret: str
+) -> HttpResponse:
     if secret:
-        said = f"{place} is signed with {secret} – copy it now, it is not shown again."
-        messages.warning(request, said)
-    else:
-        messages.success(request, f"{place} is added. Send a test to see that it works.")
+        return _shown_once(request, visitor, channel, secret)
+    place = f"{channel.get_kind_display()} to {channels.shown_target(channel)}"
+    messages.success(request, f"{place} is added. Send a test to see that it works.")
+    return redirect("channel-list")
+
+
+def _shown_once(
+    request: HttpRequest, visitor: Visitor, channel: Channel, secret: str, *, hours: int = 0
+) -> HttpResponse:
+    """In the answer itself: a message would lie in a cookie until it is shown."""
+    context = {
+        "visitor": visitor,
+        "section": "channels",
+        "place": channels.shown_target(channel),
+        "secret": secret,
+        "hours": hours,
+    }
+    return render(request, "billing/channel_secret.html", context)
 
 
 # --- What may be done with one ------------------------------------------------------
 
-_Done = Callable[[HttpRequest, Visitor, Channel], None]
+# Without an answer of its own, the list is shown again.
+_Done = Callable[[HttpRequest, Visitor, Channel], HttpResponse | None]
 
 
 def _on_channel(request: HttpRequest, visitor: Visitor, pk: int, do: _Done) -> HttpResponse:
-    covered = _covered(visitor, _teams(visitor))
+    covered = _covered(visitor, scopes.editable_teams(visitor))
     channel = get_object_or_404(covered.select_related("organization"), pk=pk)
+    answer = None
     try:
-        do(request, visitor, channel)
+        answer = do(request, visitor, channel)
     except ValidationError as error:
         messages.error(request, " ".join(error.messages))
     except channels.TooSoon as error:
         unit = "second" if error.seconds == 1 else "seconds"
         messages.error(request, f"{error} Again in {error.seconds} {unit}.")
-    return redirect("channel-list")
+    return answer or redirect("channel-list")
 
 
 @require_POST
@@ -133,15 +149,11 @@ def rotate_channel(request: HttpRequest, visitor: Visitor, channel_id: int) -> H
     return _on_channel(request, visitor, channel_id, _rotate)
 
 
-def _rotate(request: HttpRequest, visitor: Visitor, channel: Channel) -> None:
+def _rotate(request: HttpRequest, visitor: Visitor, channel: Channel) -> HttpResponse:
     by = visitor.user.get_username()
     secret = channels.rotate(channel=channel, by=by, now=timezone.now())
-    hours = channels.ROTATION.total_seconds() // 3600
-    messages.warning(
-        request,
-        f"The new secret is {secret} – copy it now, it is not shown again. The one before "
-        f"signs along for {hours:.0f} hours.",
-    )
+    hours = int(channels.ROTATION.total_seconds()) // 3600
+    return _shown_once(request, visitor, channel, secret, hours=hours)
 
 
 @require_POST
@@ -160,7 +172,7 @@ def _end(request: HttpRequest, visitor: Visitor, channel: Channel) -> None:
 @form_page
 def send_again(request: HttpRequest, visitor: Visitor, delivery_id: int) -> HttpResponse:
     """One that was given up, from the beginning."""
-    covered = _covered(visitor, _teams(visitor))
+    covered = _covered(visitor, scopes.editable_teams(visitor))
     its = Delivery.objects.filter(channel__in=covered)
     delivery = get_object_or_404(
         its.select_related("channel__organization"), pk=delivery_id
@@ -194,29 +206,8 @@ def mail_me(request: HttpRequest, visitor: Visitor) -> HttpResponse:
 # --- Whose channels they see --------------------------------------------------------
 
 
-def _teams(visitor: Visitor) -> list[Team]:
-    """Those whose budgets they may edit."""
-    editable = permissions.teams_of(visitor.user, Permission.EDIT_BUDGETS)
-    ids = set(editable.values_list("pk", flat=True))
-    return [team for team in visitor.teams if team.pk in ids]
-
-
-def _projects(teams: list[Team]) -> QuerySet[Project]:
-    owned = Project.objects.owned_by_any([team.pk for team in teams], timezone.now())
-    return owned.order_by("name", "pk")
-
-
 def _covered(visitor: Visitor, teams: list[Team]) -> QuerySet[Channel]:
     its = Channel.objects.filter(organization=visitor.organization, user=None)
     if visitor.may(Permission.EDIT_BUDGETS):
         return its
-    return its.filter(Q(team__in=teams) | Q(project__in=_projects(teams)))
-
-
-def _scopes(visitor: Visitor, teams: list[Team]) -> list[tuple[str, str]]:
-    whole = [(_WHOLE, f"all alerts of {visitor.organization.name}")]
-    return [
-        *(whole if visitor.may(Permission.EDIT_BUDGETS) else []),
-        *((f"team {team.pk}", f"team {team.name}") for team in teams),
-        *((f"project {one.pk}", f"project {one.name}") for one in _projects(teams)),
-    ]
+    return its.filter(Q(team__in=teams) | Q(project__in=scopes.projects_of(teams)))

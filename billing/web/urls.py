@@ -21,6 +21,7 @@ from billing.web.overview import home
 from billing.web.prices import model_prices, published_prices
 from billing.web.raises import ask_for_raise, raise_request, raise_requests
 from billing.web.team import team_budget
+from billing.web.velocities import end_velocity, velocity_list
 
 urlpatterns = [
     path("", home, name="home"),
@@ -30,6 +31,8 @@ urlpatterns = [
     path("channels/<int:channel_id>/test", try_channel, name="try-channel"),
     path("channels/<int:channel_id>/rotate", rotate_channel, name="rotate-secret"),
     path("channels/<int:channel_id>/end", end_channel, name="end-channel"),
+    path("velocity", velocity_list, name="velocity"),
+    path("velocity/<int:rule_id>/end", end_velocity, name="end-velocity"),
     path("deliveries/<int:delivery_id>/retry", send_again, name="send-again"),
     path("teams/<slug:slug>/budgets/new", new_team_budget, name="new-team-budget"),
     path("budgets/new", new_organization_budget, name="new-budget"),

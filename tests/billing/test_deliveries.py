@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from uuid import UUID, uuid4
 
@@ -426,15 +426,89 @@ def test_what_came_of_an_alert_waits_until_it_was_said(cast: Cast, pager: Receiv
     assert [action for action, _ in paged(pager)] == ["trigger", "resolve"]
 
 
-def test_it_is_closed_once_however_often_it_is_resolved(cast: Cast, pager: Receiver):
-    for _ in range(2):
-        happen(cast)
-        kind = Alert.Kind.UNPRICED_MODEL
-        alerts.keep(organization=cast.acme, kind=kind, holding=[], now=NOW)
+def end_it(cast: Cast) -> None:
+    kind = Alert.Kind.UNPRICED_MODEL
+    alerts.keep(organization=cast.acme, kind=kind, holding=[], now=NOW)
+
+
+def test_it_is_opened_and_closed_as_often_as_it_holds(cast: Cast, pager: Receiver):
+    """One after the other, though all are due at once."""
+    for _ in range(3):
+        alert = happen(cast)
+        end_it(cast)
     while send():
         pass
 
-    assert [action for action, _ in paged(pager)] == ["trigger", "resolve"]
+    key = f"purser-acme-alert-{alert.pk}"
+    assert paged(pager) == 3 * [("trigger", key), ("resolve", key)]
+
+
+def test_it_is_opened_again_as_somebody_takes_care_of_it(cast: Cast, pager: Receiver):
+    alert_states.acknowledge(alert=happen(cast), by="lars", now=NOW)
+    end_it(cast)
+    assert happen(cast).state == "acknowledged"
+    while send():
+        pass
+
+    once = ["trigger", "acknowledge"]
+    assert [action for action, _ in paged(pager)] == [*once, "resolve", *once]
+
+
+def test_what_re_opens_is_news_to_no_other_channel(cast: Cast, pager: Receiver):
+    make(cast, "email", "lead@example.com")
+    make(cast, "webhook", "https://a.example.com/")
+    for _ in range(2):
+        alert = happen(cast)
+        end_it(cast)
+
+    sent = Delivery.objects.filter(alert=alert).values_list("channel__kind", "event")
+    assert sorted(sent) == [
+        ("email", "fired"),
+        *[("pagerduty", "fired")] * 2,
+        *[("pagerduty", "resolved")] * 2,
+        ("webhook", "fired"),
+    ]
+
+
+def test_what_cannot_be_opened_again_goes_to_mail_that_has_it_not(
+    cast: Cast, pager: Receiver
+):
+    happen(cast)
+    end_it(cast)
+    while send():
+        pass
+    make(cast, "email", "lead@example.com")
+    for _ in range(2):
+        alert = happen(cast)
+        waiting = Delivery.objects.filter(state="waiting", channel__kind="pagerduty")
+        deliveries.give_up(waiting, error="410", now=NOW)
+        end_it(cast)
+
+    mails = alert.deliveries.filter(channel__kind="email")
+    assert [(one.firing, one.instead_of.event) for one in mails] == [(1, "fired")]
+
+
+def test_a_level_that_is_reached_again_opens_its_incident_again(
+    cast: Cast, pager: Receiver
+):
+    budget = budgets.create(
+        organization=cast.acme,
+        team=cast.search,
+        period=PeriodKind.MONTH,
+        terms=Terms(Decimal(100), thresholds=()),
+        by="tests",
+        now=NOW,
+    )
+    its = {"team": cast.search, "budget": budget, "period_start": date(2026, 11, 1)}
+    with isolation.visible_teams([cast.search.pk]):
+        for spent in (120, 80, 120):
+            BudgetTotal.objects.update_or_create(**its, defaults={"spent": spent})
+            alerts.evaluate(budget, now=NOW)
+    while send():
+        pass
+
+    key = f"purser-acme-budget-{budget.pk}-2026-11-01-100"
+    assert paged(pager) == [(one, key) for one in ("trigger", "resolve", "trigger")]
 
 
 def test_only_what_keeps_incidents_is_told_of_the_end(cast: Cast):

@@ -14,6 +14,7 @@ from billing.actions import heartbeats, verifications
 from billing.models import Heartbeat
 from billing.reports import processes
 from config.celery import app
+from teams.models import Organization
 from tests.conftest import NOW, Cast
 from tests.receivers import Receiver, answers, receiving
 
@@ -115,8 +116,8 @@ def call() -> None:
             thread.join()
 
 
-def verified(ok: bool) -> None:
-    now = timezone.now()
+def verified(ok: bool, now=None) -> None:
+    now = now or timezone.now()
     checks = [{"name": "sums", "ok": ok, "found": "", "examples": []}]
     verifications.keep(started_at=now, finished_at=now, checks=checks)
 
@@ -148,6 +149,22 @@ def test_nobody_calls_while_the_ledger_is_wrong(deadman: Receiver):
     call()
 
     assert deadman.connections == 0
+
+
+def test_nobody_calls_while_the_ledger_is_verified_no_more(cast: Cast, deadman: Receiver):
+    now = timezone.now()
+    all_at_work(now)
+
+    call()
+    assert deadman.connections == 1  # there is nothing older than the verifier's turn
+    Organization.objects.filter(pk=cast.acme.pk).update(created_at=now - 121 * MINUTE)
+    call()
+    verified(True, now - 121 * MINUTE)
+    call()
+    assert deadman.connections == 1
+    verified(True)
+    call()
+    assert deadman.connections == 2
 
 
 def test_a_call_that_fails_is_logged_without_the_address(settings, caplog):

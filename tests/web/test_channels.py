@@ -36,11 +36,20 @@ def post(client: Client, path: str, **data: str) -> str:
     return " ".join(response.content.decode().split())
 
 
+def shown_once(client: Client, path: str, **data: str) -> str:
+    """The answer that has a secret: kept by nobody, and in no cookie."""
+    response = client.post(path, data)
+    assert response.status_code == 200
+    assert "no-store" in response["cache-control"]
+    assert not response.cookies.keys() & {"messages"}
+    return response.content.decode()
+
+
 def test_finance_adds_one_and_sees_its_secret_once(finance: Client, cast: Cast):
-    said = post(finance, PAGE, kind="webhook", target=HOOK, scope="organization")
+    said = shown_once(finance, PAGE, kind="webhook", target=HOOK, scope="organization")
 
     channel = Channel.objects.get()
-    assert f"is signed with {channel.secret}" in said
+    assert f">{channel.secret}</pre>" in said
     page = finance.get(PAGE).content.decode()
     assert channel.secret not in page
     assert "path-is-secret" not in said + page
@@ -72,11 +81,12 @@ def test_it_is_tried_rotated_and_ended(finance: Client, cast: Cast):
     assert "A test is on its way" in post(finance, f"/channels/{channel.pk}/test")
     said = post(finance, f"/channels/{channel.pk}/test")
     assert re.search(r"every 10 seconds\. Again in (1 second|[0-9]+ seconds)\.", said)
-    said = post(finance, f"/channels/{channel.pk}/rotate")
+    said = shown_once(finance, f"/channels/{channel.pk}/rotate")
     channel.refresh_from_db()
     assert channel.secret in said
+    assert "The secret before signs along for 24 hours." in said
     assert channel.previous_secret == before
-    assert "the secret before signs along until" in said
+    assert "the secret before signs along until" in read(finance, PAGE).text
     assert "ended" in post(finance, f"/channels/{channel.pk}/end")
     channel.refresh_from_db()
     assert channel.disabled_at
@@ -190,18 +200,19 @@ def test_what_is_posted_carries_a_token(cast: Cast, person: Callable[..., User])
 
 def test_the_admin_makes_tries_and_ends_them(root: Client, cast: Cast):
     listed = reverse("admin:billing_channel_changelist")
-    added = root.post(
-        reverse("admin:billing_channel_add"),
-        {"organization": cast.acme.pk, "kind": "webhook", "target": HOOK},
-        follow=True,
-    )
+    wanted = {"organization": cast.acme.pk, "kind": "webhook", "target": HOOK}
+    added = shown_once(root, reverse("admin:billing_channel_add"), **wanted)
     channel = Channel.objects.get()
-    assert channel.secret in added.content.decode()
+    assert channel.secret in added
 
-    for action in ("send_test", "rotate", "disable"):
+    for action in ("send_test", "disable"):
         chosen = {"action": action, "_selected_action": [channel.pk]}
+        if action == "disable":
+            rotated = shown_once(root, listed, **chosen | {"action": "rotate"})
         root.post(listed, chosen, follow=True)
     channel.refresh_from_db()
+    assert channel.secret in rotated
+    assert channel.secret not in added
 
     assert Alert.objects.get().kind == "test"
     assert channel.previous_secret

@@ -15,7 +15,6 @@ from billing.actions.alert_bodies import links
 from billing.actions.alert_messages import printable
 from billing.charts.drawing import WIDTH, Picture
 from billing.models import Alert, Delivery
-from billing.models.alerts import Crossing
 
 _PICTURE = "figures"
 
@@ -71,7 +70,7 @@ def letter(delivery: Delivery) -> Letter:
         said={
             "sentence": alert_messages.sentence(alert),
             "level": _level(alert),
-            "refuses": alert.kind == Alert.Kind.CAP_REACHED and _is_hard(alert.crossing),
+            "refuses": _refuses(alert),
             "cause": _cause(alert),
             "failed": _failed(delivery.instead_of),
             "rows": _rows(alert),
@@ -104,12 +103,12 @@ def _level(alert: Alert) -> str:
     return "over" if alert.kind == Alert.Kind.CAP_REACHED else "risk"
 
 
-def _is_hard(crossing: Crossing | None) -> bool:
-    """As the budget was when the alert was raised."""
-    if crossing is None:
+def _refuses(alert: Alert) -> bool:
+    """Whether nothing more may be spent."""
+    crossing = alert.crossing
+    if crossing is None or alert.kind != Alert.Kind.CAP_REACHED:
         return False
-    revisions = crossing.budget.revisions.values_list("hard", flat=True)
-    return revisions.get(revision=crossing.revision)
+    return alert_messages.is_hard(crossing)
 
 
 def _cause(alert: Alert) -> str:

@@ -1,15 +1,22 @@
 """Alerts over the API: what a key sees, finds, and does with them."""
 
-from datetime import timedelta
+from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
+import yaml
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from billing.actions import alerts
+from billing.actions import alerts, budgets, channels, deliveries
 from billing.actions.alerts import Occasion
-from billing.models import Alert, VelocityRule
-from tests.conftest import Cast, Service, issue
+from billing.actions.budgets import Limits, Terms
+from billing.models import Alert, Channel, LanguageModel, VelocityRule
+from billing.pricing.budget_periods import PeriodKind
+from tests.conftest import NOW, Cast, Service, issue
+from tests.docs.pages import CHECKOUT
 
 pytestmark = pytest.mark.usefixtures("as_app")
 
@@ -61,6 +68,72 @@ def test_a_key_sees_the_alerts_of_what_it_covers(
     assert names(alice.get("alerts")) == {"answers"}
     assert names(bob.get("alerts")) == {"support"}
     assert names(charlie.get("alerts")) == {"other"}
+
+
+@pytest.mark.parametrize("kind", Alert.Kind.values)
+def test_each_kind_can_be_asked_for(fired, anna: Service, kind: str):
+    listed = anna.get("alerts", kind=kind).json()["data"]
+
+    assert {one["kind"] for one in listed} == {kind} & {"gone_silent"}
+
+
+def test_a_test_is_listed_and_can_be_asked_for(cast: Cast, fired, anna: Service):
+    made = {"organization": cast.acme, "by": "tests", "now": NOW}
+    kind = Channel.Kind.EMAIL
+    channel, _ = channels.create(kind=kind, target="ops@example.com", **made)
+    test = channels.send_test(channel=channel, by="tests", now=timezone.now()).alert
+
+    (listed,) = anna.get("alerts", kind="test").json()["data"]
+    assert listed == anna.get("alerts").json()["data"][0]
+    assert (listed["id"], listed["state"]) == (str(test.pk), "resolved")
+
+
+def queries(service: Service) -> int:
+    with CaptureQueriesContext(connection) as asked:
+        shown = service.get("alerts").json()["data"]
+    assert "claude-opus-5-5" in shown[0]["sentence"]
+    return len(asked)
+
+
+def test_queries_do_not_grow_with_alerts_of_limited_budgets(cast: Cast, anna: Service):
+    opus = LanguageModel.objects.get(provider="anthropic", name="claude-opus-5-5")
+    made = {"by": "tests", "now": NOW}
+    kind = Channel.Kind.EMAIL
+    channels.create(organization=cast.acme, kind=kind, target="a@example.com", **made)
+    asked = []
+    for number in range(3):
+        budget = budgets.create(
+            organization=cast.acme,
+            limits=Limits(model_ids=(opus.pk,)),
+            period=PeriodKind.MONTH,
+            terms=Terms(Decimal(1 + number)),
+            **made,
+        )
+        level = Alert.objects.create(
+            organization=cast.acme,
+            kind=Alert.Kind.CAP_REACHED,
+            budget=budget,
+            revision=1,
+            threshold=100,
+            period_start=date(2026, 11, 1),
+            spent=5,
+            cap=1 + number,
+            fired_at=NOW,
+        )
+        deliveries.address([level.pk], Channel.objects.all(), NOW)
+        asked.append(queries(anna))
+
+    assert asked[1] == asked[2]
+
+
+def test_the_documents_name_each_kind():
+    document = yaml.safe_load((CHECKOUT / "docs" / "openapi.yaml").read_text())
+    parameters = document["paths"]["/api/v1/alerts"]["get"]["parameters"]
+    (kinds,) = [one["schema"]["enum"] for one in parameters if one["name"] == "kind"]
+    words = (CHECKOUT / "docs" / "domain.md").read_text().partition("## Alerts\n")[2]
+
+    assert set(kinds) == set(Alert.Kind.values)
+    assert [kind for kind in kinds if f"`{kind}`" not in words.partition("\n## ")[0]] == []
 
 
 def test_and_reaches_no_other(fired, alice: Service, bob: Service, charlie: Service):

@@ -43,7 +43,10 @@ def _sums(team: Team, project: Project, model: LanguageModel, cost: str) -> dict
 
 @pytest.fixture
 def spend(cast: Cast) -> Spend:
-    """An amount of a project on a day, or in the hour of a moment."""
+    """An amount of a project on a day, or in the hour of a moment.
+
+    The adjustment is the part of a day's that is of closed months.
+    """
 
     def spend(
         when: date | datetime,
@@ -52,6 +55,7 @@ def spend(cast: Cast) -> Spend:
         team: Team = cast.search,
         project: Project = cast.answers,
         model: str = "claude-opus-5-5",
+        adjustment: str = "0",
     ) -> None:
         used = LanguageModel.objects.get(provider="anthropic", name=model)
         its = _sums(team, project, used, cost)
@@ -59,7 +63,7 @@ def spend(cast: Cast) -> Spend:
             if isinstance(when, datetime):
                 HourlySpend.objects.create(hour=when, **its)
             else:
-                DailySpend.objects.create(day=when, **its)
+                DailySpend.objects.create(day=when, adjustment=Decimal(adjustment), **its)
 
     return spend
 

@@ -44,6 +44,16 @@ def test_a_day_far_above_its_weekday_is_told_of_project_and_team(spend: Spend, l
     assert found[1].details["above"] == "317"
 
 
+def test_what_is_charged_for_closed_months_is_no_part_of_it(spend: Spend, look: Look):
+    weeks(spend, "90", "95", "100", "95", "91")
+    spend(FRIDAY, "412")
+    spend(FRIDAY, "900", model="claude-sonnet-5", adjustment="900")
+
+    for found in look(KIND, midday(FRIDAY)):
+        said = {name: found.details[name] for name in ("spent", "most", "model")}
+        assert said == {"spent": "412", "most": "412", "model": "claude-opus-5-5"}
+
+
 def test_it_is_told_once_and_ends_after_the_next_day(spend: Spend, look: Look):
     weeks(spend, "90", "95", "100", "95", "91")
     spend(FRIDAY, "412")

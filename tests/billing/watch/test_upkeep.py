@@ -2,8 +2,12 @@
 
 import logging
 from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from billing.actions import alert_messages, alerts, channels, receive, verifications
 from billing.actions.alerts import Occasion
@@ -131,6 +135,52 @@ def test_a_test_that_fails_is_told_to_nobody(failing: Channel, look: Look):
     assert look(Alert.Kind.DELIVERIES_FAILING, NOW) == []
 
 
+def test_it_is_asked_of_what_came_after_the_last_sent_alone(failing: Channel, look: Look):
+    """However much was sent before."""
+    of(failing, state="dead", last_error="410")
+    last = failing.deliveries.order_by("pk")[0]
+    Delivery.objects.filter(pk=last.pk).update(state="sent")
+    sent = Alert.objects.bulk_create(
+        Alert(
+            organization=failing.organization,
+            kind=Alert.Kind.TEST,
+            subject="sent",
+            occurrence=f"{number}",
+            fired_at=NOW,
+        )
+        for number in range(3_000)
+    )
+    Delivery.objects.bulk_create(
+        Delivery(
+            id=number - 10_000,
+            alert=alert,
+            channel=failing,
+            message_id=uuid4(),
+            state="sent",
+            due_at=NOW,
+        )
+        for number, alert in enumerate(sent)
+    )
+
+    with CaptureQueriesContext(connection) as queries:
+        (alert,) = look(Alert.Kind.DELIVERIES_FAILING, NOW)
+    assert alert.details["waiting"] == 1
+    asked = next(one["sql"] for one in queries if "bool_or" in one["sql"])
+    with connection.cursor() as cursor:
+        cursor.execute("RESET ROLE")
+        cursor.execute("ANALYZE billing_delivery, billing_alert")
+        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {asked}")
+        ((plan,),) = cursor.fetchone()
+    assert most_read(plan["Plan"]) <= 10
+
+
+def most_read(node: dict[str, Any]) -> float:
+    """Of the steps of a plan, the one that had the most rows in hand."""
+    rows = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
+    inner = [most_read(one) for one in node.get("Plans", ())]
+    return max([rows * node["Actual Loops"], *inner])
+
+
 # --- Counting -----------------------------------------------------------------------
 
 
@@ -186,11 +236,34 @@ def test_a_ledger_that_does_not_add_up_is_told_until_it_does(cast: Cast, look: L
 def test_nor_is_it_silent_when_nobody_verifies(
     cast: Cast, look: Look, problem: str, later: timedelta, sentence: str
 ):
+    Organization.objects.update(created_at=NOW)
     verified(NOW, problem=problem)
 
     (alert,) = look(Alert.Kind.LEDGER_WRONG, NOW + later)
 
     assert sentence in alert_messages.sentence(alert)
+
+
+def test_a_verifier_that_never_ran_is_overdue_after_two_hours(cast: Cast, look: Look):
+    Organization.objects.update(created_at=NOW)
+
+    assert look(Alert.Kind.LEDGER_WRONG, NOW + 2 * HOUR) == []
+    (alert,) = look(Alert.Kind.LEDGER_WRONG, NOW + 3 * HOUR)
+    assert look(Alert.Kind.LEDGER_WRONG, NOW + 4 * HOUR) == [alert]
+    assert alert_messages.sentence(alert) == (
+        "The ledger was never verified: verification is overdue."
+    )
+    assert alert_messages.subject(alert) == "The ledger is unverified"
+    verified(NOW + 5 * HOUR)
+    assert look(Alert.Kind.LEDGER_WRONG, NOW + 5 * HOUR) == []
+
+
+def test_of_a_younger_organization_nothing_is_overdue(cast: Cast, look: Look):
+    Organization.objects.update(created_at=NOW + 4 * HOUR)
+    verified(NOW)
+
+    assert look(Alert.Kind.LEDGER_WRONG, NOW + 5 * HOUR) == []
+    assert len(look(Alert.Kind.LEDGER_WRONG, NOW + 7 * HOUR)) == 1
 
 
 # --- All of them --------------------------------------------------------------------
