@@ -7,7 +7,7 @@ _ONCE = "one_delivery_per_alert_channel_and_event"
 
 
 class Migration(migrations.Migration):
-    dependencies = [("billing", "0020_alert_concerned")]
+    dependencies = [("billing", "0021_forecast_alert_level")]
 
     operations = [
         migrations.AddField(
