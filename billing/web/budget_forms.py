@@ -12,6 +12,7 @@ from billing.models import Budget, LanguageModel, RaiseRequest
 from billing.pricing.budget_periods import PeriodKind
 from billing.pricing.caps import DEFAULT_FORECAST_ALERT, DEFAULT_THRESHOLDS
 from billing.pricing.usage import Processing
+from billing.reports.raises import Decided
 from billing.web.fields import (
     AmountField,
     LastDayField,
@@ -222,9 +223,7 @@ class NewBudgetForm(TermsForm):
         if len(values) > _MOST_VALUES:
             raise forms.ValidationError(f"Write up to {_MOST_VALUES} values.")
         if any(len(value) > _LONGEST_VALUE for value in values):
-            raise forms.ValidationError(
-                f"A value has at most {_LONGEST_VALUE} characters."
-            )
+            raise forms.ValidationError(f"A value has at most {_LONGEST_VALUE} characters.")
         return values
 
     @property
@@ -306,23 +305,27 @@ class DecisionForm(_RaiseTerms):
     )
 
     @classmethod
-    def of(cls, request: RaiseRequest, today: date, data: Any = None) -> "DecisionForm":
+    def of(
+        cls, request: RaiseRequest, decided: Decided, today: date, data: Any = None
+    ) -> "DecisionForm":
+        """Filled in with the terms that somebody approved, which a second has to repeat,
+        or with those asked for."""
         organization = request.budget.organization
         form = cls(
             data,
             organization=organization,
             today=today,
             initial={
-                "amount": request.amount,
-                "through": last_day(request.until, organization),
+                "amount": decided.amount,
+                "through": last_day(decided.until, organization),
             },
         )
-        form._asked = request
+        form._decided = decided
         return form
 
-    _asked: RaiseRequest
+    _decided: Decided
 
     @property
     def until(self) -> datetime | None:
-        """Exactly what was asked for, unless another day was chosen."""
-        return super().until if "through" in self.changed_data else self._asked.until
+        """Exactly what it was filled in with, unless another day was chosen."""
+        return super().until if "through" in self.changed_data else self._decided.until

@@ -15,6 +15,7 @@ from billing.actions.budgets import Terms
 from billing.models import Budget
 from billing.pricing.budget_periods import PeriodKind
 from teams.models import Role
+from teams.reporting_days import ReportingDays
 from tests.builders import body, record
 from tests.conftest import Cast, Service, issue
 from tests.web.conftest import Browser, Page, read
@@ -345,12 +346,13 @@ def yesterday(cast: Cast) -> None:
 
 
 @pytest.mark.usefixtures("yesterday")
-def test_it_says_when_it_would_have_alerted(finance: Client):
+def test_it_says_when_it_would_have_alerted(finance: Client, cast: Cast):
     page = answer(
         finance, NEW, **FILLED | {"period": "day", "amount": "0.005", "preview": "preview"}
     )
 
-    days = [timezone.now() - timedelta(days=days) for days in (2, 1)]
+    now, its = timezone.now(), ReportingDays(cast.acme)
+    days = [its.day(now - timedelta(days=days)) for days in (2, 1)]
     first, second = (f"{day.day}\xa0{day:%b}" for day in days)
     assert "0.0042" in page.values()
     percent = "\N{NARROW NO-BREAK SPACE}%"
@@ -392,9 +394,10 @@ def test_what_runs_under_a_raise_is_said_to(finance: Client, budget: Budget, cas
     raised = {"raised_to": Decimal(200), "raised_until": now + timedelta(days=40)}
     budgets.amend(budget=budget, changes=raised, by="tests", now=now)
 
-    assert "of the raised cap: no level is reached yet." in read(
-        finance, of(budget, "edit")
-    ).text
+    assert (
+        "of the raised cap: no level is reached yet."
+        in read(finance, of(budget, "edit")).text
+    )
 
 
 def test_there_is_no_preview_of_what_is_wrong(finance: Client, budget: Budget):
@@ -408,7 +411,9 @@ def test_there_is_no_preview_of_what_is_wrong(finance: Client, budget: Budget):
 
 def test_models_stand_under_their_provider(finance: Client):
     """Some are offered by several, under one name."""
-    groups = [attrs["label"] for tag, attrs in read(finance, NEW).elements if tag == "optgroup"]
+    groups = [
+        attrs["label"] for tag, attrs in read(finance, NEW).elements if tag == "optgroup"
+    ]
 
     assert "anthropic" in groups
     assert groups == sorted(set(groups))
