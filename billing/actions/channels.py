@@ -1,7 +1,7 @@
 """Channels: where alerts are sent. Made, tried and ended by a named person."""
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -70,13 +70,19 @@ def create(
 def rotate(*, channel: Channel, by: str, now: datetime) -> str:
     """A new secret of a webhook; the old one signs along for ROTATION.
 
-    Raises ValidationError for a channel that is not signed, or disabled.
+    Raises ValidationError for a channel that is not signed, or disabled, and while an old
+    one signs along: the receiver may know no other.
     """
     held = Channel.objects.select_for_update().get(pk=channel.pk)
     if held.kind != Channel.Kind.WEBHOOK:
         raise ValidationError("Only a signed webhook has a secret.")
     if held.disabled_at is not None:
         raise ValidationError("The channel is disabled.")
+    if held.previous_secret_until is not None and now < held.previous_secret_until:
+        until = f"{held.previous_secret_until.astimezone(UTC):%d %b, %H:%M} UTC"
+        raise ValidationError(
+            f"The secret before signs along until {until}. A new one can be made then."
+        )
     held.previous_secret, held.secret = held.secret, standard_webhooks.new_secret()
     held.previous_secret_until = now + ROTATION
     changed = ("secret", "previous_secret", "previous_secret_until")
@@ -148,6 +154,17 @@ def check(channel: Channel) -> None:
             raise ValidationError("A channel is for something of its organization.")
     channel.full_clean(exclude=["created_at"])
     _check_target(channel)
+    same = Channel.objects.filter(
+        organization=channel.organization,
+        team=channel.team,
+        project=channel.project,
+        user=channel.user,
+        kind=channel.kind,
+        target=channel.target,
+        disabled_at=None,
+    )
+    if same.exclude(pk=channel.pk).exists():
+        raise ValidationError({"target": "There is such a channel already."})
 
 
 def _check_target(channel: Channel) -> None:

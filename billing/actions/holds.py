@@ -138,7 +138,7 @@ class _Request:
         self._amount = None if cost.cost is None else money.exact(cost.cost)
         self._bound = cost.bound
         its = Call(
-            model_id=book.model_id(call.provider, call.model),
+            model_ids=book.models_called(call.provider, call.model),
             processing=call.processing or Processing.STANDARD,
             tags=call.tags,
         )

@@ -3,6 +3,7 @@
 From its details alone, which were written when it was raised.
 """
 
+from datetime import datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -25,7 +26,6 @@ def details(request: RaiseRequest, decision: RaiseDecision | None = None) -> Det
     if request.granted_amount is not None:
         amount, until = request.granted_amount, request.granted_until
     days = ReportingDays(budget.organization)
-    through = None if until is None else until.astimezone(days.zone(until))
     return {
         "raise": str(request.pk),
         "state": str(request.state),
@@ -35,7 +35,7 @@ def details(request: RaiseRequest, decision: RaiseDecision | None = None) -> Det
         "decided_by": decision.decided_by if decision else "",
         "asked_for": money.plain(request.amount),
         "amount": money.plain(amount),
-        "until": None if through is None else f"{through:%Y-%m-%d %H:%M}",
+        "until": None if until is None else until.astimezone(days.zone(until)).isoformat(),
         "cap": money.plain(budget.cap(request.asked_at)),
         "currency": budget.organization.currency,
         "why": (decision.note if decision else "") or request.reason,
@@ -44,7 +44,7 @@ def details(request: RaiseRequest, decision: RaiseDecision | None = None) -> Det
 
 def sentence(its: Details) -> str:
     """What has happened, in one plain sentence. Names in it are as they were typed."""
-    end = f"until {its['until']}" if its["until"] else "for good"
+    end = _end(its["until"])
     if its["state"] == RaiseRequest.State.PENDING:
         return (
             f"{its['asked_by']} asks for a cap of {_money(its, 'amount')} instead of "
@@ -67,6 +67,17 @@ def subject(its: Details) -> str:
     if its["state"] == RaiseRequest.State.PENDING:
         return f"{its['asked_by']} asks for a raise for {its['name']}"
     return f"The raise for {its['name']} is {its['state']}"
+
+
+def _end(until: str | None) -> str:
+    """Through a day that it ends with; until a moment that is no midnight."""
+    if until is None:
+        return "for good"
+    local = datetime.fromisoformat(until)
+    if local.time() != time():
+        return f"until {local.day} {local:%b %Y, %H:%M}"
+    last = local - timedelta(days=1)
+    return f"through {last.day} {last:%b %Y}"
 
 
 def _money(its: Details, name: str) -> str:

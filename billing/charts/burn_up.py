@@ -57,7 +57,8 @@ def burn_up(
         layers += [_band(expected, x, y), _centre(expected, x, y)]
     layers.append(_cap(first, last, cap, x, y))
     if planned is not None:
-        layers.append(_plan(first, last, planned, x, y))
+        is_lower = bool(expected) and planned < expected[-1].amount
+        layers.append(_plan(first, last, planned, is_lower, x, y))
     layers += [_line(points, x, y), _dot(points, x, y), _days(points, days, x)]
     to_come = [one for one in expected if not points or one.day > points[-1].day]
     if to_come:
@@ -143,9 +144,16 @@ def _centre(expected: Sequence[Expected], x: Spec, y: Spec) -> Spec:
 
 
 def _straight(
-    rows: list[dict[str, Any]], words: str, colour: str, dash: list[int], x: Spec, y: Spec
+    rows: list[dict[str, Any]],
+    words: str,
+    colour: str,
+    dash: list[int],
+    x: Spec,
+    y: Spec,
+    *,
+    under: bool = False,
 ) -> Spec:
-    """A straight line with its name at the left end, where the curve is low."""
+    """A straight line with its name at one end, above it or under it."""
     return {
         "data": {"values": rows},
         "encoding": {"x": x, "y": y},
@@ -165,7 +173,7 @@ def _straight(
                     "text": words,
                     "align": "left" if rows[0]["named"] else "right",
                     "dx": 4 if rows[0]["named"] else -4,
-                    "dy": -9,
+                    "dy": 22 if under else -9,
                     "color": colour,
                     "fontSize": 12,
                     "fontWeight": 600,
@@ -183,14 +191,17 @@ def _cap(first: date, last: date, cap: Decimal, x: Spec, y: Spec) -> Spec:
     return _straight(rows, "Cap", "var(--over)", [], x, y)
 
 
-def _plan(first: date, last: date, planned: Decimal, x: Spec, y: Spec) -> Spec:
-    """The plan spread evenly over the days of the period."""
+def _plan(
+    first: date, last: date, planned: Decimal, is_lower: bool, x: Spec, y: Spec
+) -> Spec:
+    """The plan spread evenly over the days of the period; its name is where the forecast
+    is not."""
     days = (last - first).days + 1
     rows = [
         {"day": first.isoformat(), "amount": plotted(planned / days), "named": False},
         {"day": last.isoformat(), "amount": plotted(planned), "named": True},
     ]
-    return _straight(rows, "Estimate", "var(--muted)", [5, 4], x, y)
+    return _straight(rows, "Estimate", "var(--muted)", [5, 4], x, y, under=is_lower)
 
 
 def _marks(marks: Sequence[Mark], x: Spec, y: Spec) -> Spec:

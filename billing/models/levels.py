@@ -27,9 +27,20 @@ from teams.reporting_days import ReportingDays
 class Call(NamedTuple):
     """What decides which of the budgets a coming call counts against."""
 
-    model_id: int | None
+    model_ids: frozenset[int]  # one of these it is; none: nobody knows which
     processing: str
     tags: Mapping[str, str] | None  # None: not known yet
+
+    def may_count(self, budget: Budget, project_id: int) -> bool:
+        return any(
+            budget.covers(
+                project_id=project_id,
+                model_id=model_id,
+                processing=self.processing,
+                tags=self.tags,
+            )
+            for model_id in self.model_ids or (None,)
+        )
 
 
 class Slot(NamedTuple):
@@ -118,7 +129,7 @@ class Chain:
         days = sorted({self.days.day(since), self.days.day(until)})
         its_project = self.owner.project_id
         for budget in self.budgets:
-            if budget.covers(project_id=its_project, **call._asdict()):
+            if call.may_count(budget, its_project):
                 for its in dict.fromkeys(budget.running(day) for day in days):
                     if its is not None:
                         yield Slot(budget, its, budget.cap(since))

@@ -22,11 +22,11 @@ class Book(NamedTuple):
     model_ids: dict[str, int]
     version: str
 
-    def model_id(self, provider: str | None, name: str) -> int | None:
-        """The model of this name; None if none has it, or those of several providers."""
+    def models_called(self, provider: str | None, name: str) -> frozenset[int]:
+        """The models of this name, of one provider or of all that have it."""
         providers = [provider] if provider else self.rates.providers_of(name)
-        keys = {self.rates.model(one, name) for one in providers}
-        return self.model_ids.get(keys.pop() or "") if len(keys) == 1 else None
+        keys = (self.rates.model(one, name) or "" for one in providers)
+        return frozenset(self.model_ids[key] for key in keys if key in self.model_ids)
 
 
 # Aliases and publications are added, withdrawn and deleted, never changed in place, so

@@ -39,7 +39,8 @@ class PeriodPreview:
 
 @dataclass(frozen=True, slots=True)
 class BudgetPreview:
-    """`before` are the last periods that are over, the oldest first.
+    """`before` are the last periods that are over, the oldest first, against the amount
+    that holds for good: `is_raised` says that the running one alone has a higher cap.
 
     Of the period that runs: `percent` is used (None of a cap of zero), the levels in `said`
     are reached and were said under the terms before, those in `due` are reached and will
@@ -50,6 +51,7 @@ class BudgetPreview:
     kind: PeriodKind
     is_known: bool
     cap: Decimal
+    is_raised: bool
     before: tuple[PeriodPreview, ...]
     running: PeriodPreview | None
     percent: Decimal | None
@@ -93,6 +95,8 @@ class BudgetPreview:
         if self.percent is None:
             return f"{this} has spend against a cap of zero: {rest}."
         used = figures.percent(self.percent)
+        if self.is_raised:
+            used += " of the raised cap"
         if not rest:
             return f"{this} is at {used}: no level is reached yet."
         return f"{this} is already at {used}: {rest}."
@@ -110,7 +114,7 @@ def budget_preview(budget: Budget, *, now: datetime) -> BudgetPreview:
     periods = _before(budget, running)
     first = min((one.first for one in (*periods, *filter(None, [running]))), default=today)
     costs = _costs(budget, first, today)
-    previews = [_preview(one, costs, cap, budget.thresholds) for one in periods]
+    previews = [_preview(one, costs, budget.amount, budget.thresholds) for one in periods]
     current = _preview(running, costs, cap, budget.thresholds) if running else None
     spent = current.spent if current else Decimal()
     reached = caps.crossed(spent, cap, budget.thresholds)
@@ -119,6 +123,7 @@ def budget_preview(budget: Budget, *, now: datetime) -> BudgetPreview:
         kind=PeriodKind(budget.period),
         is_known=budget.pk is not None or not budget.tag_key,
         cap=cap,
+        is_raised=cap != budget.amount,
         before=tuple(previews),
         running=current,
         percent=caps.percent(spent, cap) if current else None,

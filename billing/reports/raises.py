@@ -70,10 +70,12 @@ def _waits_for(user: User, request: RaiseRequest, now: datetime) -> bool:
 class Decided:
     """How far a request has come.
 
-    `approvals` are those of the terms that were approved last, `needed` how many these
-    terms need, or those asked for while nobody has approved any.
+    `amount` and `until` are the terms that were approved last, or those asked for while
+    nobody has approved any; `approvals` are theirs, `needed` how many they need.
     """
 
+    amount: Decimal
+    until: datetime | None
     said: list[RaiseDecision]
     approvals: list[RaiseDecision]
     needed: int
@@ -86,6 +88,8 @@ def decided(request: RaiseRequest) -> Decided:
     if last is not None and last.amount is not None:
         amount, until = last.amount, last.until
     return Decided(
+        amount=amount,
+        until=until,
         said=said,
         approvals=request.approvals(amount, until),
         needed=BudgetPolicy.approvals_needed(request.budget.organization_id, amount),

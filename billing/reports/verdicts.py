@@ -68,9 +68,9 @@ def verdict(*, key: ApiKey, question: Question, now: datetime) -> Verdict:
 
 def _call(question: Question, book: rate_book.Book) -> Call:
     return Call(
-        model_id=book.model_id(question.provider, question.model)
+        model_ids=book.models_called(question.provider, question.model)
         if question.model
-        else None,
+        else frozenset(),
         processing=question.processing or Processing.STANDARD,
         tags=None,
     )

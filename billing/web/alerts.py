@@ -85,6 +85,8 @@ class Section:
 def inbox(request: HttpRequest, visitor: Visitor) -> HttpResponse:
     now = timezone.now()
     chosen = {name: request.GET.get(name, "") for name in _FILTERS}
+    if chosen["state"] not in _STATES:
+        chosen["state"] = ""
     found = reports.inbox(_narrowed(_seen(visitor, now), visitor, chosen, now), now=now)
     sections = [
         Section(key, title, _rows(visitor, getattr(found, key), now))
@@ -194,6 +196,7 @@ _FIGURES: dict[Alert.Kind, Callable[[dict[str, Any]], str]] = {
     ),
     Alert.Kind.PRICE_CHANGE: _moved,
     Alert.Kind.KEY_EXPIRING: lambda its: f"{its['days']} days",
+    Alert.Kind.RAISE_REQUEST: lambda its: _money(its, "amount"),
 }
 
 
@@ -308,13 +311,17 @@ _NAMES = {
 }
 
 
+_NAMES_OF_RAISE = {"amount": "New cap", "asked_for": "Asked for", "cap": "Cap before"}
+
+
 def figures_of(alert: Alert) -> list[tuple[str, Decimal]]:
     """The exact amounts of when it was raised, by name."""
     crossing = alert.crossing
     if crossing is not None:
         return [("Spent", crossing.spent), ("Cap", crossing.cap)]
-    known = _NAMES.keys() & alert.details.keys()
-    return [(_NAMES[name], Decimal(alert.details[name])) for name in sorted(known)]
+    names = _NAMES_OF_RAISE if alert.kind == Alert.Kind.RAISE_REQUEST else _NAMES
+    known = names.keys() & alert.details.keys()
+    return [(names[name], Decimal(alert.details[name])) for name in sorted(known)]
 
 
 @dataclass(frozen=True, slots=True)

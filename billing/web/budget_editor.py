@@ -141,6 +141,9 @@ def edit_budget(request: HttpRequest, visitor: Visitor, budget_id: int) -> HttpR
     if seen not in (None, budget.revision):
         form.add_error(None, _CHANGED_MEANWHILE)
     changed = _changed(budget, form, now)
+    preview = None  # of what is wrong there is none
+    if not form.has_wrong_terms:
+        preview = budget_preview.budget_preview(changed, now=now)
     if form.is_valid() and "preview" not in request.POST:
         try:
             budgets.amend(
@@ -160,7 +163,7 @@ def edit_budget(request: HttpRequest, visitor: Visitor, budget_id: int) -> HttpR
         request,
         visitor,
         form,
-        budget_preview.budget_preview(changed, now=now),
+        preview,
         title=f"Budget of {budget.project or budget.team or budget.organization}",
         team=found.team,
         budget=budget,
@@ -193,7 +196,7 @@ def _require_editing(visitor: Visitor, team: Team | None) -> None:
 
 def _changed(budget: Budget, form: TermsForm, now: datetime) -> Budget:
     """The budget as it would be, not saved; as it is where the form then says what is
-    wrong."""
+    wrong, or nothing yet."""
     if not form.has_terms:
         return budget
     changed = Budget.objects.with_scope().get(pk=budget.pk)
@@ -238,6 +241,7 @@ def _editor(
             "preview": preview,
             "history": list(zip(revisions, [None, *revisions], strict=False))[::-1],
             "currency": visitor.organization.currency,
+            "is_raised": budget is not None and budget.cap(timezone.now()) != budget.amount,
             "zone": ReportingDays(visitor.organization).zone(timezone.now()).key,
             "back": page_of(Found(budget, team)) if budget else _place(team),
         },

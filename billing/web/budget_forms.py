@@ -3,6 +3,7 @@
 import calendar
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from itertools import groupby
 from typing import Any
 
 from django import forms
@@ -11,6 +12,7 @@ from billing.models import Budget, LanguageModel, RaiseRequest
 from billing.pricing.budget_periods import PeriodKind
 from billing.pricing.caps import DEFAULT_FORECAST_ALERT, DEFAULT_THRESHOLDS
 from billing.pricing.usage import Processing
+from billing.reports.raises import Decided
 from billing.web.fields import (
     AmountField,
     LastDayField,
@@ -28,6 +30,7 @@ _PROCESSINGS = [(one.value, one.value.capitalize()) for one in Processing]
 _TEAM = "team"
 _ONE_DAY = timedelta(days=1)
 _MOST_VALUES = 100  # of a tag
+_LONGEST_VALUE = 200
 # What a budget calls them, and we.
 NAMES = {"custom_until": "custom_last", "expires_on": "last_day"}
 _HARD = [("soft", "Alert only (soft)"), ("hard", "Refuse further calls (hard)")]
@@ -113,7 +116,11 @@ class TermsForm(forms.Form):
     @property
     def has_terms(self) -> bool:
         """Whether all is said but why: enough for a preview."""
-        return self.is_bound and not self.errors.keys() - {"reason"}
+        return self.is_bound and not self.has_wrong_terms
+
+    @property
+    def has_wrong_terms(self) -> bool:
+        return bool(self.errors.keys() - {"reason"})
 
     @property
     def terms(self) -> dict[str, Any]:
@@ -136,7 +143,8 @@ class NewBudgetForm(TermsForm):
     period = forms.ChoiceField(
         choices=_KINDS,
         initial=PeriodKind.MONTH.value,
-        help_text="Cut in the reporting zone. Several budgets may run at once.",
+        help_text="Cut in the reporting zone; several budgets may run at once. The days of "
+        "a custom period are typed below, under Limits.",
     )
     custom_first = LastDayField(label="First day of a custom period", required=False)
     custom_last = LastDayField(label="Last day of a custom period", required=False)
@@ -154,6 +162,7 @@ class NewBudgetForm(TermsForm):
         label="Only these models",
         coerce=int,
         required=False,
+        widget=forms.SelectMultiple(attrs={"size": 8}),
         help_text="None chosen: all of them.",
     )
     processing = forms.MultipleChoiceField(
@@ -193,7 +202,10 @@ class NewBudgetForm(TermsForm):
         self._projects = {f"project {one.pk}": one for one in projects}
         models = LanguageModel.objects.order_by("provider", "name")
         field = self.fields["model_ids"]
-        field.choices = [(one.pk, one.name) for one in models]  # type: ignore[attr-defined]
+        field.choices = [  # type: ignore[attr-defined]
+            (provider, [(one.pk, one.name) for one in its])
+            for provider, its in groupby(models, key=lambda one: one.provider)
+        ]
         if team is None:
             del self.fields["scope"]
             return
@@ -210,6 +222,8 @@ class NewBudgetForm(TermsForm):
         values = sorted({value.strip() for value in written} - {""})
         if len(values) > _MOST_VALUES:
             raise forms.ValidationError(f"Write up to {_MOST_VALUES} values.")
+        if any(len(value) > _LONGEST_VALUE for value in values):
+            raise forms.ValidationError(f"A value has at most {_LONGEST_VALUE} characters.")
         return values
 
     @property
@@ -291,23 +305,27 @@ class DecisionForm(_RaiseTerms):
     )
 
     @classmethod
-    def of(cls, request: RaiseRequest, today: date, data: Any = None) -> "DecisionForm":
+    def of(
+        cls, request: RaiseRequest, decided: Decided, today: date, data: Any = None
+    ) -> "DecisionForm":
+        """Filled in with the terms that somebody approved, which a second has to repeat,
+        or with those asked for."""
         organization = request.budget.organization
         form = cls(
             data,
             organization=organization,
             today=today,
             initial={
-                "amount": request.amount,
-                "through": last_day(request.until, organization),
+                "amount": decided.amount,
+                "through": last_day(decided.until, organization),
             },
         )
-        form._asked = request
+        form._decided = decided
         return form
 
-    _asked: RaiseRequest
+    _decided: Decided
 
     @property
     def until(self) -> datetime | None:
-        """Exactly what was asked for, unless another day was chosen."""
-        return super().until if "through" in self.changed_data else self._asked.until
+        """Exactly what it was filled in with, unless another day was chosen."""
+        return super().until if "through" in self.changed_data else self._decided.until

@@ -78,6 +78,11 @@ def window(budget: Budget) -> str:
 
 
 @register.filter
+def cap(budget: Budget, now: datetime) -> Decimal:
+    return budget.cap(now)
+
+
+@register.filter
 def negated(value: Decimal) -> Decimal:
     return -value
 

@@ -54,6 +54,7 @@ def _context(
     series = pictures.by_size({row.team.slug: row.team.name for row in spenders})
     return {
         "visitor": visitor,
+        "now": now,
         "page": report,
         "headline": sentences.of_overview(report, currency),
         "currency": currency,

@@ -73,7 +73,7 @@ def ask_for_raise(request: HttpRequest, visitor: Visitor, budget_id: int) -> Htt
         except ValidationError as error:
             add_errors(form, error, {"until": "through"})
         else:
-            messages.success(request, "Asked. Who may decide is told.")
+            messages.success(request, "Asked. Those who may decide have been told.")
             return redirect("raise", request_id=asked.pk)
     return render(
         request,
@@ -88,8 +88,12 @@ def raise_request(request: HttpRequest, visitor: Visitor, request_id: int) -> Ht
     now = timezone.now()
     asked = _find(visitor, request_id)
     found = budget_editor.find(visitor, asked.budget_id, now)
+    decided = reports.decided(asked)
     form = DecisionForm.of(
-        asked, ReportingDays(visitor.organization).day(now), request.POST or None
+        asked,
+        decided,
+        ReportingDays(visitor.organization).day(now),
+        request.POST or None,
     )
     is_asker = asked.asker_id == visitor.user.pk
     decides = visitor.may(Permission.EDIT_BUDGETS, found.team) and not is_asker
@@ -118,8 +122,12 @@ def raise_request(request: HttpRequest, visitor: Visitor, request_id: int) -> Ht
             "state": state,
             "is_pending": state == RaiseRequest.State.PENDING,
             "is_asker": is_asker,
+            "own_approval": next(
+                (one for one in decided.approvals if one.decider_id == visitor.user.pk),
+                None,
+            ),
             "decides": decides,
-            "decided": reports.decided(asked),
+            "decided": decided,
             "form": form,
         },
     )
@@ -189,6 +197,7 @@ def _evidence(visitor: Visitor, found: Found, now: datetime) -> dict[str, Any]:
         "who": who,
         "headline": sentences.of_budget(who, view, currency),
         "period_name": sentences.period_name(view.status),
+        "during": sentences.during(view.status),
         "bar": pictures.bar(view.status, pace=view.elapsed_percent),
         "burn_up": pictures.burn_up_of(view, currency, zone),
         "figures": pictures.figures_of(view),

@@ -46,9 +46,7 @@ def of_budget(who: str, view: BudgetView, currency: str) -> SafeString:
         who,
         verb,
         _of_cap(status, currency, running=view.running),
-        f" with {days(view.days_left)} left."
-        if view.running
-        else f" in {period_name(status)}.",
+        f" with {days(view.days_left)} left." if view.running else f" {during(status)}.",
         of_forecast(view.forecast, currency),
     )
 
@@ -59,7 +57,7 @@ def of_forecast(one: BudgetForecast | None, currency: str) -> SafeString:
         return SafeString()
     its = one.forecast
     return format_html(
-        " Forecast {} (80{}% range {}–{}): {}.{}",
+        ' Forecast {} (80{}% range <span class="kept">{}–{}</span>): {}.{}',
         _amount(its.expected, currency),
         figures.THIN,
         _amount(its.low, currency),
@@ -118,7 +116,7 @@ def of_overview(page: Overview, currency: str) -> SafeString:
             page.organization.name,
             "has used" if running else "used",
             _of_cap(status, currency, running=running),
-            f" with {days(left)} left." if running else f" in {period_name(status)}.",
+            f" with {days(left)} left." if running else f" {during(status)}.",
             of_forecast(page.forecasts.get(status.budget.pk), currency),
         )
     return format_html(
@@ -158,6 +156,14 @@ def period_name(status: BudgetStatus) -> str:
     if window.kind is PeriodKind.YEAR and window.fiscal_starts_in == 1:
         return str(its.first.year)
     return figures.span(its)
+
+
+def during(status: BudgetStatus) -> str:
+    """In November 2026; from 16 to 29 Nov 2026."""
+    name = period_name(status)
+    if name == figures.span(status.period):
+        return figures.from_to(status.period)
+    return f"in {name}"
 
 
 def _rounded(value: Decimal) -> Decimal:

@@ -82,6 +82,7 @@ def _context(
         "span": figures.span(Period(shown.since, shown.until)),
         "kept": links.kept(query),
         "period_name": sentences.period_name(report.budget.status) if report.budget else "",
+        "during": sentences.during(report.budget.status) if report.budget else "",
         "bar": _bar(report.budget) if report.budget else None,
         "burn_up": _burn_up(report, currency),
         "figures": pictures.figures_of(report.budget) if report.budget else [],

@@ -26,7 +26,7 @@ def make(cast: Cast, kind: str = "webhook", target: str = "", **more) -> tuple:
 
 def test_a_webhook_gets_a_secret_of_its_own(cast: Cast):
     channel, secret = make(cast)
-    _, other = make(cast)
+    _, other = make(cast, target="https://hooks.example.com/T1/other")
 
     assert secret == Channel.objects.get(pk=channel.pk).secret
     assert secret != other
@@ -129,7 +129,7 @@ def delivery(budget: Budget, channel: Channel, state: str, threshold: int) -> De
 
 def test_disabling_gives_up_what_is_waiting_and_nothing_else(cast: Cast, budget: Budget):
     channel, _ = make(cast)
-    other, _ = make(cast)
+    other, _ = make(cast, target="https://hooks.example.com/T1/other")
     made = [
         delivery(budget, channel, "waiting", 1),
         delivery(budget, channel, "sending", 2),

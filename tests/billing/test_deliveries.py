@@ -539,7 +539,7 @@ def test_a_cap_that_is_reached_is_critical():
 def test_a_test_goes_the_way_of_an_alert(cast: Cast, receivers):
     receiver = receivers(answers(204))
     channel = make(cast, "webhook", receiver.url)
-    other = make(cast, "webhook", receiver.url)
+    other = make(cast, "webhook", f"{receiver.url}/other")
 
     delivery = channels.send_test(channel=channel, by="finance", now=NOW)
     send()

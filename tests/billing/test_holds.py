@@ -7,10 +7,11 @@ from decimal import Decimal
 import pytest
 
 from billing.actions import budgets, holds, post, receive, voids
-from billing.actions.budgets import Terms
+from billing.actions.budgets import Limits, Terms
 from billing.actions.holds import Decision, Reused
 from billing.formats import expected
 from billing.formats.body import split
+from billing.formats.expected import Question
 from billing.models import (
     Alias,
     Budget,
@@ -21,6 +22,7 @@ from billing.models import (
     UsageRecord,
 )
 from billing.pricing.budget_periods import PeriodKind
+from billing.reports import verdicts
 from teams.models import ApiKey
 from teams.ownership import NotCovered
 from tests.billing.test_rerates import publish
@@ -249,6 +251,45 @@ def test_the_provider_makes_no_difference_where_only_one_has_the_model(cast, key
     alone = ask(key, None, **tokens, provider="anthropic")
 
     assert ask(key, None, **tokens).amount >= alone.amount > 0
+
+
+def limited(cast: Cast, model: str) -> Budget:
+    """A full hard budget of this model of Anthropic."""
+    its = LanguageModel.objects.get(provider="anthropic", name=model)
+    return budgets.create(
+        organization=cast.acme,
+        team=cast.search,
+        period=PeriodKind.MONTH,
+        terms=Terms(Decimal("0.01"), hard=True),
+        limits=Limits(model_ids=(its.pk,)),
+        by="tests",
+        now=NOW,
+    )
+
+
+@pytest.mark.parametrize("provider", [None, "anthropic", "google"])
+def test_a_model_of_several_providers_is_none_of_other_names(cast, key, provider):
+    """Who says no provider may mean any of them, and still no other model."""
+    name = "claude-haiku-4-5"
+    its = LanguageModel.objects.filter(name=name)
+    assert {"anthropic", "google"} <= set(its.values_list("provider", flat=True))
+    its_provider = {"provider": provider} if provider else {}
+    limited(cast, MODEL)
+
+    assert ask(key, "1", model=name, **its_provider).hold is not None
+
+    limited(cast, name)
+    counts = ask(key, "1", model=name, **its_provider).hold is None
+    assert counts == (provider != "google")
+
+
+def test_a_verdict_of_a_model_of_several_providers(cast: Cast, key: ApiKey):
+    limited(cast, MODEL)
+    question = Question(project="answers", model="claude-haiku-4-5", estimate="1")
+
+    asked = verdicts.verdict(key=key, question=question, now=NOW)
+
+    assert (asked.answer, asked.levels) == ("allow", [])
 
 
 def test_batches_are_cheaper(cast: Cast, key: ApiKey):

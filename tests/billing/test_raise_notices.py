@@ -1,6 +1,6 @@
 """Mails about raises: to who may decide, and to who asked; a link, and never a decision."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -16,6 +16,7 @@ from tests.billing.spending import make, spend
 from tests.conftest import NOW, Cast
 
 UNTIL = NOW + timedelta(days=3)
+MIDNIGHT = datetime(2026, 11, 25, 23, tzinfo=UTC)  # in Berlin
 
 
 def person(
@@ -143,7 +144,12 @@ def test_a_project_is_decided_by_those_of_its_team(cast: Cast, people):
 
 
 @pytest.mark.parametrize(
-    ("until", "end"), [(None, "for good"), (UNTIL, "until 2026-11-25 13:00")]
+    ("until", "end"),
+    [
+        (None, "for good"),
+        (UNTIL, "until 25 Nov 2026, 13:00"),
+        (MIDNIGHT, "through 25 Nov 2026"),
+    ],
 )
 def test_who_asked_is_told_what_was_approved(budget: Budget, people, until, end):
     request = ask(budget, people, until=until)

@@ -1,15 +1,18 @@
 """The inbox of alerts: who sees what, what is done there, and what became of each."""
 
 from collections.abc import Callable
+from decimal import Decimal
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from billing.actions import alerts, channels
+from billing.actions import alerts, budgets, channels, raises
 from billing.actions.alerts import Occasion
+from billing.actions.budgets import Terms
 from billing.models import Alert, Channel, Delivery
+from billing.pricing.budget_periods import PeriodKind
 from teams.models import Role
 from tests.conftest import NOW, Cast
 from tests.web.conftest import Browser, read
@@ -250,3 +253,33 @@ def test_names_are_text(cast: Cast, lead: Client):
     html = lead.get(INBOX).content.decode()
     assert "<script>alert(1)" not in html
     assert "&lt;script&gt;alert(1)" in html
+
+
+def test_a_state_that_is_none_narrows_nothing(fired, finance: Client):
+    assert shown(finance, state="nonsense") == shown(finance)
+
+
+def test_an_alert_of_a_raise_has_its_cap(cast: Cast, finance: Client):
+    now = timezone.now()
+    budget = budgets.create(
+        organization=cast.acme,
+        team=cast.search,
+        period=PeriodKind.MONTH,
+        terms=Terms(Decimal(100)),
+        by="tests",
+        now=now,
+    )
+    raises.ask(
+        budget=budget,
+        amount=Decimal(150),
+        until=None,
+        reason="Two more countries.",
+        by="lea",
+        now=now,
+    )
+
+    text = read(finance, f"/alerts/{Alert.objects.get().pk}").text
+
+    assert "New cap $150.00" in text
+    assert "Cap before $100.00" in text
+    assert "Told from" not in text

@@ -15,6 +15,7 @@ from billing.actions.budgets import Terms
 from billing.models import Budget
 from billing.pricing.budget_periods import PeriodKind
 from teams.models import Role
+from teams.reporting_days import ReportingDays
 from tests.builders import body, record
 from tests.conftest import Cast, Service, issue
 from tests.web.conftest import Browser, Page, read
@@ -345,12 +346,13 @@ def yesterday(cast: Cast) -> None:
 
 
 @pytest.mark.usefixtures("yesterday")
-def test_it_says_when_it_would_have_alerted(finance: Client):
+def test_it_says_when_it_would_have_alerted(finance: Client, cast: Cast):
     page = answer(
         finance, NEW, **FILLED | {"period": "day", "amount": "0.005", "preview": "preview"}
     )
 
-    days = [timezone.now() - timedelta(days=days) for days in (2, 1)]
+    now, its = timezone.now(), ReportingDays(cast.acme)
+    days = [its.day(now - timedelta(days=days)) for days in (2, 1)]
     first, second = (f"{day.day}\xa0{day:%b}" for day in days)
     assert "0.0042" in page.values()
     percent = "\N{NARROW NO-BREAK SPACE}%"
@@ -360,3 +362,64 @@ def test_it_says_when_it_would_have_alerted(finance: Client):
     )
     assert " ".join(expected.split()) in page.text
     assert "This day has no spend yet." in page.text
+
+
+def test_a_raise_in_force_changes_nothing_of_the_periods_before(
+    finance: Client, budget: Budget, yesterday: None
+):
+    """Under the cap for good they would have been over; under the raise they were not."""
+    now = timezone.now()
+    daily = budgets.create(
+        organization=budget.organization,
+        team=budget.team,
+        period=PeriodKind.DAY,
+        terms=Terms(Decimal("0.004")),
+        by="tests",
+        now=now,
+    )
+    raised = {"raised_to": Decimal(1), "raised_until": now + timedelta(days=3)}
+    budgets.amend(budget=daily, changes=raised, by="tests", now=now)
+
+    page = read(finance, of(daily, "edit"))
+
+    assert "been over on" in page.text
+    assert "Raised to $1.00 through" in page.text
+
+
+@pytest.mark.usefixtures("yesterday")
+def test_what_runs_under_a_raise_is_said_to(finance: Client, budget: Budget, cast: Cast):
+    now = timezone.now()
+    Service(issue(cast.acme)[1]).post("usage", body(record(occurred_at=now.isoformat())))
+    post.count(team_id=cast.search.pk, now=now)
+    raised = {"raised_to": Decimal(200), "raised_until": now + timedelta(days=40)}
+    budgets.amend(budget=budget, changes=raised, by="tests", now=now)
+
+    assert (
+        "of the raised cap: no level is reached yet."
+        in read(finance, of(budget, "edit")).text
+    )
+
+
+def test_there_is_no_preview_of_what_is_wrong(finance: Client, budget: Budget):
+    wrong = FILLED | {"thresholds": "50, x", "preview": "preview"}
+
+    for path in (of(budget, "edit"), NEW):
+        text = answer(finance, path, **wrong).text
+        assert "Something in the form is not right yet." in text
+        assert "This month" not in text
+
+
+def test_models_stand_under_their_provider(finance: Client):
+    """Some are offered by several, under one name."""
+    groups = [
+        attrs["label"] for tag, attrs in read(finance, NEW).elements if tag == "optgroup"
+    ]
+
+    assert "anthropic" in groups
+    assert groups == sorted(set(groups))
+
+
+def test_a_value_of_a_tag_that_is_too_long_is_said_so(finance: Client):
+    filled = FILLED | {"tag_key": "env", "tag_values": "x" * 201}
+
+    assert "A value has at most 200 characters." in answer(finance, NEW, **filled).text

@@ -10,6 +10,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from billing.actions import channels
 from billing.models import Alert, Channel, Delivery, DeliveryAttempt
@@ -91,6 +92,39 @@ def test_it_is_tried_rotated_and_ended(finance: Client, cast: Cast):
     channel.refresh_from_db()
     assert channel.disabled_at
     assert Delivery.objects.get().state == "dead"
+
+
+def test_a_secret_is_not_replaced_while_the_one_before_signs_along(
+    finance: Client, cast: Cast
+):
+    """The receiver may know only that one: a second click must not break it."""
+    channel = make(cast)
+    first = channel.secret
+    post(finance, f"/channels/{channel.pk}/rotate")
+    channel.refresh_from_db()
+    second = channel.secret
+
+    said = post(finance, f"/channels/{channel.pk}/rotate")
+
+    assert "A new one can be made then." in said
+    channel.refresh_from_db()
+    assert (channel.secret, channel.previous_secret) == (second, first)
+    assert "Make a new secret" not in said
+    channels.rotate(channel=channel, by="tests", now=timezone.now() + channels.ROTATION)
+
+
+def test_the_same_is_not_added_twice(finance: Client, cast: Cast):
+    wanted = {"kind": "email", "target": "a@example.com", "scope": "organization"}
+    post(finance, PAGE, **wanted)
+
+    again = finance.post(PAGE, wanted)
+
+    assert again.status_code == 200
+    assert "There is such a channel already." in again.content.decode()
+    post(finance, PAGE, **wanted | {"scope": f"team {cast.search.pk}"})
+    channels.disable(channel=Channel.objects.get(team=None), by="tests", now=timezone.now())
+    post(finance, PAGE, **wanted)
+    assert Channel.objects.filter(disabled_at=None).count() == 2
 
 
 def test_what_failed_is_red_and_can_be_sent_again(finance: Client, cast: Cast):

@@ -193,11 +193,56 @@ def test_two_people_where_the_policy_wants_them(
     decide(finance, asked, "approve")
     assert cap(budget) == 100
     text = read(second, f"/raises/{asked.pk}").text
-    assert "needs 2 people: 1 of 2 so far" in text
+    assert "needs 2 people: 1 of 2 so far, for $150.00 for good" in text
     assert "frank approved $150" in text
 
     decide(second, asked, "approve")
     assert cap(budget) == 150
+
+
+def test_the_second_finds_filled_in_what_the_first_approved(
+    cast: Cast, finance: Client, second: Client, budget: Budget, asked: RaiseRequest
+):
+    """Both have to approve the same; the first may have changed it."""
+    raises.set_policy(
+        organization=cast.acme,
+        two_approvals_above=Decimal(120),
+        by="tests",
+        now=timezone.now(),
+    )
+    through = ReportingDays(cast.acme).day(timezone.now()) + timedelta(days=3)
+    decide(finance, asked, "approve", amount="125", through=through.isoformat())
+
+    page = read(second, f"/raises/{asked.pk}")
+
+    filled = {attrs.get("name"): attrs.get("value") for _, attrs in page.elements}
+    assert (filled["amount"], filled["through"]) == ("125", through.isoformat())
+    assert "Filled in with what was approved already" in page.text
+    assert "You have approved this." in read(finance, f"/raises/{asked.pk}").text
+    decide(second, asked, "approve", amount="125", through=through.isoformat())
+    assert cap(budget) == 125
+
+
+def test_the_cap_now_is_that_of_a_raise_in_force(
+    lead: Client, finance: Client, cast: Cast, budget: Budget
+):
+    through = (ReportingDays(cast.acme).day(timezone.now()) + timedelta(days=3)).isoformat()
+    first = ask(lead, budget, amount="130", through=through)
+    decide(finance, first, "approve", amount="130", through=through)
+    ask(lead, budget)
+
+    for path in ("/raises", "/"):
+        values = read(finance, path).values()
+        assert {"130", "150"} <= set(values), path
+
+
+def test_what_was_decided_is_told_as_past(lead: Client, finance: Client, asked):
+    decide(finance, asked, "decline", amount="")
+
+    text = read(lead, f"/raises/{asked.pk}").text
+    assert "lea asked for $150.00" in text
+    assert "used then" not in text
+    assert "until somebody changes it" not in text
 
 
 def test_who_asks_cannot_decide(finance: Client, budget: Budget):

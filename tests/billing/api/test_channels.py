@@ -182,3 +182,12 @@ def test_it_needs_the_right_to_write(cast: Cast, finance: Service):
     for path in (f"channels/{made['id']}/test", f"channels/{made['id']}/rotate"):
         assert reader.post(path, "").status_code == 403
     assert not Alert.objects.exists()
+
+
+def test_a_secret_is_replaced_once_while_the_one_before_signs_along(finance: Service):
+    made = make(finance, kind="webhook", target=HOOK).json()
+    finance.post(f"channels/{made['id']}/rotate", "")
+
+    again = finance.post(f"channels/{made['id']}/rotate", "")
+
+    assert (again.status_code, again.json()["code"]) == (409, "not_possible")
