@@ -16,7 +16,8 @@ FROM billing_estimate AS estimate WHERE estimate.id = line.estimate_id
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("billing", "0020_alert_concerned"),
+        ("billing", "0021_alert_firings"),
+        ("billing", "0021_forecast_alert_level"),
         ("teams", "0003_rate_limits"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
