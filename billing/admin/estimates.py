@@ -20,6 +20,7 @@ from billing.models import Estimate, EstimateLine
 from billing.models.estimates import Scenario
 from billing.pricing import budget_periods
 from billing.pricing.token_classes import Quantities, TokenClass
+from billing.pricing.usage import Processing
 from billing.reports import estimates as reports
 from teams.admin import Kept, actor
 from teams.models import Team
@@ -34,6 +35,16 @@ _PLANNED = (
     TokenClass.OUTPUT,
     TokenClass.WEB_SEARCH,
 )
+
+
+class LineForm(forms.ModelForm):
+    """Without a month it is of the first one, without a processing of the standard one."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in ("month", "processing"):
+            if name in self.fields:
+                self.fields[name].required = False
 
 
 class LineFormSet(forms.BaseInlineFormSet):
@@ -61,32 +72,45 @@ class LineInline(Drafts, admin.TabularInline):
     """A month's requests and tokens; the cost follows from them when it is saved."""
 
     model = EstimateLine
-    fields = ("model", "scenario", "requests", *_PLANNED, "cost")
+    form = LineForm
+    fields = ("month", "model", "processing", "scenario", "requests", *_PLANNED, "cost")
     readonly_fields = ("cost",)
     autocomplete_fields = ("model",)
     formset = LineFormSet
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[EstimateLine]:
-        return EstimateLine.objects.select_related("model").order_by("model", "pk")
+        return EstimateLine.objects.select_related("model").order_by("month", "model", "pk")
 
 
 @admin.register(Estimate)
 class EstimateAdmin(Kept):
-    list_display = ("team", "month", "state", "plan", "approved_by", "compare")
+    list_display = (
+        *("team", "project", "month", "months", "state", "plan"),
+        *("submitted_by", "approved_by", "compare"),
+    )
     list_filter = ("state", "team", "month")
-    list_select_related = ("team",)
-    search_fields = ("team__name", "note")
+    list_select_related = ("team", "project")
+    search_fields = ("team__name", "project__name", "note")
+    autocomplete_fields = ("project",)
     ordering = ("-month", "team")
-    fields = ("team", "month", "plan", "note", "state", "priced_at", "approved_by")
+    fields = (
+        *("team", "project", "month", "months", "plan", "contingency_percent", "note"),
+        *("state", "priced_at", "submitted_by", "approved_by"),
+    )
     inlines = (LineInline,)
     actions = ("approve",)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        always = ("state", "priced_at", "approved_by")
+        always = ("state", "priced_at", "submitted_by", "approved_by")
         return always if obj is None else ("team", *always)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return is_draft(obj) and super().has_change_permission(request, obj)
+        """Its lines; what levers made them of is changed on its page."""
+        return (
+            is_draft(obj)
+            and not (obj is not None and obj.shapes.exists())
+            and super().has_change_permission(request, obj)
+        )
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """It is saved with its lines, which price it."""
@@ -97,9 +121,12 @@ class EstimateAdmin(Kept):
         estimate = form.instance
         saved = estimates.save(
             team=estimate.team,
+            project=estimate.project,
             month=estimate.month,
+            months=estimate.months,
             lines=[line for formset in formsets for line in formset.entered()],
             plan=Scenario(estimate.plan),
+            contingency_percent=estimate.contingency_percent,
             note=estimate.note,
             by=actor(request),
             now=timezone.now(),
@@ -167,4 +194,6 @@ def _line(data: dict[str, Any]) -> Line:
         scenario=Scenario(data["scenario"]),
         requests=data["requests"],
         quantities=Quantities(**{name: data[name] for name in _PLANNED}),
+        processing=Processing(data.get("processing") or Processing.STANDARD),
+        month=data.get("month"),
     )

@@ -21,7 +21,7 @@ from billing.api.json_schemas import (
 )
 from billing.models.budgets import BudgetState
 from billing.models.channels import Channel, Delivery
-from billing.models.estimates import Scenario
+from billing.models.estimates import Estimate, Scenario
 from billing.pricing.budget_periods import MONTH, PeriodKind
 from billing.pricing.caps import DEFAULT_FORECAST_ALERT, DEFAULT_THRESHOLDS
 from billing.pricing.usage import Processing
@@ -380,7 +380,9 @@ _PLANNED = {
     "additionalProperties": False,
 }
 _LINE = object_of(
+    month=_MONTH,
     model=STRING,
+    processing={"type": "string", "enum": ["standard", "batch"]},
     scenario=_SCENARIO,
     requests=COUNT,
     quantities={**QUANTITIES, "required": []},
@@ -388,9 +390,12 @@ _LINE = object_of(
 _ESTIMATE = object_of(
     id=STRING,
     team=STRING,
+    project={**nullable("string"), "description": "Null: the whole team."},
     month=_MONTH,
-    state={"type": "string", "enum": ["draft", "approved"]},
+    months=COUNT,
+    state={"type": "string", "enum": list(Estimate.State.values)},
     plan=_SCENARIO,
+    contingency_percent=COUNT,
     note=STRING,
     priced_at=TIME,
     totals=_PLANNED,
@@ -411,10 +416,15 @@ create_estimate = extend_schema(
             "required": ["month", "lines"],
             "properties": {
                 "team": STRING,
+                "project": STRING,
                 "month": _MONTH,
+                "months": COUNT,
                 "plan": _SCENARIO,
+                "contingency_percent": COUNT,
                 "note": STRING,
-                "lines": array_of(_LINE),
+                "lines": array_of(
+                    {**_LINE, "required": ["model", "scenario", "requests", "quantities"]}
+                ),
             },
         }
     },
@@ -422,7 +432,7 @@ create_estimate = extend_schema(
 )
 approve_estimate = extend_schema(
     operation_id="approve_estimate",
-    summary="Make a draft the plan of its month",
+    summary="Make a draft the plan of its months",
     request=None,
     responses={200: OpenApiResponse(_ESTIMATE), **_FOUND},
 )

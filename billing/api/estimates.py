@@ -1,4 +1,4 @@
-"""`/estimates`: plans for a team's month."""
+"""`/estimates`: what teams and their projects plan."""
 
 from datetime import date
 from decimal import Decimal
@@ -18,15 +18,17 @@ from billing.api import budget_schemas as schemas
 from billing.api import scopes
 from billing.api.problems import Refused
 from billing.models import Estimate, LanguageModel
-from billing.models.estimates import Scenario
+from billing.models.estimates import MOST_MONTHS, Scenario
 from billing.models.rates import PRICE_FIELDS
 from billing.pricing import budget_periods, money
 from billing.pricing.token_classes import Quantities
+from billing.pricing.usage import Processing
 from teams.api.authentication import key_of
-from teams.models import ApiKey
+from teams.models import ApiKey, Project
 from teams.models.api_keys import Scope
 
 _MOST = 10**15
+_PROCESSINGS = [Processing.STANDARD.value, Processing.BATCH.value]
 
 
 class MonthField(serializers.CharField):
@@ -40,10 +42,12 @@ class MonthField(serializers.CharField):
 
 
 class LineInput(serializers.Serializer[Any]):
-    """One model in one scenario: requests and tokens of the whole month."""
+    """One model in one scenario and processing: requests and tokens of a whole month."""
 
+    month = MonthField(required=False)
     provider = serializers.CharField(default="anthropic")
     model = serializers.CharField()
+    processing = serializers.ChoiceField(_PROCESSINGS, default=Processing.STANDARD)
     scenario = serializers.ChoiceField(Scenario.choices)
     requests = serializers.IntegerField(min_value=0, max_value=_MOST)
     quantities = serializers.DictField(
@@ -59,8 +63,11 @@ class LineInput(serializers.Serializer[Any]):
 
 class EstimateInput(serializers.Serializer[Any]):
     team = serializers.SlugField(required=False)
+    project = serializers.SlugField(required=False)
     month = MonthField()
+    months = serializers.IntegerField(min_value=1, max_value=MOST_MONTHS, default=1)
     plan = serializers.ChoiceField(Scenario.choices, default=Scenario.MEDIUM)
+    contingency_percent = serializers.IntegerField(min_value=0, max_value=100, default=0)
     note = serializers.CharField(required=False, allow_blank=True, max_length=5000)
     lines = LineInput(many=True, allow_empty=False)
 
@@ -84,8 +91,11 @@ class EstimatesView(APIView):
             estimate = estimates.save(
                 team=scopes.team_of(key, asked.get("team")),
                 month=asked["month"],
+                project=_project(key, asked.get("project")),
+                months=asked["months"],
                 lines=[_line(line) for line in asked["lines"]],
                 plan=Scenario(asked["plan"]),
+                contingency_percent=asked["contingency_percent"],
                 note=asked.get("note", ""),
                 by=str(key),
                 now=timezone.now(),
@@ -110,7 +120,16 @@ class EstimateApprovalView(APIView):
 
 def _covered(key: ApiKey) -> "QuerySet[Estimate]":
     covered = scopes.teams_of(key)
-    return Estimate.objects.filter(team__in=covered).select_related("team__organization")
+    return Estimate.objects.filter(team__in=covered).with_scope()
+
+
+def _project(key: ApiKey, slug: str | None) -> Project | None:
+    if slug is None:
+        return None
+    project = scopes.projects_of(key).filter(slug=slug).first()
+    if project is None:
+        raise Refused(404, "not_found", f"This API key covers no project {slug!r}.")
+    return project
 
 
 def _line(asked: dict[str, Any]) -> Line:
@@ -124,6 +143,8 @@ def _line(asked: dict[str, Any]) -> Line:
         scenario=Scenario(asked["scenario"]),
         requests=asked["requests"],
         quantities=Quantities(**asked["quantities"]),
+        processing=Processing(asked["processing"]),
+        month=asked.get("month"),
     )
 
 
@@ -135,15 +156,20 @@ def as_json(estimate: Estimate) -> dict[str, Any]:
     return {
         "id": str(estimate.pk),
         "team": estimate.team.slug,
+        "project": estimate.project and estimate.project.slug,
         "month": f"{estimate.month:%Y-%m}",
+        "months": estimate.months,
         "state": estimate.state,
         "plan": estimate.plan,
+        "contingency_percent": estimate.contingency_percent,
         "note": estimate.note,
         "priced_at": estimate.priced_at,
         "totals": {scenario: money.plain(total) for scenario, total in totals.items()},
         "lines": [
             {
+                "month": f"{line.month:%Y-%m}",
                 "model": line.model.name,
+                "processing": line.processing,
                 "scenario": line.scenario,
                 "requests": line.requests,
                 "quantities": {name: getattr(line, name) for name in PRICE_FIELDS},

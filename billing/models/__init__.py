@@ -8,7 +8,7 @@ from billing.models.budgets import (
 )
 from billing.models.catalog import Alias, LanguageModel
 from billing.models.channels import Channel, Delivery, DeliveryAttempt
-from billing.models.estimates import Estimate, EstimateLine
+from billing.models.estimates import Estimate, EstimateLine, EstimateModel, EstimateShape
 from billing.models.forecasts import ForecastErrors
 from billing.models.heartbeats import Heartbeat
 from billing.models.holds import Hold, HoldPart
@@ -49,6 +49,8 @@ __all__ = [
     "DeliveryAttempt",
     "Estimate",
     "EstimateLine",
+    "EstimateModel",
+    "EstimateShape",
     "ForecastErrors",
     "Heartbeat",
     "Hold",

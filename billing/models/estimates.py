@@ -1,9 +1,27 @@
+from datetime import date
+from decimal import Decimal
+
+from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from billing.models.catalog import LanguageModel
 from billing.models.ledger import Counts
+from billing.pricing.budget_periods import Period, months_later
 from billing.pricing.token_classes import TokenClass
-from teams.models import Team
+from billing.pricing.usage import Processing
+from teams.models import Project, Team
+
+MOST_MONTHS = 12
+# Far more than anybody plans, and small enough for every column and sum.
+MOST = 10**15
+_PROCESSINGS = [
+    (one.value, one.value.capitalize()) for one in (Processing.STANDARD, Processing.BATCH)
+]
+
+
+def _bounded(least: int, most: int) -> list[MinValueValidator | MaxValueValidator]:
+    return [MinValueValidator(least), MaxValueValidator(most)]
 
 
 class Scenario(models.TextChoices):
@@ -12,15 +30,60 @@ class Scenario(models.TextChoices):
     HEAVY = "heavy", "Heavy"
 
 
+class CacheTtl(models.TextChoices):
+    """How long the provider keeps what was cached, from its last use."""
+
+    NONE = "", "Not cached"
+    FIVE_MINUTES = "5m", "5 minutes"
+    ONE_HOUR = "1h", "1 hour"
+
+
+class EstimateQuerySet(models.QuerySet["Estimate"]):
+    def with_scope(self) -> "EstimateQuerySet":
+        """With all that `scope` reads."""
+        return self.select_related("team__organization", "project")
+
+    def covering(self, month: date) -> "EstimateQuerySet":
+        """Those that plan the month with this first day."""
+        covers = models.Q()
+        for before in range(MOST_MONTHS):
+            covers |= models.Q(month=months_later(month, -before), months__gt=before)
+        return self.filter(covers)
+
+    def by_weight(self) -> "EstimateQuerySet":
+        """The one approved last first, then what was submitted, then drafts."""
+        return self.order_by(
+            models.F("approved_at").desc(nulls_last=True),
+            models.F("submitted_at").desc(nulls_last=True),
+            "-created_at",
+            "-pk",
+        )
+
+
 class Estimate(models.Model):
-    """What a team plans to spend in a month. The approved one is the plan."""
+    """What a team or a project plans to spend, month by month.
+
+    Of those approved, the newest that covers a month is its plan.
+    """
 
     class State(models.TextChoices):
         DRAFT = "draft", "Draft"
+        SUBMITTED = "submitted", "Submitted"
         APPROVED = "approved", "Approved"
 
     team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="estimates")
-    month = models.DateField(help_text="Its first day.")
+    project = models.ForeignKey(
+        Project,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="estimates",
+        help_text="Empty: the whole team.",
+    )
+    month = models.DateField("first month", help_text="Its first day.")
+    months = models.PositiveSmallIntegerField(
+        default=1, validators=_bounded(1, MOST_MONTHS), help_text="How many it covers."
+    )
     state = models.CharField(max_length=10, choices=State.choices, default=State.DRAFT)
     plan = models.CharField(
         "planned scenario",
@@ -29,41 +92,108 @@ class Estimate(models.Model):
         default=Scenario.MEDIUM,
         help_text="Which of the three the actual spend is held against.",
     )
+    contingency_percent = models.PositiveSmallIntegerField(
+        default=0,
+        validators=_bounded(0, 100),
+        help_text="What the proposed cap has on top of the plan.",
+    )
+    source = models.TextField(
+        blank=True,
+        default="",
+        help_text="Where its tokens per request come from, in a sentence.",
+    )
     note = models.TextField(blank=True)
     priced_at = models.DateTimeField(
         editable=False, help_text="The rates in force at this moment priced it."
     )
     created_by = models.CharField(max_length=200, editable=False)
     created_at = models.DateTimeField(editable=False)
+    submitted_by = models.CharField(max_length=200, blank=True, default="", editable=False)
+    submitted_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # Null: an API key submitted it, or nobody did.
+    submitter = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="+",
+    )
     approved_by = models.CharField(max_length=200, blank=True, editable=False)
     approved_at = models.DateTimeField(null=True, blank=True, editable=False)
+    decision_note = models.TextField(
+        blank=True,
+        default="",
+        editable=False,
+        help_text="What was said when it was sent back.",
+    )
+
+    objects = EstimateQuerySet.as_manager()
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(
-                fields=["team", "month"],
-                condition=models.Q(state="approved"),
-                name="one_approved_estimate_per_month",
+            models.CheckConstraint(
+                condition=models.Q(months__gte=1, months__lte=MOST_MONTHS),
+                name="estimate_months_bounded",
             ),
             models.CheckConstraint(
-                condition=models.Q(state="draft", approved_at=None, approved_by="")
-                | (
-                    models.Q(state="approved", approved_at__isnull=False)
-                    & ~models.Q(approved_by="")
-                ),
+                condition=models.Q(contingency_percent__lte=100),
+                name="estimate_contingency_bounded",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(state="approved", approved_at__isnull=False)
+                & ~models.Q(approved_by="")
+                | ~models.Q(state="approved") & models.Q(approved_at=None, approved_by=""),
                 name="approved_estimate_says_by_whom",
             ),
+            models.CheckConstraint(
+                condition=~models.Q(state="draft") | models.Q(submitted_at=None),
+                name="draft_estimate_is_not_submitted",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(state="submitted")
+                | models.Q(submitted_at__isnull=False),
+                name="submitted_estimate_says_when",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["team", "month"],
+                condition=models.Q(state="approved"),
+                name="estimate_approved",
+            )
         ]
 
     def __str__(self) -> str:
         return f"estimate #{self.pk} for {self.month:%Y-%m}"
 
+    @property
+    def scope(self) -> str:
+        """What it is for, in words. Reads the team or project: select them."""
+        if self.project is not None:
+            return f"project {self.project.slug}"
+        return f"team {self.team.slug}"
+
+    @property
+    def covered_months(self) -> list[date]:
+        """The first day of each month that it plans."""
+        return [months_later(self.month, number) for number in range(self.months)]
+
+    @property
+    def period(self) -> Period:
+        return Period(self.month, months_later(self.month, self.months))
+
 
 class EstimateLine(Counts):
-    """One model in one scenario: a month's requests and tokens, and what they cost."""
+    """One model in one scenario and processing: a month's requests and tokens, and what
+    they cost."""
 
     estimate = models.ForeignKey(Estimate, on_delete=models.CASCADE, related_name="lines")
+    month = models.DateField(help_text="Its first day; a month of the estimate.")
     model = models.ForeignKey(LanguageModel, on_delete=models.PROTECT, related_name="+")
+    processing = models.CharField(
+        max_length=10, choices=_PROCESSINGS, default=Processing.STANDARD.value
+    )
     scenario = models.CharField(max_length=10, choices=Scenario.choices)
     requests = models.BigIntegerField()
     cost = models.DecimalField(max_digits=27, decimal_places=15, editable=False)
@@ -71,8 +201,8 @@ class EstimateLine(Counts):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["estimate", "model", "scenario"],
-                name="one_line_per_model_and_scenario",
+                fields=["estimate", "month", "model", "processing", "scenario"],
+                name="one_line_per_month_model_and_scenario",
             ),
             models.CheckConstraint(
                 condition=models.Q(
@@ -88,3 +218,112 @@ class EstimateLine(Counts):
 
     def __str__(self) -> str:
         return f"{self.scenario}: {self.cost}"
+
+
+class EstimateShape(models.Model):
+    """One scenario of an estimate before it is multiplied out: how many requests, and
+    what one of them is like. An estimate made from lines has none."""
+
+    estimate = models.ForeignKey(Estimate, on_delete=models.CASCADE, related_name="shapes")
+    scenario = models.CharField(max_length=10, choices=Scenario.choices)
+    requests_per_day = models.DecimalField(
+        max_digits=21,
+        decimal_places=9,
+        help_text="Of each user, where the number of users is given.",
+    )
+    users = models.PositiveIntegerField(null=True, blank=True)
+    active_days = models.PositiveSmallIntegerField(
+        default=31, help_text="In a month; a shorter month has as many as it has."
+    )
+    growth_percent = models.DecimalField(
+        max_digits=14, decimal_places=9, default=Decimal(), help_text="A month."
+    )
+    batch_percent = models.DecimalField(max_digits=12, decimal_places=9, default=Decimal())
+    prefix_tokens = models.PositiveIntegerField(
+        default=0, help_text="The part of the prompt that every request repeats."
+    )
+    cache_ttl = models.CharField(
+        max_length=2, choices=CacheTtl.choices, blank=True, default=CacheTtl.NONE
+    )
+    hit_percent = models.DecimalField(
+        max_digits=12,
+        decimal_places=9,
+        default=Decimal(),
+        help_text="Of the requests that find the prefix in the cache.",
+    )
+    input_tokens = models.PositiveIntegerField(help_text="The rest of the prompt.")
+    output_tokens = models.PositiveIntegerField(help_text="Thinking included.")
+    thinking_percent = models.DecimalField(
+        max_digits=12, decimal_places=9, default=Decimal(), help_text="Of the output."
+    )
+    searches_per_1000 = models.PositiveIntegerField(
+        default=0, help_text="Web searches in 1,000 requests."
+    )
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["estimate", "scenario"], name="one_shape_per_scenario"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(
+                    requests_per_day__gte=0,
+                    requests_per_day__lt=10**12,
+                    active_days__gte=1,
+                    active_days__lte=31,
+                    growth_percent__gte=-100,
+                    growth_percent__lte=10_000,
+                ),
+                name="estimate_volume_bounded",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(
+                    batch_percent__gte=0,
+                    batch_percent__lte=100,
+                    hit_percent__gte=0,
+                    hit_percent__lte=100,
+                    thinking_percent__gte=0,
+                    thinking_percent__lte=100,
+                ),
+                name="estimate_percents_bounded",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.scenario} of estimate {self.estimate_id}"
+
+
+class EstimateModel(models.Model):
+    """A model of an estimate with levers: how much of the requests it gets.
+
+    One that gets none is compared with the others and makes no line.
+    """
+
+    estimate = models.ForeignKey(Estimate, on_delete=models.CASCADE, related_name="models")
+    model = models.ForeignKey(LanguageModel, on_delete=models.PROTECT, related_name="+")
+    share_percent = models.DecimalField(max_digits=12, decimal_places=9, default=Decimal())
+    token_factor = models.DecimalField(
+        max_digits=11,
+        decimal_places=9,
+        default=Decimal(1),
+        help_text="Tokens that it counts where the shape has one.",
+    )
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["estimate", "model"], name="one_share_per_model"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(
+                    share_percent__gte=0,
+                    share_percent__lte=100,
+                    token_factor__gt=0,
+                    token_factor__lte=10,
+                ),
+                name="estimate_model_bounded",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.share_percent} % of estimate {self.estimate_id}"

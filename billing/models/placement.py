@@ -52,6 +52,8 @@ LOCAL = frozenset(
         "billing.DeliveryAttempt",
         "billing.Estimate",
         "billing.EstimateLine",
+        "billing.EstimateModel",
+        "billing.EstimateShape",
         "billing.Heartbeat",
         "billing.ForecastErrors",
         "billing.RaiseDecision",

@@ -83,6 +83,11 @@ def calendar_month(day: date) -> Period:
     return _months_around(day, 1, 1)
 
 
+def months_later(month: date, count: int) -> date:
+    """Return the first day of the month so many after that of `month`, or before it."""
+    return _first_of(month.year * _MONTHS_IN_A_YEAR + month.month - 1 + count)
+
+
 def month(text: str) -> date:
     """Return the first day of a month written as 2026-11, as far as records may lie.
 

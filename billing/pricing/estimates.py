@@ -10,18 +10,23 @@ from billing.pricing.usage import GLOBAL, Processing, Speed
 
 
 def cost(
-    model: str, requests: int, quantities: Quantities, book: RateBook, at: datetime
+    model: str,
+    requests: int,
+    quantities: Quantities,
+    book: RateBook,
+    at: datetime,
+    processing: Processing = Processing.STANDARD,
 ) -> int | Unpriced:
     """Return the cost (10⁻¹⁵ units) of so many requests with these tokens in all.
 
     `model` is a canonical key. The context tier is that of the average request.
     """
     average_input = -(-quantities.total_input // requests) if requests else 0
-    rate = book.rate(
-        model, Processing.STANDARD, Speed.STANDARD, GLOBAL, GLOBAL, average_input, at
-    )
+    rate = book.rate(model, processing, Speed.STANDARD, GLOBAL, GLOBAL, average_input, at)
     if rate is None:
-        return Unpriced("no_rate", f"{model} has no rate at {at.isoformat()}.", model)
+        which = "" if processing is Processing.STANDARD else f"{processing} "
+        detail = f"{model} has no {which}rate at {at.isoformat()}."
+        return Unpriced("no_rate", detail, model)
     total = 0
     for quantity, unit_price in zip(quantities, rate.prices, strict=True):
         if quantity and unit_price is None:

@@ -1,5 +1,6 @@
 """Estimate against actual: the one function behind the page, the API and the admin."""
 
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -47,17 +48,14 @@ class EstimateReport:
 
 
 def estimate_vs_actual(*, team: Team, month: date) -> EstimateReport:
-    """The approved estimate of a team's month, else its newest draft, against the rollups.
+    """The plan of a whole team's month, else its newest estimate, against the rollups.
 
     Models that stand on one side only are there too.
     """
     first = month.replace(day=1)
-    estimate = (
-        Estimate.objects.filter(team=team, month=first)
-        .order_by("state", "-created_at")  # "approved" sorts before "draft"
-        .first()
-    )
-    planned = _planned(estimate)
+    of_team = Estimate.objects.filter(team=team, project=None)
+    estimate = of_team.covering(first).by_weight().first()
+    planned = _planned(estimate, first)
     actual = _actual(team, first)
     models = LanguageModel.objects.in_bulk([*{*planned, *actual}])
     plan = Scenario(estimate.plan) if estimate else None
@@ -68,11 +66,12 @@ def estimate_vs_actual(*, team: Team, month: date) -> EstimateReport:
     return EstimateReport(team.slug, first, estimate, rows, _total(rows, plan))
 
 
-def _planned(estimate: Estimate | None) -> dict[int, dict[Scenario, Decimal]]:
-    planned: dict[int, dict[Scenario, Decimal]] = {}
+def _planned(estimate: Estimate | None, first: date) -> dict[int, dict[Scenario, Decimal]]:
+    planned: dict[int, dict[Scenario, Decimal]] = defaultdict(dict)
     if estimate is not None:
-        for line in estimate.lines.all():
-            planned.setdefault(line.model_id, {})[Scenario(line.scenario)] = line.cost
+        lines = estimate.lines.filter(month=first).values_list("model_id", "scenario")
+        for model_id, scenario, cost in lines.annotate(Sum("cost")).order_by():
+            planned[model_id][Scenario(scenario)] = cost
     return planned
 
 

@@ -265,10 +265,16 @@ def _planned(statuses: Sequence[BudgetStatus]) -> dict[int, Decimal]:
     ]
     if not months:
         return {}
+    first = months[0].period.first
+    approved = Estimate.objects.covering(first).filter(
+        team__in=[one.budget.team_id for one in months],
+        project=None,
+        state=Estimate.State.APPROVED,
+    )
+    plans = approved.order_by("team", "-approved_at", "-pk").distinct("team")
     lines = EstimateLine.objects.filter(
-        estimate__team__in=[one.budget.team_id for one in months],
-        estimate__month=months[0].period.first,
-        estimate__state=Estimate.State.APPROVED,
+        estimate__in=list(plans.values_list("pk", flat=True)),
+        month=first,
         scenario=F("estimate__plan"),
     )
     totals = dict(lines.values_list("estimate__team_id").annotate(Sum("cost")).order_by())

@@ -556,7 +556,9 @@ def estimate_form(cast: Cast) -> dict[str, object]:
     return {
         "team": cast.search.pk,
         "month": "2026-11-01",
+        "months": 1,
         "plan": "medium",
+        "contingency_percent": 0,
         "lines-TOTAL_FORMS": 1,
         "lines-INITIAL_FORMS": 0,
         **{f"lines-0-{name}": value for name, value in line.items()},

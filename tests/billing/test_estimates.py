@@ -1,6 +1,6 @@
-"""Estimates: a draft changes, the plan of a month does not, and a month has one."""
+"""Estimates: a draft changes, the plan of a month does not; the newest is the plan."""
 
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
@@ -11,6 +11,7 @@ from billing.actions.estimates import Line
 from billing.models import Estimate, LanguageModel
 from billing.models.estimates import Scenario
 from billing.pricing.token_classes import NOTHING
+from billing.pricing.usage import Processing
 from tests.conftest import NOW, Cast
 
 MONTH = date(2026, 11, 1)
@@ -58,14 +59,57 @@ def test_what_was_approved_meanwhile_is_not_changed(cast: Cast):
     assert kept.lines.get().cost == Decimal("4.2")
 
 
-def test_a_month_has_one_plan_the_one_approved_last(cast: Cast):
+def test_the_plan_of_a_month_is_the_one_approved_last(cast: Cast):
     first, second = save(cast), save(cast)
-    estimates.approve(estimate=first, by="finance", now=NOW)
-
+    later = NOW + timedelta(hours=1)
     estimates.approve(estimate=second, by="finance", now=NOW)
 
-    states = Estimate.objects.order_by("pk").values_list("state", "approved_by")
-    assert list(states) == [("draft", ""), ("approved", "finance")]
+    estimates.approve(estimate=first, by="finance", now=later)
+
+    covering = Estimate.objects.covering(MONTH).by_weight()
+    assert [one.pk for one in covering] == [first.pk, second.pk]
+    assert {one.state for one in covering} == {"approved"}
+
+
+@pytest.mark.parametrize(
+    ("month", "covered"),
+    [
+        (date(2026, 10, 1), False),
+        (date(2026, 11, 1), True),
+        (date(2027, 1, 1), True),
+        (date(2027, 2, 1), False),
+    ],
+)
+def test_an_estimate_covers_its_months(cast: Cast, month: date, covered: bool):
+    made = save(cast, months=3)
+
+    assert Estimate.objects.covering(month).filter(pk=made.pk).exists() is covered
+
+
+def test_a_line_is_for_a_month_of_its_estimate(cast: Cast):
+    later = line()._replace(month=date(2026, 12, 1))
+    save(cast, months=2, lines=[line(), later])
+
+    with pytest.raises(ValidationError, match="month of the estimate"):
+        save(cast, months=1, lines=[line(), later])
+
+    kept = Estimate.objects.get().lines.order_by("month")
+    assert [one.month for one in kept] == [MONTH, date(2026, 12, 1)]
+
+
+def test_a_batch_line_has_the_price_of_batch(cast: Cast):
+    made = save(cast, lines=[line(), line()._replace(processing=Processing.BATCH)])
+
+    costs = dict(made.lines.values_list("processing", "cost"))
+    assert costs == {"standard": Decimal("4.2"), "batch": Decimal("2.1")}
+
+
+def test_a_project_is_planned_by_the_team_that_owns_it(cast: Cast):
+    made = save(cast, project=cast.answers)
+
+    assert made.scope == "project answers"
+    with pytest.raises(ValidationError, match="does not own"):
+        save(cast, team=cast.support, project=cast.answers)
 
 
 def test_who_approves_by_an_old_look_approves_what_is_there(cast: Cast):

@@ -25,6 +25,7 @@ _FITTING: dict[str, Any] = {
     "JSONField": "{}",
     "OneToOneField": 1,
     "PositiveIntegerField": 0,
+    "PositiveSmallIntegerField": 1,
     "SmallIntegerField": 0,
     "TextField": "",
 }
