@@ -16,8 +16,8 @@ FROM billing_estimate AS estimate WHERE estimate.id = line.estimate_id
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("billing", "0021_alert_firings"),
-        ("billing", "0021_forecast_alert_level"),
+        ("billing", "0022_alert_firings"),
+        ("billing", "0022_alert_firings"),
         ("teams", "0003_rate_limits"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
