@@ -17,7 +17,6 @@ FROM billing_estimate AS estimate WHERE estimate.id = line.estimate_id
 class Migration(migrations.Migration):
     dependencies = [
         ("billing", "0022_alert_firings"),
-        ("billing", "0022_alert_firings"),
         ("teams", "0003_rate_limits"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
