@@ -70,6 +70,21 @@ def people_with(
     return User.objects.filter(pk__in=holders, is_active=True)
 
 
+def holders(
+    permission: Permission, people: Collection[User]
+) -> dict[int, set[tuple[int, int | None]]]:
+    """Where a role gives it to each of these people, by id: in an organization and a team
+    of it, or (None) the whole of it. One query; superusers need no role."""
+    active = [user.pk for user in people if user.is_active]
+    held = Membership.objects.filter(user__in=active, role__in=_with(permission))
+    found: dict[int, set[tuple[int, int | None]]] = {}
+    for user_id, organization_id, team_id in held.values_list(
+        "user", "organization", "team"
+    ):
+        found.setdefault(user_id, set()).add((organization_id, team_id))
+    return found
+
+
 def teams_of(
     user: Person, permission: Permission = Permission.VIEW_SPEND
 ) -> QuerySet[Team]:

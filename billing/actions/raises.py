@@ -14,9 +14,12 @@ from django.db import transaction
 
 from billing.actions import budgets, raise_notices
 from billing.models import Budget, BudgetPolicy, RaiseDecision, RaiseRequest
+from billing.models.budgets import BudgetState
+from billing.models.raises import may_decide
 from billing.pricing import figures, money
 from teams.actions import audit
 from teams.models import Organization
+from teams.reporting_days import ReportingDays
 
 State = RaiseRequest.State
 LONGEST = timedelta(days=3660)  # that a temporary raise may last
@@ -39,15 +42,20 @@ def ask(
 ) -> RaiseRequest:
     """A request for a higher cap, for good or until a moment. Twice is once.
 
-    `person` is who asks; an API key is none. Raises ValidationError.
+    `person` is who asks; an API key is none. Raises ValidationError, NotPossible: whoever
+    asks for something else has to withdraw what they asked for first.
     """
     budget = budgets.held(budget)
     _check_terms(budget, amount, until, now)
     if not reason.strip():
         raise ValidationError({"reason": "Say why: it is what the approver reads."})
-    same = budget.raises.waiting(now).filter(asked_by=by, amount=amount, until=until)
-    if (asked := same.first()) is not None:
-        return asked
+    if (asked := RaiseRequest.objects.waiting(now).of(budget, by, person)) is not None:
+        if (asked.amount, asked.until) == (amount, until):
+            return asked
+        raise NotPossible(
+            f"You have asked for this budget already, and raise request {asked.pk} waits "
+            "for a decision: withdraw it to ask for something else."
+        )
     request = RaiseRequest(
         budget=budget,
         asked_by=by,
@@ -78,15 +86,13 @@ def approve(
     """Approve a request, at the terms asked for or at others. Twice is once.
 
     It takes effect when as many people as the organization's policy wants have approved
-    the same terms. Raises ValidationError, NotPossible.
+    the same terms, and may approve them still. Raises ValidationError, NotPossible.
     """
     request = _held(request)
     before = _said_by(request, by)
     has_approved = before is not None and before in request.approvals(amount, until)
-    needed = BudgetPolicy.approvals_needed(request.budget.organization_id, amount)
-    is_waiting = request.state_at(now) == State.PENDING
-    # The policy may have changed since: then what was approved once is enough.
-    if has_approved and (needed > 1 or not is_waiting):
+    needed = BudgetPolicy.of(request.budget.organization_id).needed_for(amount)
+    if has_approved and request.state_at(now) != State.PENDING:
         return request
     request.budget = budgets.held(request.budget)
     _check_decider(request, by, now, person)
@@ -95,7 +101,8 @@ def approve(
         raise NotPossible("A cap above the policy's amount needs two people, signed in.")
     if not has_approved:
         _decide(request, True, by, now, person, note, amount=amount, until=until)
-    approvals = request.approvals(amount, until)
+    # Counted whenever somebody approves: policy and roles may have changed since.
+    approvals = _counting(request, request.approvals(amount, until), by, now)
     if len(approvals) >= needed:
         _grant(request, approvals, now)
     return request
@@ -181,8 +188,11 @@ def set_policy(
 def _check_terms(
     budget: Budget, amount: Decimal, until: datetime | None, now: datetime
 ) -> None:
-    if budget.archived_at is not None:
+    state = budget.state(ReportingDays(budget.organization).day(now))
+    if state in (BudgetState.ARCHIVED, BudgetState.ENDED):
         raise NotPossible("This budget has ended: its cap is not raised any more.")
+    if state is BudgetState.EXPIRED:
+        raise NotPossible("This budget has expired: it needs a later end, and no raise.")
     if until is not None and until <= now:
         raise ValidationError({"until": "The raise would be over already."})
     if until is not None and until - now > LONGEST:
@@ -210,6 +220,19 @@ def _check_decider(
 
 def _asked(request: RaiseRequest, by: str, person: User | None) -> bool:
     return request.asked_by == by or (person is not None and request.asker_id == person.pk)
+
+
+def _counting(
+    request: RaiseRequest, approvals: list[RaiseDecision], by: str, now: datetime
+) -> list[RaiseDecision]:
+    """Those of who approves now, and of the people who still may."""
+    people = [(one.decider, request) for one in approvals if one.decider is not None]
+    may = may_decide(people, now)
+    return [
+        one
+        for one in approvals
+        if one.decided_by == by or (one.decider_id, request.pk) in may
+    ]
 
 
 def _said_by(request: RaiseRequest, by: str) -> RaiseDecision | None:

@@ -115,7 +115,7 @@ class RaiseRequestAdmin(ReadOnly):
             "opts": self.model._meta,
             "asked": asked,
             "of": self.of(asked),
-            "decided": reports.decided(asked),
+            "decided": reports.decided(asked, now=timezone.now()),
             "form": form,
         }
         return TemplateResponse(request, "admin/billing/raiserequest/decide.html", context)

@@ -7,6 +7,7 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_sche
 
 from billing.api.budget_schemas import DELIVERY
 from billing.api.json_schemas import (
+    CURSOR,
     DATE,
     MONEY,
     MONEY_OR_NULL,
@@ -17,6 +18,7 @@ from billing.api.json_schemas import (
     array_of,
     nullable,
     object_of,
+    page_of,
     problems,
 )
 from billing.models.alerts import Alert
@@ -76,15 +78,10 @@ list_alerts = extend_schema(
         _parameter("project", "The slug of a project."),
         _parameter("budget", "The id of a budget."),
         _parameter("since", "A moment: those that fired then or later."),
-        _parameter("cursor", "The next_cursor of the answer before."),
+        CURSOR,
     ],
     responses={
-        200: OpenApiResponse(
-            object_of(
-                data=array_of(_ALERT),
-                next_cursor=nullable("string", "Null: these are the last ones."),
-            )
-        ),
+        200: OpenApiResponse(page_of(_ALERT)),
         **_FOUND,
     },
 )

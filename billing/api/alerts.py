@@ -1,6 +1,5 @@
 """`/alerts`: what has happened, who takes care of it, and whether it was delivered."""
 
-import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -15,7 +14,7 @@ from rest_framework.views import APIView
 
 from billing.actions import alert_messages, alert_states
 from billing.api import alert_schemas as schemas
-from billing.api import scopes
+from billing.api import lists, scopes
 from billing.api.channels import delivery_json
 from billing.api.problems import Refused
 from billing.models import Alert
@@ -25,8 +24,6 @@ from teams.api.authentication import key_of
 from teams.models import ApiKey
 from teams.models.api_keys import Scope
 
-_LIMIT = 200
-_ID = re.compile(r"[0-9]{1,18}")
 _STATES = (*Alert.State.values, "open", "snoozed")
 
 
@@ -48,14 +45,9 @@ class AlertsView(APIView):
     def get(self, request: Request) -> Response:
         key, now = key_of(request), timezone.now()
         alerts = _narrowed(_covered(key), key, request, now)
-        newest = list(_shown(alerts).order_by("-pk")[: _LIMIT + 1])
-        more = len(newest) > _LIMIT
-        shown = newest[:_LIMIT]
+        shown, next_cursor = lists.newest(_shown(alerts), request.query_params)
         return Response(
-            {
-                "data": [as_json(alert) for alert in shown],
-                "next_cursor": str(shown[-1].pk) if more else None,
-            }
+            {"data": [as_json(alert) for alert in shown], "next_cursor": next_cursor}
         )
 
 
@@ -152,9 +144,8 @@ def _narrowed(
 ) -> QuerySet[Alert]:
     """By the parameters. Raises Refused (400, 404)."""
     asked = request.query_params
-    for name, column in (("budget", "budget"), ("cursor", "pk__lt")):
-        if name in asked:
-            alerts = alerts.filter(**{column: _number(name, asked[name])})
+    if "budget" in asked:
+        alerts = alerts.filter(budget=lists.number("budget", asked["budget"]))
     if "kind" in asked:
         alerts = alerts.filter(kind=_one_of("kind", asked["kind"], Alert.Kind.values))
     if "state" in asked:
@@ -167,12 +158,6 @@ def _narrowed(
         its = scopes.scope_of(key, None, asked["project"])
         alerts = alerts.filter(project=its.project)
     return alerts
-
-
-def _number(name: str, value: str) -> int:
-    if not _ID.fullmatch(value):
-        raise Refused(400, "invalid", f"{name}= is a number that an answer named.")
-    return int(value)
 
 
 def _one_of(name: str, value: str, values: Any) -> str:

@@ -5,6 +5,7 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_sche
 
 from billing.api.json_schemas import (
     COUNT,
+    CURSOR,
     DATE,
     EXPOSURE,
     MONEY,
@@ -17,6 +18,7 @@ from billing.api.json_schemas import (
     array_of,
     nullable,
     object_of,
+    page_of,
     problems,
 )
 from billing.models.budgets import BudgetState
@@ -162,8 +164,9 @@ _NEW_BUDGET: Schema = {
 
 list_budgets = extend_schema(
     operation_id="list_budgets",
-    summary="Budgets that the key covers, with what is spent",
-    responses={200: OpenApiResponse(object_of(data=array_of(_BUDGET))), **PROBLEMS},
+    summary="Budgets that the key covers, with what is spent: 200 at a time",
+    parameters=[CURSOR],
+    responses={200: OpenApiResponse(page_of(_BUDGET)), **PROBLEMS},
 )
 create_budget = extend_schema(
     operation_id="create_budget",

@@ -15,7 +15,7 @@ from rest_framework.views import APIView
 from billing.actions import budgets
 from billing.actions.budgets import Limits, Terms
 from billing.api import budget_schemas as schemas
-from billing.api import scopes
+from billing.api import lists, scopes
 from billing.api.amounts import AmountField
 from billing.api.problems import Refused
 from billing.models import Budget, BudgetRevision, LanguageModel
@@ -95,7 +95,8 @@ class BudgetsView(APIView):
     def get(self, request: Request) -> Response:
         key = key_of(request)
         covered = Budget.objects.active().filter(pk__in=scopes.budgets_of(key))
-        return Response({"data": _shown(key, list(covered.with_scope().order_by("pk")))})
+        listed, next_cursor = lists.oldest(covered.with_scope(), request.query_params)
+        return Response({"data": _shown(key, listed), "next_cursor": next_cursor})
 
     @schemas.create_budget
     def post(self, request: Request) -> Response:

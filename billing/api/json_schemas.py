@@ -7,7 +7,8 @@ from inspect import cleandoc
 from typing import Any
 
 import msgspec
-from drf_spectacular.utils import OpenApiResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 
 from billing.models.rates import PRICE_FIELDS
 
@@ -51,6 +52,15 @@ def nullable(kind: str, description: str = "") -> Schema:
     return {"type": [kind, "null"], "description": description}
 
 
+def page_of(of: Schema) -> Schema:
+    """Of a list that is read by `CURSOR`."""
+    next_cursor = nullable("string", "Null: these are the last ones.")
+    return object_of(data=array_of(of), next_cursor=next_cursor)
+
+
+CURSOR = OpenApiParameter(
+    "cursor", OpenApiTypes.STR, description="The next_cursor of the answer before."
+)
 STRING: Schema = {"type": "string"}
 COUNT: Schema = {"type": "integer", "minimum": 0}
 MONEY: Schema = {

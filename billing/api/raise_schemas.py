@@ -6,6 +6,7 @@ from drf_spectacular.utils import OpenApiResponse, extend_schema
 
 from billing.api.json_schemas import (
     COUNT,
+    CURSOR,
     MONEY,
     MONEY_OR_NULL,
     PROBLEMS,
@@ -14,6 +15,7 @@ from billing.api.json_schemas import (
     Schema,
     array_of,
     object_of,
+    page_of,
     problems,
 )
 from billing.models import RaiseRequest
@@ -64,13 +66,15 @@ _POLICY = object_of(
 
 list_raises = extend_schema(
     operation_id="list_raises",
-    summary="Raises asked for of a budget, newest first",
-    responses={200: OpenApiResponse(object_of(data=array_of(_RAISE))), **_FOUND},
+    summary="Raises asked for of a budget, newest first: 200 at a time",
+    parameters=[CURSOR],
+    responses={200: OpenApiResponse(page_of(_RAISE)), **_FOUND},
 )
 ask_for_raise = extend_schema(
     operation_id="ask_for_raise",
     summary="Ask for a higher cap",
-    description="The same asked again while it is pending is the same request.",
+    description="The same asked again while it is pending is the same request. Who asks "
+    "for something else withdraws it first: 409 says which it is.",
     request={
         "application/json": {
             "type": "object",

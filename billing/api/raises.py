@@ -14,7 +14,7 @@ from rest_framework.views import APIView
 
 from billing.actions import raises
 from billing.actions.raises import NotPossible
-from billing.api import budgets, scopes
+from billing.api import budgets, lists, scopes
 from billing.api import raise_schemas as schemas
 from billing.api.amounts import AmountField
 from billing.api.budgets import money_or_none
@@ -23,6 +23,7 @@ from billing.api.rates import MomentField
 from billing.models import BudgetPolicy, RaiseDecision, RaiseRequest
 from billing.pricing import money
 from billing.reports import raises as reports
+from billing.reports.raises import Decided
 from teams.api.authentication import key_of
 from teams.models import ApiKey
 from teams.models.api_keys import Scope
@@ -54,10 +55,16 @@ class BudgetRaisesView(APIView):
 
     @schemas.list_raises
     def get(self, request: Request, budget_id: int) -> Response:
-        budget = budgets.find(key_of(request), budget_id)
-        listed = budget.raises.with_budget().order_by("-pk")
-        now = timezone.now()
-        return Response({"data": [as_json(one, now=now) for one in listed]})
+        budget, now = budgets.find(key_of(request), budget_id), timezone.now()
+        listed = budget.raises.with_budget().with_decisions()
+        shown, next_cursor = lists.newest(listed, request.query_params)
+        decided = reports.decided_of(shown, now=now)
+        return Response(
+            {
+                "data": [_as_json(one, decided[one.pk], now) for one in shown],
+                "next_cursor": next_cursor,
+            }
+        )
 
     @schemas.ask_for_raise
     def post(self, request: Request, budget_id: int) -> Response:
@@ -189,7 +196,10 @@ def _allowed(act: Callable[[], RaiseRequest]) -> RaiseRequest:
 
 
 def as_json(request: RaiseRequest, *, now: datetime) -> dict[str, Any]:
-    decided = reports.decided(request)
+    return _as_json(request, reports.decided(request, now=now), now)
+
+
+def _as_json(request: RaiseRequest, decided: Decided, now: datetime) -> dict[str, Any]:
     return {
         "id": str(request.pk),
         "budget": str(request.budget_id),
@@ -204,9 +214,13 @@ def as_json(request: RaiseRequest, *, now: datetime) -> dict[str, Any]:
         "ended_at": request.ended_at,
         "approvals": len(decided.approvals),
         "approvals_needed": decided.needed,
-        "decisions": [_decision_as_json(one) for one in request.decisions.order_by("pk")],
+        "decisions": [_decision_as_json(one) for one in _in_order(request)],
         "currency": request.budget.organization.currency,
     }
+
+
+def _in_order(request: RaiseRequest) -> list[RaiseDecision]:
+    return sorted(request.decisions.all(), key=lambda one: one.pk)
 
 
 def _decision_as_json(decision: RaiseDecision) -> dict[str, Any]:

@@ -1,12 +1,16 @@
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.core.validators import MinValueValidator
 from django.db import models
 
 from billing.models.budgets import Budget
+from teams import permissions
 from teams.models import Organization
+from teams.permissions import Permission
 
 
 class BudgetPolicy(models.Model):
@@ -38,12 +42,15 @@ class BudgetPolicy(models.Model):
         return f"policy of {self.organization}"
 
     @classmethod
-    def approvals_needed(cls, organization_id: int, amount: Decimal) -> int:
+    def of(cls, organization_id: int) -> "BudgetPolicy":
+        """That of an organization, which may never have set one; not saved then."""
+        kept = cls.objects.filter(organization=organization_id).first()
+        return kept or cls(organization_id=organization_id)
+
+    def needed_for(self, amount: Decimal) -> int:
         """How many people have to approve a cap of this amount."""
-        above = cls.objects.filter(
-            organization=organization_id, two_approvals_above__lt=amount
-        )
-        return 2 if above.exists() else 1
+        above = self.two_approvals_above
+        return 2 if above is not None and amount > above else 1
 
 
 class RaiseRequestQuerySet(models.QuerySet["RaiseRequest"]):
@@ -55,11 +62,24 @@ class RaiseRequestQuerySet(models.QuerySet["RaiseRequest"]):
             budget__archived_at=None,
         )
 
+    def of(
+        self, budget: Budget, asked_by: str, asker: User | None
+    ) -> "RaiseRequest | None":
+        """The one that somebody asked for, under whatever name, of this budget."""
+        them = models.Q(asked_by=asked_by)
+        if asker is not None:
+            them |= models.Q(asker=asker)
+        return self.filter(them, budget=budget).order_by("pk").first()
+
     def with_budget(self) -> "RaiseRequestQuerySet":
         """With all that the scope of its budget reads."""
         return self.select_related(
             "budget__organization", "budget__team", "budget__project"
         ).prefetch_related("budget__project__ownerships")
+
+    def with_decisions(self) -> "RaiseRequestQuerySet":
+        """With what was said of each, and by whom."""
+        return self.prefetch_related("decisions__decider")
 
 
 class RaiseRequest(models.Model):
@@ -143,8 +163,10 @@ class RaiseRequest(models.Model):
     @property
     def last_decisions(self) -> "list[RaiseDecision]":
         """What each said last, in the order it was said."""
-        by_decider = {one.decided_by: one for one in self.decisions.order_by("pk")}
-        return sorted(by_decider.values(), key=lambda one: one.pk)
+        said = sorted(self.decisions.all(), key=lambda one: one.pk)
+        return sorted(
+            {one.decided_by: one for one in said}.values(), key=lambda one: one.pk
+        )
 
     def approvals(self, amount: Decimal, until: datetime | None) -> "list[RaiseDecision]":
         """Who has approved exactly these terms."""
@@ -189,3 +211,37 @@ class RaiseDecision(models.Model):
 
     def __str__(self) -> str:
         return f"{'approved' if self.approves else 'declined'} by {self.decided_by}"
+
+
+def may_edit(
+    asked: Iterable[tuple[User, RaiseRequest]], now: datetime
+) -> set[tuple[int, int]]:
+    """Of people and requests those pairs, by id, where a role lets them edit the budget
+    now; superusers need none. One query; select the requests `with_budget()`."""
+    pairs = list(asked)
+    people = {user.pk: user for user, _ in pairs}.values()
+    held = permissions.holders(Permission.EDIT_BUDGETS, list(people))
+    return {
+        (user.pk, request.pk)
+        for user, request in pairs
+        if held.get(user.pk, set()) & _places(request.budget, now)
+        or (user.is_superuser and user.is_active)
+    }
+
+
+def may_decide(
+    asked: Iterable[tuple[User, RaiseRequest]], now: datetime
+) -> set[tuple[int, int]]:
+    """Those that `may_edit`, and the staff that the admin lets decide."""
+    pairs = list(asked)
+    return may_edit(pairs, now) | {
+        (user.pk, request.pk)
+        for user, request in pairs
+        if user.is_staff and user.has_perm("billing.change_raiserequest")
+    }
+
+
+def _places(budget: Budget, now: datetime) -> set[tuple[int, int | None]]:
+    """Where a role over this budget is held."""
+    its = budget.organization_id
+    return {(its, None), (its, budget.owner_id(now))}

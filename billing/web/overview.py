@@ -8,7 +8,6 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 
-from billing.models import RaiseRequest
 from billing.pricing import figures
 from billing.pricing.budget_periods import Period
 from billing.reports import budget_view, overview, raises, team_page
@@ -72,16 +71,15 @@ def _context(
         "section": "overview",
         "running": report.until > report.today,
         "flags": [(flag.sentence, _where(flag, visitor)) for flag in report.flags],
-        "raises": [
-            one
-            for one in raises.requests_of(
+        "raises": raises.waiting(
+            raises.requests_of(
                 organization=visitor.organization,
                 teams=visitor.teams,
                 whole=visitor.sees_organization,
                 now=now,
-            )
-            if one.state_at(now) == RaiseRequest.State.PENDING
-        ],
+            ),
+            now=now,
+        ),
         "may_edit_budgets": visitor.may(Permission.EDIT_BUDGETS),
         **_of_the_first_budget(report),
     }

@@ -1,5 +1,6 @@
 """Raises: a lead asks, an approver decides, everybody concerned sees why."""
 
+import re
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 
 from billing.actions import raises as actions
-from billing.models import RaiseRequest
+from billing.models import Budget, RaiseRequest
 from billing.pricing import caps
 from billing.reports import budget_view
 from billing.reports import raises as reports
@@ -33,16 +34,18 @@ def raise_requests(request: HttpRequest, visitor: Visitor) -> HttpResponse:
         whole=visitor.sees_organization,
         now=now,
     )
-    states = [(one, one.state_at(now)) for one in found]
+    before = request.GET.get("before", "")
+    shown = reports.listed(
+        found, before=int(before) if re.fullmatch("[0-9]{1,18}", before) else None, now=now
+    )
     return render(
         request,
         "billing/raises.html",
         {
             **_common(visitor, now),
-            "waiting": [
-                one for one, state in states if state == RaiseRequest.State.PENDING
-            ],
-            "ended": [one for one in states if one[1] != RaiseRequest.State.PENDING],
+            "waiting": shown.waiting,
+            "ended": [(one, one.state_at(now)) for one in shown.ended],
+            "older": shown.older,
             "section": "raises",
         },
     )
@@ -78,7 +81,14 @@ def ask_for_raise(request: HttpRequest, visitor: Visitor, budget_id: int) -> Htt
     return render(
         request,
         "billing/ask_for_raise.html",
-        {**_common(visitor, now), **_evidence(visitor, found, now), "form": form},
+        {
+            **_common(visitor, now),
+            **_evidence(visitor, found, now),
+            "form": form,
+            "asked": RaiseRequest.objects.waiting(now).of(
+                found.budget, visitor.user.get_username(), visitor.user
+            ),
+        },
     )
 
 
@@ -88,7 +98,7 @@ def raise_request(request: HttpRequest, visitor: Visitor, request_id: int) -> Ht
     now = timezone.now()
     asked = _find(visitor, request_id)
     found = budget_editor.find(visitor, asked.budget_id, now)
-    decided = reports.decided(asked)
+    decided = reports.decided(asked, now=now)
     form = DecisionForm.of(
         asked,
         decided,
@@ -118,6 +128,7 @@ def raise_request(request: HttpRequest, visitor: Visitor, request_id: int) -> Ht
             **_common(visitor, now),
             **evidence,
             "asked": asked,
+            "ends_earlier": _ends_earlier(asked, found.budget, now),
             "used_then": caps.percent(evidence["view"].status.spent, asked.amount),
             "state": state,
             "is_pending": state == RaiseRequest.State.PENDING,
@@ -131,6 +142,14 @@ def raise_request(request: HttpRequest, visitor: Visitor, request_id: int) -> Ht
             "form": form,
         },
     )
+
+
+def _ends_earlier(asked: RaiseRequest, budget: Budget, now: datetime) -> bool:
+    """Whether a raise in force would end with this one, and before its own end."""
+    its_end = budget.raised_until
+    if its_end is None or asked.until is None:
+        return False
+    return now < its_end and asked.until < its_end
 
 
 def _find(visitor: Visitor, request_id: int) -> RaiseRequest:

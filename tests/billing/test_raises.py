@@ -11,8 +11,12 @@ from django.core.exceptions import ValidationError
 from billing.actions import budgets, raises, sweep
 from billing.actions.budgets import Terms
 from billing.actions.raises import NotPossible
-from billing.models import Budget, BudgetPolicy, RaiseDecision, RaiseRequest
-from teams.models import AuditEvent
+from billing.models import Alert, Budget, BudgetPolicy, RaiseDecision, RaiseRequest
+from billing.pricing.budget_periods import Period, PeriodKind
+from billing.reports import raises as reports
+from teams.actions import memberships
+from teams.models import AuditEvent, Membership, Role
+from teams.reporting_days import ReportingDays
 from tests.billing.spending import make
 from tests.conftest import NOW, Cast
 
@@ -21,9 +25,14 @@ State = RaiseRequest.State
 
 
 @pytest.fixture
-def people(db: None) -> dict[str, User]:
-    names = ("lea", "frank", "fiona", "flora")
-    return {name: User.objects.create_user(name) for name in names}
+def people(cast: Cast) -> dict[str, User]:
+    roles = {"lea": Role.LEAD} | dict.fromkeys(("frank", "fiona", "flora"), Role.FINANCE)
+    made = {name: User.objects.create_user(name) for name in roles}
+    for name, role in roles.items():
+        memberships.grant(
+            user=made[name], organization=cast.acme, role=role, by="tests", now=NOW
+        )
+    return made
 
 
 @pytest.fixture
@@ -85,6 +94,65 @@ def test_asking_twice_is_asking_once(ask):
 
     assert first == second
     assert AuditEvent.objects.filter(action="raise.ask").count() == 1
+
+
+@pytest.mark.parametrize("other", [{"amount": "160"}, {"until": UNTIL}])
+def test_who_waits_for_a_decision_asks_for_nothing_else(ask, other, people):
+    first = ask()
+
+    with pytest.raises(NotPossible, match=f"raise request {first.pk} waits"):
+        ask(**other)
+    # Nor under another name.
+    User.objects.filter(username="lea").update(username="leah")
+    with pytest.raises(NotPossible):
+        ask(by="leah", person=people["lea"], **other)
+
+    assert RaiseRequest.objects.get() == first
+    assert Alert.objects.filter(kind=Alert.Kind.RAISE_REQUEST).count() == 1
+    assert ask(by="frank", **other) != first
+
+
+def test_what_is_withdrawn_can_be_asked_for_again(ask, people):
+    raises.withdraw(request=ask(), by="lea", person=people["lea"], now=NOW)
+
+    assert ask("160").state == State.PENDING
+
+
+def test_an_expired_budget_is_not_raised(ask, approve, budget, cast):
+    request = ask()
+    tomorrow = ReportingDays(cast.acme).day(NOW) + timedelta(days=1)
+    budgets.amend(budget=budget, changes={"expires_on": tomorrow}, by="tests", now=NOW)
+    assert ask(by="flora").state == State.PENDING
+    later = NOW + timedelta(days=2)
+
+    with pytest.raises(NotPossible, match="has expired"):
+        approve(request, now=later)
+    with pytest.raises(NotPossible, match="has expired"):
+        raises.ask(
+            budget=budget,
+            amount=Decimal(200),
+            until=None,
+            reason="More.",
+            by="frank",
+            now=later,
+        )
+
+    assert cap(budget, later) == 100
+
+
+def test_a_custom_period_that_is_over_is_not_raised(cast: Cast):
+    days = ReportingDays(cast.acme).day(NOW) - timedelta(days=9)
+    over = make(
+        cast,
+        "100",
+        period=PeriodKind.CUSTOM,
+        custom=Period(days, days + timedelta(days=5)),
+    )
+
+    with pytest.raises(NotPossible, match="has ended"):
+        raises.ask(
+            budget=over, amount=Decimal(200), until=None, reason="x", by="lea", now=NOW
+        )
 
 
 def test_an_approval_for_good_is_a_revision(ask, approve, budget):
@@ -178,6 +246,70 @@ def test_who_approved_before_the_policy_changed_can_finish_it(ask, approve, budg
     assert approve(request).state == State.APPROVED
     assert cap(budget) == 150
     assert RaiseDecision.objects.count() == 1
+
+
+def leaves(user: User) -> None:
+    Membership.objects.filter(user=user).delete()
+
+
+def deactivated(user: User) -> None:
+    User.objects.filter(pk=user.pk).update(is_active=False)
+
+
+def deleted(user: User) -> None:
+    user.delete()
+
+
+@pytest.mark.usefixtures("two_above_120")
+@pytest.mark.parametrize("happens", [leaves, deactivated, deleted])
+def test_who_may_approve_no_more_has_not_approved(ask, approve, people, budget, happens):
+    request = ask("150")
+    approve(request, by="frank")
+    happens(people["frank"])
+
+    assert approve(request, by="fiona").state == State.PENDING
+    assert cap(budget) == 100
+    decided = reports.decided(request, now=NOW)
+    assert [one.decided_by for one in decided.approvals] == ["fiona"]
+    assert [one.decided_by for one in decided.lapsed] == ["frank"]
+
+    assert approve(request, by="flora").state == State.APPROVED
+    revision = budget.revisions.get(revision=2)
+    assert "frank" not in revision.reason
+
+
+@pytest.mark.usefixtures("two_above_120")
+def test_a_role_in_another_team_is_none_here(ask, approve, people, budget, cast):
+    request = ask("150")
+    approve(request, by="frank")
+    leaves(people["frank"])
+    memberships.grant(
+        user=people["frank"],
+        organization=cast.acme,
+        team=cast.support,
+        role=Role.FINANCE,
+        by="tests",
+        now=NOW,
+    )
+
+    assert approve(request, by="fiona").state == State.PENDING
+
+
+@pytest.mark.usefixtures("two_above_120")
+def test_who_may_again_is_counted_when_somebody_approves_again(ask, approve, people, cast):
+    request = ask("150")
+    approve(request, by="frank")
+    leaves(people["frank"])
+    approve(request, by="fiona")
+    memberships.grant(
+        user=people["frank"],
+        organization=cast.acme,
+        role=Role.FINANCE,
+        by="tests",
+        now=NOW,
+    )
+
+    assert approve(request, by="fiona").state == State.APPROVED
 
 
 @pytest.mark.usefixtures("two_above_120")

@@ -6,7 +6,9 @@ from decimal import Decimal
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from billing.actions import budgets, raises
@@ -380,3 +382,80 @@ def test_what_waits_is_on_the_overview_and_counted_for_who_decides(
         assert "to decide" not in overview
         assert "wait for a decision" not in overview
     assert "Approved" in read(lead, "/raises").text
+
+
+def test_who_has_asked_already_is_led_to_it(lead: Client, budget: Budget):
+    first = ask(lead, budget)
+
+    page = read(lead, f"/budgets/{budget.pk}/raise")
+    again = lead.post(f"/budgets/{budget.pk}/raise", ASKED | {"amount": "160"})
+
+    assert "You have asked for $150.00 already" in page.text
+    for html in (lead.get(f"/budgets/{budget.pk}/raise"), again):
+        assert f'href="/raises/{first.pk}"' in html.content.decode()
+    assert f"raise request {first.pk} waits for a decision" in again.content.decode()
+    assert RaiseRequest.objects.count() == 1
+
+
+def test_a_raise_that_ends_a_longer_one_says_so(
+    lead: Client, finance: Client, budget: Budget, cast: Cast
+):
+    today = ReportingDays(cast.acme).day(timezone.now())
+    longer, shorter = today + timedelta(days=9), today + timedelta(days=2)
+    first = ask(lead, budget, through=longer.isoformat())
+    finance.post(
+        f"/raises/{first.pk}",
+        {"step": "approve", "amount": "150", "through": longer.isoformat()},
+    )
+    second = ask(lead, budget, amount="200", through=shorter.isoformat())
+    third = ask(finance, budget, amount="200", through=longer.isoformat())
+
+    said = "takes the place of the cap of $150.00"
+    assert said in read(finance, f"/raises/{second.pk}").text
+    assert said not in read(lead, f"/raises/{third.pk}").text
+
+
+def test_what_was_decided_is_read_page_by_page(lead: Client, budget: Budget, cast: Cast):
+    asked = [
+        RaiseRequest(
+            budget=budget,
+            asked_by="lea",
+            asked_at=timezone.now(),
+            amount=150 + number,
+            reason="x",
+            state="withdrawn",
+            ended_at=timezone.now(),
+        )
+        for number in range(102)
+    ]
+    made = RaiseRequest.objects.bulk_create(asked)
+
+    html = lead.get("/raises").content.decode()
+    older = f"?before={made[2].pk}"
+    rest = lead.get(f"/raises{older}").content.decode()
+
+    assert f'href="{older}"' in html
+    assert [html.count(f'href="/raises/{one.pk}"') for one in made[:3]] == [0, 0, 1]
+    assert [rest.count(f'href="/raises/{one.pk}"') for one in made[:3]] == [1, 1, 0]
+    assert "Older requests" not in rest
+
+
+def test_the_list_asks_no_more_for_more_requests(
+    lead: Client, finance: Client, budget: Budget, cast: Cast
+):
+    asked = []
+    for names in (range(2), range(2, 8)):
+        for number in names:
+            raises.ask(
+                budget=make(cast, team=cast.search),
+                amount=Decimal(150),
+                until=None,
+                reason="x",
+                by=f"lead {number}",
+                now=timezone.now(),
+            )
+        with CaptureQueriesContext(connection) as queries:
+            assert finance.get("/raises").status_code == 200
+        asked.append(len(queries))
+
+    assert asked[0] == asked[1]

@@ -5,14 +5,17 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from billing.actions import post
+from billing.models import Budget
 from teams.actions import projects
 from teams.models import AuditEvent
 from teams.models.api_keys import Scope
 from tests.builders import COST, body, record
-from tests.conftest import Cast, Service, issue
+from tests.conftest import NOW, Cast, Service, issue
 
 pytestmark = pytest.mark.usefixtures("as_app")
 
@@ -135,6 +138,34 @@ def test_the_day_of_expiry_is_a_term(alice: Service):
 
     assert (changed["revision"], changed["expires_on"]) == (2, "2199-01-01")
     assert (lifted["revision"], lifted["expires_on"]) == (3, None)
+
+
+def test_budgets_are_read_page_by_page(alice: Service, cast: Cast):
+    first_of = {"organization": cast.acme, "project": cast.answers, "created_at": NOW}
+    made = Budget.objects.bulk_create(Budget(amount=1, **first_of) for _ in range(201))
+
+    first = alice.get("budgets").json()
+    rest = alice.get("budgets", cursor=first["next_cursor"]).json()
+
+    listed = [one["id"] for one in first["data"] + rest["data"]]
+    assert listed == [str(one.pk) for one in made]
+    assert (len(rest["data"]), rest["next_cursor"]) == (1, None)
+    assert alice.get("budgets", cursor="x").status_code == 400
+
+
+def test_a_list_of_budgets_asks_no_more_for_more_of_them(alice: Service, cast: Cast):
+    spend(alice, cast, 1)
+    asked = []
+    for count in (2, 6):
+        for _ in range(count):
+            make(alice)
+            make(alice, models=["claude-opus-5-5"])
+            make(alice, processing=["standard"], tag={"key": "env", "values": ["prod"]})
+        with CaptureQueriesContext(connection) as queries:
+            assert alice.get("budgets").status_code == 200
+        asked.append(len(queries))
+
+    assert asked[0] == asked[1]
 
 
 def test_the_forecast_alert_is_a_term(alice: Service):

@@ -1,14 +1,18 @@
 """/budgets/{id}/raises, /raises, /budget-policy, /budgets/preview: what keys may do."""
 
 import json
+from collections.abc import Iterable
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from billing.actions import budgets, post
+from billing.actions import budgets, post, raises
 from billing.models import Budget, RaiseRequest
 from teams.models.api_keys import Scope
 from teams.reporting_days import ReportingDays
@@ -65,7 +69,8 @@ def test_a_raise_is_asked_for_and_approved(lead: Service, finance: Service, budg
     assert (decision["approves"], decision["note"]) == (True, "Fine.")
     assert shown(lead, budget) == ("150", "150", None)
     assert lead.get(f"raises/{asked['id']}").json() == approved
-    assert lead.get(f"budgets/{budget}/raises").json() == {"data": [approved]}
+    listed = lead.get(f"budgets/{budget}/raises").json()
+    assert listed == {"data": [approved], "next_cursor": None}
 
 
 def test_with_an_end_the_amount_stays_and_the_cap_is_higher(
@@ -99,6 +104,67 @@ def test_declined_and_withdrawn(lead: Service, finance: Service, budget: str):
     late = decide(finance, withdrawn, "approve")
     assert (late.status_code, late.json()["code"]) == (409, "not_possible")
     assert shown(lead, budget) == ("100", "100", None)
+
+
+def test_a_second_request_is_refused_while_the_first_waits(lead: Service, budget: str):
+    first = ask(lead, budget).json()
+
+    assert ask(lead, budget).json() == first
+    refused = ask(lead, budget, amount="160")
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "not_possible")
+    assert f"raise request {first['id']} waits" in refused.json()["detail"]
+
+
+def asked_by(budget: str, people: Iterable[int]) -> None:
+    for number in people:
+        raises.ask(
+            budget=Budget.objects.get(pk=budget),
+            amount=Decimal(150),
+            until=None,
+            reason="Two more countries.",
+            by=f"lead {number}",
+            now=timezone.now(),
+        )
+
+
+def test_raises_are_read_page_by_page(lead: Service, budget: str):
+    asked_by(budget, range(201))
+
+    first = lead.get(f"budgets/{budget}/raises").json()
+    rest = lead.get(f"budgets/{budget}/raises", cursor=first["next_cursor"]).json()
+
+    assert [len(page["data"]) for page in (first, rest)] == [200, 1]
+    assert rest["next_cursor"] is None
+    newest = [one["asked_by"] for one in first["data"] + rest["data"]]
+    assert newest == [f"lead {number}" for number in reversed(range(201))]
+    assert lead.get(f"budgets/{budget}/raises", cursor="first").status_code == 400
+
+
+def test_a_list_of_raises_asks_no_more_for_more_of_them(
+    lead: Service, finance: Service, budget: str, cast: Cast
+):
+    raises.set_policy(
+        organization=cast.acme, two_approvals_above=Decimal(1), by="x", now=timezone.now()
+    )
+    asked = []
+    for numbers in (range(2), range(2, 9)):
+        asked_by(budget, numbers)
+        for request in RaiseRequest.objects.filter(decisions=None):
+            person, _ = User.objects.get_or_create(username=f"approver {request.pk}")
+            raises.approve(
+                request=request,
+                amount=request.amount,
+                until=None,
+                by=person.username,
+                person=person,
+                now=timezone.now(),
+            )
+        with CaptureQueriesContext(connection) as queries:
+            assert lead.get(f"budgets/{budget}/raises").status_code == 200
+        asked.append(len(queries))
+
+    assert asked[0] == asked[1]
 
 
 def test_scopes_say_who_asks_and_who_decides(
