@@ -69,6 +69,13 @@ class Amounts(NamedTuple):
     def cost(self) -> Number:
         return sum(self.costs)
 
+    def times(self, share: Number) -> "Amounts":
+        return Amounts(
+            self.requests * share,
+            tuple(one * share for one in self.quantities),
+            tuple(one * share for one in self.costs),
+        )
+
 
 NONE = Amounts(0, (0,) * len(TokenClass), (0,) * len(TokenClass))
 

@@ -285,14 +285,7 @@ def test_a_charge_for_a_class_that_was_not_used_is_price():
 
 def test_a_part_of_a_month_is_not_rounded_before_its_end():
     """A third of $7.30 is no decimal; three times what was rounded would be off."""
-    thirds = {
-        cell: Amounts(
-            Fraction(its.requests, 3),
-            tuple(Fraction(one, 3) for one in its.quantities),
-            tuple(Fraction(one, 3) for one in its.costs),
-        )
-        for cell, its in PLAN.items()
-    }
+    thirds = {cell: its.times(Fraction(1, 3)) for cell, its in PLAN.items()}
 
     found = variance(thirds, PLAN)
 
