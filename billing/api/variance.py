@@ -276,7 +276,8 @@ _COLUMNS = {
 def _flat(row: dict[str, Any]) -> dict[str, Any]:
     """One level of names; of a project without a plan there is no more than its spend."""
     compared = row.pop("variance", None) or {}
-    flat = row | compared
+    flat: dict[str, Any] = row | compared
     sizes, effects = flat.pop("size", {}), flat.pop("effects", {})
     flat.pop("effects_percent", None)
-    return flat | effects | {f"size_{name}": part for name, part in sizes.items()}
+    flat |= {f"size_{name}": part for name, part in sizes.items()}
+    return flat | dict(effects)
