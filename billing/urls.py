@@ -57,6 +57,7 @@ from billing.api.rerates import (
     UnpricedView,
 )
 from billing.api.usage import UsageRecordView, UsageView, UsageVoidView
+from billing.api.variance import VarianceView
 from billing.api.velocity_rules import VelocityRulesView, VelocityRuleView
 
 
@@ -81,6 +82,7 @@ urlpatterns = [
         EstimateVsActualView.as_view(),
         name="estimate-vs-actual",
     ),
+    path("reports/variance", VarianceView.as_view(), name="variance"),
     path("reports/budget-flags", BudgetFlagsView.as_view(), name="budget-flags"),
     path("reports/unpriced", UnpricedView.as_view(), name="unpriced"),
     path("rerates", ReratesView.as_view(), name="rerates"),

@@ -1,5 +1,6 @@
 """What an API key can name in a request: the teams and projects it covers."""
 
+from datetime import datetime
 from typing import NamedTuple, TypeVar
 
 from django.db.models import QuerySet
@@ -7,7 +8,7 @@ from django.utils import timezone
 
 from billing.api.problems import Refused
 from billing.models import Budget
-from teams.models import ApiKey, Project, Team
+from teams.models import ApiKey, Ownership, Project, Team
 
 Place = TypeVar("Place", Team, Project)
 
@@ -72,6 +73,30 @@ def scope_of(key: ApiKey, team: str | None, project: str | None) -> Covered:
 def _named(listed: QuerySet[Place], slug: str) -> Place | None:
     # No name has a NUL, and PostgreSQL takes none in a question either.
     return None if "\0" in slug else listed.filter(slug=slug).first()
+
+
+def spender_of(
+    key: ApiKey, team: str | None, project: str | None, at: datetime
+) -> tuple[Team, Project | None]:
+    """Whose spend is asked for: a team, or one project of it. A key bound to a project has
+    that one alone; a project named without its team is asked of its owner at `at`.
+
+    Raises Refused (400, 404).
+    """
+    if project is None and key.project is None:
+        return team_of(key, team), None
+    its = key.project if project is None else _named(key.projects(), project)
+    if its is None:
+        raise Refused(404, "not_found", f"This API key covers no project {project!r}.")
+    owners = Ownership.objects.filter(project=its, team__in=key.teams())
+    if team is not None:
+        of_team = owners.none() if "\0" in team else owners.filter(team__slug=team)
+    else:
+        of_team = owners.filter(effective_from__lte=at)
+    owner = of_team.order_by("-effective_from").select_related("team").first()
+    if owner is None:
+        raise Refused(404, "not_found", f"This API key covers no team of {its.slug!r}.")
+    return owner.team, its
 
 
 def budgets_of(key: ApiKey) -> "list[int]":

@@ -129,7 +129,9 @@ def spend(
         key = tuple(names[dimension](row) for dimension in group_by)
         groups[key].add(measured)
         total.add(measured)
-    unpriced = _unpriced(team_ids, since, until, project_ids)
+    without_price = unpriced(
+        team_ids=team_ids, since=since, until=until, project_ids=project_ids
+    )
     return SpendReport(
         since=since,
         until=until,
@@ -139,8 +141,8 @@ def spend(
             for key in sorted(groups)
         ],
         total=total,
-        unpriced_records=unpriced.records,
-        exposure=unpriced,
+        unpriced_records=without_price.records,
+        exposure=without_price,
     )
 
 
@@ -245,13 +247,15 @@ def _names(group_by: Iterable[str], rows: Sequence[dict[str, Any]]) -> dict[str,
     return {dimension: names[dimension] for dimension in wanted}
 
 
-def _unpriced(
+def unpriced(
+    *,
     team_ids: Sequence[int],
     since: date,
     until: date,
-    project_ids: Sequence[int] | None,
+    project_ids: Sequence[int] | None = None,
 ) -> Exposure:
-    # By UTC month: an unpriced record has no reporting day yet.
+    """What the records without a price cost at most, in no sum. By UTC month: such a
+    record has no reporting day yet."""
     last = calendar_month(until - timedelta(days=1))
     return exposure(
         team_ids=team_ids,
