@@ -8,15 +8,19 @@ from django.db import models
 from billing.models.catalog import LanguageModel
 from billing.models.ledger import Counts
 from billing.pricing.budget_periods import Period, months_later
+from billing.pricing.levers import Ttl
 from billing.pricing.token_classes import TokenClass
 from billing.pricing.usage import Processing
 from teams.models import Project, Team
 
 MOST_MONTHS = 12
-# Far more than anybody plans, and small enough for every column and sum.
-MOST = 10**15
 _PROCESSINGS = [
     (one.value, one.value.capitalize()) for one in (Processing.STANDARD, Processing.BATCH)
+]
+_TTLS = [
+    (Ttl.NONE.value, "Not cached"),
+    (Ttl.FIVE_MINUTES.value, "5 minutes"),
+    (Ttl.ONE_HOUR.value, "1 hour"),
 ]
 
 
@@ -28,14 +32,6 @@ class Scenario(models.TextChoices):
     LIGHT = "light", "Light"
     MEDIUM = "medium", "Medium"
     HEAVY = "heavy", "Heavy"
-
-
-class CacheTtl(models.TextChoices):
-    """How long the provider keeps what was cached, from its last use."""
-
-    NONE = "", "Not cached"
-    FIVE_MINUTES = "5m", "5 minutes"
-    ONE_HOUR = "1h", "1 hour"
 
 
 class EstimateQuerySet(models.QuerySet["Estimate"]):
@@ -243,7 +239,7 @@ class EstimateShape(models.Model):
         default=0, help_text="The part of the prompt that every request repeats."
     )
     cache_ttl = models.CharField(
-        max_length=2, choices=CacheTtl.choices, blank=True, default=CacheTtl.NONE
+        max_length=2, choices=_TTLS, blank=True, default=Ttl.NONE.value
     )
     hit_percent = models.DecimalField(
         max_digits=12,

@@ -21,20 +21,33 @@ def cost(
 
     `model` is a canonical key. The context tier is that of the average request.
     """
-    its = rate(model, requests, quantities, book, at, processing)
-    if its is None:
+    costs = costs_by_class(model, requests, quantities, book, at, processing)
+    return costs if isinstance(costs, Unpriced) else sum(costs)
+
+
+def costs_by_class(
+    model: str,
+    requests: int,
+    quantities: Quantities,
+    book: RateBook,
+    at: datetime,
+    processing: Processing = Processing.STANDARD,
+) -> tuple[int, ...] | Unpriced:
+    """The same for each token class, in their order."""
+    rate = rate_of(model, requests, quantities, book, at, processing)
+    if rate is None:
         which = "" if processing is Processing.STANDARD else f"{processing} "
         detail = f"{model} has no {which}rate at {at.isoformat()}."
         return Unpriced("no_rate", detail, model)
-    total = 0
-    for quantity, unit_price in zip(quantities, its.prices, strict=True):
-        if quantity and unit_price is None:
-            return Unpriced("no_price", f"{model} has no price for all it uses.", model)
-        total += money.nearest(quantity * (unit_price or 0))
-    return total
+    prices = list(zip(quantities, rate.prices, strict=True))
+    if any(quantity and unit_price is None for quantity, unit_price in prices):
+        return Unpriced("no_price", f"{model} has no price for all it uses.", model)
+    return tuple(
+        money.nearest(quantity * (unit_price or 0)) for quantity, unit_price in prices
+    )
 
 
-def rate(
+def rate_of(
     model: str,
     requests: int,
     quantities: Quantities,
@@ -42,6 +55,6 @@ def rate(
     at: datetime,
     processing: Processing = Processing.STANDARD,
 ) -> Rate | None:
-    """Return the rate that prices them at a moment: that of the average request."""
+    """Return the rate that prices them, if there is one."""
     average_input = -(-quantities.total_input // requests) if requests else 0
     return book.rate(model, processing, Speed.STANDARD, GLOBAL, GLOBAL, average_input, at)

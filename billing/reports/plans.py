@@ -125,7 +125,7 @@ class Plan:
             priced_at = {one.pk: one.priced_at for one in month.estimates}
             for line in month.lines:
                 quantities = Quantities(*(getattr(line, name) for name in TokenClass))
-                rate = pricing.rate(
+                rate = pricing.rate_of(
                     keys[line.model_id],
                     line.requests,
                     quantities,
