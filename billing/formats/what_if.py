@@ -1,7 +1,7 @@
 """What is asked of past usage: which days of it, and which levers are pulled."""
 
 from datetime import date, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
@@ -87,12 +87,39 @@ class Question(
         return any(levers) or self.prices_on is not None
 
 
+class NamedQuestion(Question, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """A question, and the name that it is kept under."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+
+
+class PlannedQuestion(Question, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """A question, and the month that an estimate is made of its answer for, as 2026-12;
+    without it the next one."""
+
+    month: Annotated[str, msgspec.Meta(min_length=7, max_length=7)] | None = None
+
+
+Asked = TypeVar("Asked", bound=Question)
+
 _QUESTION = msgspec.json.Decoder(Question)
+_NAMED = msgspec.json.Decoder(NamedQuestion)
+_PLANNED = msgspec.json.Decoder(PlannedQuestion)
 
 
 def decode(body: bytes) -> Question:
     """Decode a question. Raises RecordError for each way it can be wrong."""
     return _checked(strict.decode(_QUESTION, body))
+
+
+def decode_named(body: bytes) -> NamedQuestion:
+    """Decode a question with its name. Raises RecordError like `decode`."""
+    return _checked(strict.decode(_NAMED, body))
+
+
+def decode_planned(body: bytes) -> PlannedQuestion:
+    """Decode a question with its month. Raises RecordError like `decode`."""
+    return _checked(strict.decode(_PLANNED, body))
 
 
 def read(question: Any) -> Question:
@@ -101,12 +128,12 @@ def read(question: Any) -> Question:
 
 
 def plain(question: Question) -> dict[str, Any]:
-    """The question as plain values, without what is not asked: `read` reads it again."""
+    """The question alone as plain values, without what is not asked: `read` reads it."""
     said: dict[str, Any] = msgspec.to_builtins(question)
-    return said
+    return {name: said[name] for name in Question.__struct_fields__ if name in said}
 
 
-def _checked(question: Question) -> Question:
+def _checked(question: Asked) -> Asked:
     _check_days(question)
     moved: dict[str, int] = {}
     for number, move in enumerate(question.moves):

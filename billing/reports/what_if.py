@@ -14,8 +14,10 @@ from functools import partial
 from billing.formats.errors import RecordError
 from billing.formats.what_if import AskedCaching, AskedMove, Question
 from billing.models import LanguageModel, rate_book
+from billing.models.estimates import Scenario
 from billing.models.rate_book import Book
-from billing.pricing import money, what_if
+from billing.pricing import figures, money, what_if
+from billing.pricing.budget_periods import Period
 from billing.pricing.rates import RateBook
 from billing.pricing.token_classes import NOTHING, Quantities, TokenClass
 from billing.pricing.what_if import (
@@ -135,6 +137,7 @@ class Answer:
     effects: list[Effect]
     projects: list[PlaceRow]
     ends: dict[Guess, list[ModelRow]]
+    assumptions: tuple[str, ...]
     gaps: Gaps
 
     @property
@@ -207,8 +210,31 @@ def answer(
         effects=_effects(outcomes, names, levers, organization.currency),
         projects=_places(outcomes, teams),
         ends={guess: _models(outcome, models) for guess, outcome in outcomes.items()},
+        assumptions=tuple(
+            what_if_sentences.assumptions(levers, by_tag=bool(question.tags))
+        ),
         gaps=completeness.gaps(**extent),
     )
+
+
+# The fewer tokens another tokenizer makes, the lighter the month.
+_SCENARIOS = {
+    Guess.LOW: Scenario.LIGHT,
+    Guess.MID: Scenario.MEDIUM,
+    Guess.HIGH: Scenario.HEAVY,
+}
+
+
+def planned(found: Answer) -> dict[Scenario, list[ModelRow]]:
+    """What an estimate is made of: the likely month, and both ends of what is likely."""
+    return {_SCENARIOS[guess]: rows for guess, rows in found.ends.items()}
+
+
+def note(found: Answer) -> str:
+    """What an estimate says of where it comes from."""
+    days = figures.from_to(Period(found.since, found.until))
+    levers = ", ".join(one.lever for one in found.effects) or "no lever"
+    return f"What-if of the usage {days}: {levers}. Conditions are taken as global."
 
 
 # --- What is asked ----------------------------------------------------------------------

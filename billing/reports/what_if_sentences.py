@@ -149,6 +149,25 @@ class Words:
                 return f"There is no price for {what}."
 
 
+def assumptions(levers: Levers, *, by_tag: bool) -> Iterator[str]:
+    """What the figures rest on."""
+    yield "Price only: quality and speed are not judged."
+    yield "Each day is priced at the rates in force at noon UTC of it."
+    yield "A context tier goes by the input of the average request of a project and model."
+    if levers.moves:
+        yield (
+            "The same text is another number of tokens for another tokenizer: the range "
+            "says so where it is expected to be."
+        )
+    if levers.batch is not None and by_tag:
+        yield "What can wait is known by its tags, which are read from the records."
+    if levers.caching is not None and levers.caching.kind is CachingKind.ON:
+        yield (
+            "Sums do not tell how long a repeated beginning is: one shorter than the least "
+            "that a model caches is not cached."
+        )
+
+
 def _whether_it_pays(moved: Moved, to: str) -> str:
     """The caveat that belongs to each price: nobody has looked at the answers."""
     factor, even = moved.move.factor, moved.break_even
