@@ -1,6 +1,6 @@
 """Questions about past usage: kept under a name, forgotten, made into an estimate."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from fractions import Fraction
 from typing import Any, Protocol
@@ -15,9 +15,10 @@ from billing.formats.what_if import Question
 from billing.models import Estimate, LanguageModel, SavedWhatIf
 from billing.models.estimates import Scenario
 from billing.pricing.budget_periods import calendar_month
-from billing.pricing.token_classes import Quantities
+from billing.pricing.token_classes import NOTHING, Quantities
+from billing.pricing.usage import Processing
 from teams.actions import audit
-from teams.models import Team
+from teams.models import Project, Team
 
 
 @transaction.atomic
@@ -67,6 +68,7 @@ def plan(
     note: str,
     by: str,
     now: datetime,
+    project: Project | None = None,
 ) -> Estimate:
     """Make a draft estimate of a month in which every day is as it would have been in
     these `days`.
@@ -77,20 +79,38 @@ def plan(
     period = calendar_month(month)
     share = Fraction((period.until - period.first).days, days)
     lines = [
-        Line(one.model, scenario, _scaled(one.requests, share), _grown(one, share))
-        for scenario, rows in used.items()
-        for one in rows
-        if one.requests > 0
+        line for scenario, rows in used.items() for line in _lines(scenario, rows, share)
     ]
     if not lines:
         raise ValidationError("There is nothing in it to plan.")
     return estimates.save(
-        team=team, month=period.first, lines=lines, note=note, by=by, now=now
+        team=team,
+        project=project,
+        month=period.first,
+        lines=lines,
+        note=note,
+        by=by,
+        now=now,
     )
 
 
-def _grown(one: Used, share: Fraction) -> Quantities:
-    return Quantities(*(_scaled(quantity, share) for quantity in one.quantities))
+def _lines(scenario: Scenario, rows: Sequence[Used], share: Fraction) -> Iterator[Line]:
+    """What is no batch is planned as standard: an estimate knows these two."""
+    sums: dict[tuple[LanguageModel, Processing], tuple[int, Quantities]] = {}
+    for one in rows:
+        batch = one.processing == Processing.BATCH
+        key = (one.model, Processing.BATCH if batch else Processing.STANDARD)
+        requests, quantities = sums.get(key, (0, NOTHING))
+        sums[key] = (requests + one.requests, quantities.plus(one.quantities))
+    for (model, processing), (requests, quantities) in sums.items():
+        if requests > 0:
+            yield Line(
+                model,
+                scenario,
+                _scaled(requests, share),
+                Quantities(*(_scaled(quantity, share) for quantity in quantities)),
+                processing,
+            )
 
 
 def _scaled(number: int, share: Fraction) -> int:

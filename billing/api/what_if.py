@@ -66,6 +66,7 @@ class WhatIfEstimateView(APIView):
         try:
             estimate = actions.plan(
                 team=team,
+                project=found.project,
                 month=month or days.month(now)[1],
                 days=(found.until - found.since).days,
                 used=what_if.planned(found),

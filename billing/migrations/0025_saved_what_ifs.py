@@ -6,8 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("billing", "0021_alert_firings"),
-        ("billing", "0021_forecast_alert_level"),
+        ("billing", "0023_estimate_levers"),
         ("teams", "0003_rate_limits"),
     ]
 

@@ -125,6 +125,7 @@ class Answer:
     """
 
     question: Question
+    project: Project | None
     currency: str
     since: date
     until: date
@@ -198,6 +199,7 @@ def answer(
     before = money.exact(what_if.total(priced))
     return Answer(
         question=question,
+        project=known[question.project] if question.project else None,
         currency=organization.currency,
         since=since,
         until=until,
@@ -234,7 +236,7 @@ def note(found: Answer) -> str:
     """What an estimate says of where it comes from."""
     days = figures.from_to(Period(found.since, found.until))
     levers = ", ".join(one.lever for one in found.effects) or "no lever"
-    return f"What-if of the usage {days}: {levers}. Conditions are taken as global."
+    return f"What-if of the usage {days}: {levers}."
 
 
 # --- What is asked ----------------------------------------------------------------------
