@@ -59,6 +59,12 @@ from billing.api.rerates import (
 from billing.api.usage import UsageRecordView, UsageView, UsageVoidView
 from billing.api.variance import VarianceView
 from billing.api.velocity_rules import VelocityRulesView, VelocityRuleView
+from billing.api.what_if import (
+    SavedWhatIfsView,
+    SavedWhatIfView,
+    WhatIfEstimateView,
+    WhatIfView,
+)
 
 
 class AnyText(StringConverter):
@@ -159,6 +165,10 @@ urlpatterns = [
         EstimateApprovalView.as_view(),
         name="approve-estimate",
     ),
+    path("what-if", WhatIfView.as_view(), name="what-if"),
+    path("what-if/estimate", WhatIfEstimateView.as_view(), name="estimate-what-if"),
+    path("what-if/saved", SavedWhatIfsView.as_view(), name="saved-what-ifs"),
+    path("what-if/saved/<int:saved_id>", SavedWhatIfView.as_view(), name="saved-what-if"),
     path("rates", RatesView.as_view(), name="rates"),
     path("rates/timeline", TimelineView.as_view(), name="rate-timeline"),
     path("rate-cards", RateCardsView.as_view(), name="rate-cards"),

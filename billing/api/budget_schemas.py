@@ -390,7 +390,7 @@ _LINE = object_of(
     requests=COUNT,
     quantities={**QUANTITIES, "required": []},
 )
-_ESTIMATE = object_of(
+ESTIMATE = object_of(
     id=STRING,
     team=STRING,
     project={**nullable("string"), "description": "Null: the whole team."},
@@ -408,7 +408,7 @@ _ESTIMATE = object_of(
 list_estimates = extend_schema(
     operation_id="list_estimates",
     summary="Estimates, newest month first",
-    responses={200: OpenApiResponse(object_of(data=array_of(_ESTIMATE))), **PROBLEMS},
+    responses={200: OpenApiResponse(object_of(data=array_of(ESTIMATE))), **PROBLEMS},
 )
 create_estimate = extend_schema(
     operation_id="create_estimate",
@@ -431,13 +431,13 @@ create_estimate = extend_schema(
             },
         }
     },
-    responses={201: OpenApiResponse(_ESTIMATE), **_FOUND},
+    responses={201: OpenApiResponse(ESTIMATE), **_FOUND},
 )
 approve_estimate = extend_schema(
     operation_id="approve_estimate",
     summary="Make a draft the plan of its months",
     request=None,
-    responses={200: OpenApiResponse(_ESTIMATE), **_FOUND},
+    responses={200: OpenApiResponse(ESTIMATE), **_FOUND},
 )
 
 _SIDES = {

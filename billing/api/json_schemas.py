@@ -15,11 +15,17 @@ from billing.models.rates import PRICE_FIELDS
 Schema = dict[str, Any]
 
 
-def of_struct(kind: type[msgspec.Struct]) -> Schema:
+def of_question(kind: type[msgspec.Struct]) -> Schema:
     """The JSON schema of a struct, with its references written out in place."""
     (schema,), components = msgspec.json.schema_components((kind,), ref_template="{name}")
     inlined: Schema = _inlined(schema, components)
     inlined["description"] = cleandoc(kind.__doc__ or "")
+    return inlined
+
+
+def of_struct(kind: type[msgspec.Struct]) -> Schema:
+    """The same of a record that has a usage object."""
+    inlined = of_question(kind)
     # What the struct cannot say of these two: a zone is needed; only its format knows.
     if "occurred_at" in inlined["properties"]:
         inlined["properties"]["occurred_at"] = TIME

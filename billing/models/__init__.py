@@ -34,6 +34,7 @@ from billing.models.rerates import Rerate, RerateTotal
 from billing.models.rollups import DailySpend, HourlySpend
 from billing.models.velocity_rules import VelocityRule
 from billing.models.verifications import Verification
+from billing.models.what_if import SavedWhatIf
 
 __all__ = [
     "Alert",
@@ -69,6 +70,7 @@ __all__ = [
     "Receipt",
     "Rerate",
     "RerateTotal",
+    "SavedWhatIf",
     "TaggedSpend",
     "TeamLedger",
     "UnpricedRecord",

@@ -85,14 +85,27 @@ def main(arguments: Sequence[str]) -> int:
     return 0 if ok else 1
 
 
-def fill(service: Service, records: int) -> None:
-    """Records, their charges and the sums of these."""
+def fill(
+    service: Service,
+    records: int,
+    *,
+    organization: str = "acme",
+    days: tuple[str, str] = (FIRST, LAST),
+    tags: str = "'{}'",
+) -> None:
+    """Records, their charges and the sums of these.
+
+    They are spread evenly over the projects of an organization and over these days; `tags`
+    is the SQL of what the n-th of them (`made.n`) carries.
+    """
+    first, last = days
+    made = _RECORDS.format(tags=tags)
     with service.sql() as database:
         for month in ("2026-10-01", "2026-11-01"):
             database.execute("SELECT purser_make_partitions(%s::date)", [month])
-        database.execute(_PLACES)
+        database.execute(_PLACES, [organization])
         database.execute(_RATES, [list(MODELS)])
-        database.execute(_RECORDS, {"records": records, "first": FIRST, "last": LAST})
+        database.execute(made, {"records": records, "first": first, "last": last})
         database.execute(_RECEIPTS)
         database.execute(_CHARGES)
         for table, period, of_charge in (
@@ -128,7 +141,7 @@ _PLACES = """
 CREATE TEMPORARY TABLE place AS
 SELECT row_number() OVER (ORDER BY o.project_id) - 1 AS n, o.team_id, o.project_id
 FROM teams_ownership o JOIN teams_team t ON t.id = o.team_id
-JOIN teams_organization g ON g.id = t.organization_id WHERE g.slug = 'acme'
+JOIN teams_organization g ON g.id = t.organization_id WHERE g.slug = %s
 """
 
 _RATES = """
@@ -154,7 +167,7 @@ SELECT p.team_id, p.project_id, 'bench-' || made.n, date_trunc('month', at)::dat
         || '7' || left(md5(made.n::text), 3) || 'a' || right(md5(made.n::text), 15))::uuid,
     at AT TIME ZONE 'UTC', at AT TIME ZONE 'UTC', 'api', 'anthropic', m.name,
     'anthropic', 'standard', 'standard', 'global', 'global', {_QUANTITIES}, '', 0,
-    '{{}}', '{{}}', ''
+    '{{{{}}}}', {{tags}}, ''
 FROM (
     SELECT n, %(first)s::timestamp
         + (%(last)s::timestamp - %(first)s::timestamp) * (n::float8 / %(records)s) AS at
