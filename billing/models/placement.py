@@ -63,6 +63,7 @@ LOCAL = frozenset(
         "billing.Rerate",
         "billing.RerateTotal",
         "billing.Proposal",
+        "billing.RoutingPolicy",
         "billing.VelocityRule",
         "billing.Verification",
         "auth.Group",
