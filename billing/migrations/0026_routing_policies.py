@@ -12,7 +12,7 @@ APPEND_ONLY = (
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("billing", "0020_alert_concerned"),
+        ("billing", "0023_estimate_levers"),
         ("teams", "0003_rate_limits"),
     ]
 
