@@ -426,18 +426,24 @@ def _examples(
 ) -> list[Example]:
     """Of each kind that was found; what was taken back is none."""
     kinds = {one.kind for one in found}
-    named: dict[UUID, tuple[BreachKind, date]] = {}
+    named: list[_Named] = []
     if BreachKind.LONG_OUTPUT in kinds:
         rows = held.read(_LONGEST, **held.maxima)
-        named |= {uid: (BreachKind.LONG_OUTPUT, month) for month, uid in rows}
+        named += [_Named(BreachKind.LONG_OUTPUT, *row) for row in rows]
     if BreachKind.NOT_BATCH in kinds:
         rows = held.read(_LATEST_WAITING, **held.tags)
-        named |= {uid: (BreachKind.NOT_BATCH, month) for month, uid in rows}
+        named += [_Named(BreachKind.NOT_BATCH, *row) for row in rows]
     if BreachKind.MODEL in kinds:
         wrong = {one.model_id for one in found if one.kind is BreachKind.MODEL}
         rows = held.read(_LATEST_OF_MODELS, **_days_of(wrong, policies))
-        named |= {uid: (BreachKind.MODEL, month) for month, uid in rows}
+        named += [_Named(BreachKind.MODEL, *row) for row in rows]
     return _shown(team.pk, named) if named else []
+
+
+class _Named(NamedTuple):
+    kind: BreachKind
+    month: date
+    uid: UUID
 
 
 def _days_of(models: set[int], policies: Sequence[Stretch]) -> dict[str, Any]:
@@ -455,25 +461,23 @@ def _days_of(models: set[int], policies: Sequence[Stretch]) -> dict[str, Any]:
     }
 
 
-def _shown(team_id: int, named: dict[UUID, tuple[BreachKind, date]]) -> list[Example]:
-    months = {month for _, month in named.values()}
-    its = UsageRecord.objects.filter(team_id=team_id, month__in=months, uid__in=list(named))
-    states = records.states(team_id=team_id, uids=list(named), months=months)
-    read = list(its.select_related("project"))
-    return sorted(
-        (
-            Example(
-                kind=named[one.uid][0],
-                project=one.project,
-                model_name=one.model_name,
-                record_id=one.record_id,
-                month=one.month,
-                occurred_at=one.occurred_at,
-                output=one.output,
-                cost=states[one.uid].cost,
-            )
-            for one in read
-            if states[one.uid].state != "void"
-        ),
-        key=lambda one: (one.kind, -one.occurred_at.timestamp(), one.record_id),
-    )
+def _shown(team_id: int, named: Sequence[_Named]) -> list[Example]:
+    months, uids = {one.month for one in named}, {one.uid for one in named}
+    its = UsageRecord.objects.filter(team_id=team_id, month__in=months, uid__in=uids)
+    read = {record.uid: record for record in its.select_related("project")}
+    states = records.states(team_id=team_id, uids=list(uids), months=months)
+    return [
+        Example(
+            kind=one.kind,
+            project=record.project,
+            model_name=record.model_name,
+            record_id=record.record_id,
+            month=record.month,
+            occurred_at=record.occurred_at,
+            output=record.output,
+            cost=states[one.uid].cost,
+        )
+        for one in named
+        if states[one.uid].state != "void"
+        for record in [read[one.uid]]
+    ]
