@@ -56,6 +56,12 @@ from billing.api.rerates import (
     RerateView,
     UnpricedView,
 )
+from billing.api.routing import RoutingBreachesView, RoutingPoliciesView
+from billing.api.savings import (
+    BatchCandidatesView,
+    CacheEconomicsView,
+    OutputsView,
+)
 from billing.api.usage import UsageRecordView, UsageView, UsageVoidView
 from billing.api.variance import VarianceView
 from billing.api.velocity_rules import VelocityRulesView, VelocityRuleView
@@ -90,6 +96,15 @@ urlpatterns = [
     ),
     path("reports/variance", VarianceView.as_view(), name="variance"),
     path("reports/budget-flags", BudgetFlagsView.as_view(), name="budget-flags"),
+    path("reports/cache-economics", CacheEconomicsView.as_view(), name="cache-economics"),
+    path("reports/outputs", OutputsView.as_view(), name="outputs"),
+    path(
+        "reports/batch-candidates", BatchCandidatesView.as_view(), name="batch-candidates"
+    ),
+    path(
+        "reports/routing-breaches", RoutingBreachesView.as_view(), name="routing-breaches"
+    ),
+    path("routing-policies", RoutingPoliciesView.as_view(), name="routing-policies"),
     path("reports/unpriced", UnpricedView.as_view(), name="unpriced"),
     path("rerates", ReratesView.as_view(), name="rerates"),
     path("rerates/<int:rerate_id>", RerateView.as_view(), name="rerate"),

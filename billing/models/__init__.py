@@ -32,6 +32,7 @@ from billing.models.rates import Publication, Rate, RateCard
 from billing.models.receipts import Receipt
 from billing.models.rerates import Rerate, RerateTotal
 from billing.models.rollups import DailySpend, HourlySpend
+from billing.models.routing import RoutingPolicy
 from billing.models.velocity_rules import VelocityRule
 from billing.models.verifications import Verification
 from billing.models.what_if import SavedWhatIf
@@ -70,6 +71,7 @@ __all__ = [
     "Receipt",
     "Rerate",
     "RerateTotal",
+    "RoutingPolicy",
     "SavedWhatIf",
     "TaggedSpend",
     "TeamLedger",

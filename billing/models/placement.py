@@ -64,6 +64,7 @@ LOCAL = frozenset(
         "billing.RerateTotal",
         "billing.Proposal",
         "billing.SavedWhatIf",
+        "billing.RoutingPolicy",
         "billing.VelocityRule",
         "billing.Verification",
         "auth.Group",

@@ -22,6 +22,10 @@ class Book(NamedTuple):
     model_ids: dict[str, int]
     version: str
 
+    def model_id(self, provider: str, name: str) -> int | None:
+        """The model that a record of this provider names so, if it is known."""
+        return self.model_ids.get(self.rates.model(provider, name) or "")
+
     def models_called(self, provider: str | None, name: str) -> frozenset[int]:
         """The models of this name, of one provider or of all that have it."""
         providers = [provider] if provider else self.rates.providers_of(name)

@@ -1,7 +1,8 @@
 """What prompt caching saved: money not spent on input, less what writing cost more."""
 
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
@@ -16,12 +17,13 @@ from billing.pricing.usage import Processing, Speed
 from billing.reports import spend
 
 _EXACT: "DecimalField[Decimal, Decimal]" = DecimalField(max_digits=60, decimal_places=15)
-_WRITTEN = F("cache_write_5m") + F("cache_write_1h")
 _CONDITIONS = ("model_id", "processing", "speed", "geo", "endpoint", "context_tier", "day")
 _INPUT = tuple(TokenClass).index(TokenClass.INPUT)
+# What savings can be told apart by: columns of the rollups.
+Key = tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CacheSaving:
     """`read_saving` − `write_premium`; negative where writes were not read often enough.
 
@@ -30,10 +32,20 @@ class CacheSaving:
 
     input: int = 0
     read: int = 0
-    written: int = 0
+    written_5m: int = 0
+    written_1h: int = 0
     read_saving: Decimal = Decimal()
-    write_premium: Decimal = Decimal()
+    premium_5m: Decimal = Decimal()
+    premium_1h: Decimal = Decimal()
     unknown_tokens: int = 0
+
+    @property
+    def written(self) -> int:
+        return self.written_5m + self.written_1h
+
+    @property
+    def write_premium(self) -> Decimal:
+        return self.premium_5m + self.premium_1h
 
     @property
     def net(self) -> Decimal:
@@ -44,6 +56,17 @@ class CacheSaving:
         """Cache reads in percent of all input tokens; None without input."""
         total = self.input + self.read + self.written
         return Decimal(self.read) * 100 / total if total else None
+
+    def plus(self, other: "CacheSaving") -> None:
+        """Add another group's savings to these."""
+        self.input += other.input
+        self.read += other.read
+        self.written_5m += other.written_5m
+        self.written_1h += other.written_1h
+        self.read_saving += other.read_saving
+        self.premium_5m += other.premium_5m
+        self.premium_1h += other.premium_1h
+        self.unknown_tokens += other.unknown_tokens
 
 
 def cache_saving(
@@ -62,72 +85,91 @@ def cache_saving(
     rate beside it is that of the same rollup row, `input_cost ÷ input`. Where a row has
     no uncached input, it is the rate in force at noon UTC of its day.
     """
-    rows = spend.rows(team_ids, since, until, project_ids, model_ids)
-    found = _beside_input(rows.filter(input__gt=0))
+    found = savings(
+        organization_id=organization_id,
+        rows=spend.rows(team_ids, since, until, project_ids, model_ids),
+    )
+    return found.get((), CacheSaving())
+
+
+def savings(
+    *, organization_id: int, rows: QuerySet[DailySpend], by: Sequence[str] = ()
+) -> dict[Key, CacheSaving]:
+    """The same of each group of these rollups that has tokens going in; the parts add
+    up to the whole."""
+    found = _beside_input(rows.filter(input__gt=0), by)
     cached = rows.filter(
         Q(cache_read__gt=0) | Q(cache_write_5m__gt=0) | ~Q(cache_write_1h=0)
     )
-    alone = cached.filter(input=0).values(*_CONDITIONS).order_by().annotate(**_MEASURES)
+    columns = dict.fromkeys((*by, *_CONDITIONS))
+    alone = cached.filter(input=0).values(*columns).order_by().annotate(**_MEASURES)
     if without_input := list(alone):
-        found = _with_rates_in_force(
-            found, without_input, rate_book.current(organization_id)
-        )
-    return found
+        book = rate_book.current(organization_id)
+        names = {model_id: name for name, model_id in book.model_ids.items()}
+        for row in without_input:
+            price = _input_price(row, names, book)
+            found[tuple(row[column] for column in by)].plus(_at_price(row, price))
+    return dict(found)
 
 
-def _at_input_rate(tokens: Any) -> Any:
+def _at_input_rate(tokens: str) -> Any:
     return Sum(
-        ExpressionWrapper(tokens * F("input_cost") / F("input"), output_field=_EXACT)
+        ExpressionWrapper(
+            F(tokens) * F("input_cost") / F("input"),
+            output_field=_EXACT,
+        )
     )
 
 
 _MEASURES = {
     "reads": Sum("cache_read"),
-    "writes": Sum(_WRITTEN),
+    "writes_5m": Sum("cache_write_5m"),
+    "writes_1h": Sum("cache_write_1h"),
     "read_paid": Sum("cache_read_cost"),
-    "write_paid": Sum(F("cache_write_5m_cost") + F("cache_write_1h_cost")),
+    "paid_5m": Sum("cache_write_5m_cost"),
+    "paid_1h": Sum("cache_write_1h_cost"),
 }
 
 
-def _beside_input(rows: QuerySet[DailySpend]) -> CacheSaving:
-    sums = rows.aggregate(
+def _beside_input(
+    rows: QuerySet[DailySpend], by: Sequence[str]
+) -> defaultdict[Key, CacheSaving]:
+    grouped = rows.values(*by or ("team_id",)).order_by()
+    sums = grouped.annotate(
         **_MEASURES,
         inputs=Sum("input"),
-        reads_as_input=_at_input_rate(F("cache_read")),
-        writes_as_input=_at_input_rate(_WRITTEN),
+        reads_as_input=_at_input_rate("cache_read"),
+        as_input_5m=_at_input_rate("cache_write_5m"),
+        as_input_1h=_at_input_rate("cache_write_1h"),
     )
-    if sums["inputs"] is None:
-        return CacheSaving()
-    return CacheSaving(
-        input=sums["inputs"],
-        read=sums["reads"],
-        written=sums["writes"],
-        read_saving=sums["reads_as_input"] - sums["read_paid"],
-        write_premium=sums["write_paid"] - sums["writes_as_input"],
-    )
-
-
-def _with_rates_in_force(
-    found: CacheSaving, rows: Sequence[dict[str, Any]], book: Book
-) -> CacheSaving:
-    names = {model_id: name for name, model_id in book.model_ids.items()}
-    for row in rows:
-        price = _input_price(row, names, book)
-        found = replace(
-            found,
-            read=found.read + row["reads"],
-            written=found.written + row["writes"],
-        )
-        if price is None:
-            unknown = found.unknown_tokens + row["reads"] + row["writes"]
-            found = replace(found, unknown_tokens=unknown)
-            continue
-        found = replace(
-            found,
-            read_saving=found.read_saving + row["reads"] * price - row["read_paid"],
-            write_premium=found.write_premium + row["write_paid"] - row["writes"] * price,
+    found: defaultdict[Key, CacheSaving] = defaultdict(CacheSaving)
+    for row in sums:
+        found[tuple(row[column] for column in by)].plus(
+            CacheSaving(
+                input=row["inputs"],
+                read=row["reads"],
+                written_5m=row["writes_5m"],
+                written_1h=row["writes_1h"],
+                read_saving=row["reads_as_input"] - row["read_paid"],
+                premium_5m=row["paid_5m"] - row["as_input_5m"],
+                premium_1h=row["paid_1h"] - row["as_input_1h"],
+            )
         )
     return found
+
+
+def _at_price(row: dict[str, Any], price: Decimal | None) -> CacheSaving:
+    """Of a row without uncached input; `price` is what a token of it would have cost."""
+    saving = CacheSaving(
+        read=row["reads"], written_5m=row["writes_5m"], written_1h=row["writes_1h"]
+    )
+    if price is None:
+        saving.unknown_tokens = saving.read + saving.written
+        return saving
+    saving.read_saving = row["reads"] * price - row["read_paid"]
+    saving.premium_5m = row["paid_5m"] - row["writes_5m"] * price
+    saving.premium_1h = row["paid_1h"] - row["writes_1h"] * price
+    return saving
 
 
 def _input_price(row: dict[str, Any], names: dict[int, str], book: Book) -> Decimal | None:

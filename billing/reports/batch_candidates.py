@@ -1,0 +1,339 @@
+"""Spend that could be processed in batches: what waits by its tags, or by its hours.
+
+Batches cost half, and their answers may take a day. Who waits for an answer cannot be
+seen; what is named here is regular, and somebody has to know whether it may wait. One
+record may be in several candidates, so that they do not add up.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from django.db import connection
+from django.db.models import Q, QuerySet, Sum
+
+from billing.models import HourlySpend, LanguageModel, UsageRecord, rate_book
+from billing.models.rate_book import Book
+from billing.pricing import batch_hours, engine, money
+from billing.pricing.batch_hours import Habit, HourOfDay, Hours
+from billing.pricing.token_classes import Quantities, TokenClass
+from billing.pricing.usage import Processing, Speed
+from billing.reports import record_window, routing
+from billing.reports.record_window import RecordWindow
+from teams.models import Project, Team
+from teams.reporting_days import ReportingDays
+
+# So many are listed, those that would save most.
+LISTED = 20
+
+
+class Reason(StrEnum):
+    POLICY = "policy"  # the team's routing policy says that this tag waits
+    TAG = "tag"  # a tag whose records come in the same hours, day by day
+    HOURS = "hours"  # the same of all that a project spends on a model
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What a project spent on a model that could have waited.
+
+    `tag` is that of its records ("job=nightly"), or empty; `hours` those of the day that
+    it was named by. `saving` is what batches would have cost less.
+    """
+
+    reason: Reason
+    project: Project
+    model: LanguageModel
+    tag: str
+    hours: Hours | None
+    requests: int
+    spent: Decimal
+    saving: Decimal
+
+    @property
+    def why(self) -> str:
+        """In a sentence, why it was named."""
+        if self.hours is None:
+            return f"The routing policy says that {self.tag} waits."
+        clock = batch_hours.clock(self.hours.hours)
+        what = f"What is tagged {self.tag}" if self.tag else "What is spent here"
+        when = "at night, " if self.hours.habit is Habit.NIGHT else ""
+        return f"{what} is spent mostly {when}{clock}, on {self.hours.days} days or more."
+
+
+@dataclass(frozen=True, slots=True)
+class BatchCandidates:
+    """Of the days from `records_from` on to `until`, 31 at most."""
+
+    records_from: date
+    until: date
+    rows: list[Candidate]
+
+
+def of(*, team: Team, since: date, until: date, now: datetime) -> BatchCandidates:
+    """What a team spent at the standard price that could have waited, in the last 31 days
+    of [since, until)."""
+    days = ReportingDays(team.organization)
+    window = record_window.last_of(days, since, until)
+    its = _Its(team, window, days.zone(now), rate_book.current(team.organization_id), now)
+    found = [one for one in (*_by_tag(its), *_by_hour(its)) if one.saving > 0]
+    projects = Project.objects.in_bulk({one.project_id for one in found})
+    models = LanguageModel.objects.in_bulk({one.model_id for one in found})
+    rows = [
+        *_by_policy(its),
+        *(
+            Candidate(
+                reason=Reason.TAG if one.tag else Reason.HOURS,
+                project=projects[one.project_id],
+                model=models[one.model_id],
+                tag=one.tag,
+                hours=one.hours,
+                requests=one.requests,
+                spent=one.spent,
+                saving=one.saving,
+            )
+            for one in found
+        ),
+    ]
+    rows.sort(key=lambda one: (-one.saving, one.project.slug, one.tag))
+    return BatchCandidates(window.first, until, rows[:LISTED])
+
+
+class _Its(NamedTuple):
+    """Whose spend is looked at, which, and by which prices and clock."""
+
+    team: Team
+    window: RecordWindow
+    zone: ZoneInfo
+    book: Book
+    now: datetime
+
+    def cost(
+        self,
+        quantities: Sequence[int],
+        processing: Processing,
+        model: str,
+        geo: str,
+        endpoint: str,
+        tier: int,
+        at: datetime,
+    ) -> Decimal | None:
+        """What so much costs; None without a price for all of it."""
+        rate = self.book.rates.rate(
+            model, processing, Speed.STANDARD, geo, endpoint, tier + 1, at
+        )
+        priced = engine.at_rate(rate, Quantities(*quantities)) if rate else None
+        return money.exact(priced.cost) if isinstance(priced, engine.Charge) else None
+
+
+class _Found(NamedTuple):
+    """A candidate, by ids."""
+
+    project_id: int
+    model_id: int
+    tag: str
+    hours: Hours
+    requests: int
+    spent: Decimal
+    saving: Decimal
+
+
+# --- By what the policy says --------------------------------------------------------
+
+
+def _by_policy(its: _Its) -> Iterator[Candidate]:
+    window = its.window
+    for one in routing.not_in_batch(team=its.team, since=window.first, until=window.until):
+        if one.cost:
+            yield Candidate(
+                reason=Reason.POLICY,
+                project=one.project,
+                model=one.model,
+                tag=one.rule,
+                hours=None,
+                requests=one.requests,
+                spent=one.spent,
+                saving=one.cost,
+            )
+
+
+# --- By tags that recur -------------------------------------------------------------
+
+# So many hours of the day of tags are looked at, those that most comes in.
+_MOST = 500
+_QUANTITIES = ", ".join(f"sum({name})::bigint AS {name}" for name in TokenClass)
+_SUMS = ", ".join(f"sum(h.{name})::bigint" for name in TokenClass)
+# Records with equal tags are added up before their tags are told apart. A tag of each
+# request, such as the name of its user, comes on few days and is left out.
+_OF_TAGS = f"""
+WITH hours AS (
+    SELECT project_id, provider, model_name, geo, endpoint, tags,
+        date_trunc('hour', occurred_at, %(zone)s) AS hour, count(*) AS requests,
+        {_QUANTITIES}
+    FROM {UsageRecord._meta.db_table}
+    WHERE team_id = %(team)s AND month = ANY (%(months)s::date[])
+        AND occurred_at >= %(since)s AND occurred_at < %(end)s AND unbilled = ''
+        AND processing = '{Processing.STANDARD}' AND speed = '{Speed.STANDARD}'
+        AND tags <> '{{}}'
+    GROUP BY 1, 2, 3, 4, 5, 6, 7
+), of_day AS (
+    SELECT tag.key, tag.value, h.project_id, h.provider, h.model_name, h.geo, h.endpoint,
+        extract(hour FROM h.hour AT TIME ZONE %(zone)s)::int AS of_day,
+        count(DISTINCT (h.hour AT TIME ZONE %(zone)s)::date) AS days,
+        sum(h.requests)::bigint AS requests, ARRAY[{_SUMS}] AS quantities
+    FROM hours h, jsonb_each_text(h.tags) AS tag (key, value)
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
+)
+SELECT key, value, project_id, provider, model_name, geo, endpoint, of_day, days, requests,
+    sum(requests) OVER (PARTITION BY key, value, project_id, provider, model_name)::bigint,
+    quantities
+FROM of_day ORDER BY days < {batch_hours.ENOUGH_DAYS}, requests DESC LIMIT {_MOST}
+"""
+
+
+class _TaggedHour(NamedTuple):
+    key: str
+    value: str
+    project_id: int
+    provider: str
+    model_name: str
+    geo: str
+    endpoint: str
+    hour: int
+    days: int
+    requests: int
+    of_all: int  # requests with this tag, of this project on this model
+    quantities: list[int]
+
+    @property
+    def named(self) -> tuple[str, str, int, str, str]:
+        return self[:5]
+
+
+def _by_tag(its: _Its) -> Iterator[_Found]:
+    names = {model_id: key for key, model_id in its.book.model_ids.items()}
+    by_tag: defaultdict[tuple[Any, ...], list[_TaggedHour]] = defaultdict(list)
+    for hour in _tagged_hours(its):
+        by_tag[hour.named].append(hour)
+    for hours in by_tag.values():
+        first = hours[0]
+        model_id = its.book.model_id(first.provider, first.model_name)
+        used = [HourOfDay(one.hour, one.days, Decimal(one.requests)) for one in hours]
+        waiting = batch_hours.that_wait(used, Decimal(first.of_all))
+        if model_id is None or waiting is None:
+            continue
+        waits = [one for one in hours if one.hour in waiting.hours]
+        costs = _costs_of_tags(its, names[model_id], waits)
+        if costs is not None:
+            yield _Found(
+                project_id=first.project_id,
+                model_id=model_id,
+                tag=f"{first.key}={first.value}",
+                hours=waiting,
+                requests=sum(one.requests for one in waits),
+                spent=costs[0],
+                saving=costs[0] - costs[1],
+            )
+
+
+def _tagged_hours(its: _Its) -> list[_TaggedHour]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _OF_TAGS,
+            {
+                "team": its.team.pk,
+                "months": its.window.months,
+                "since": its.window.since,
+                "end": its.window.end,
+                "zone": its.zone.key,
+            },
+        )
+        return list(map(_TaggedHour._make, cursor.fetchall()))
+
+
+def _costs_of_tags(
+    its: _Its, model: str, hours: Iterable[_TaggedHour]
+) -> tuple[Decimal, Decimal] | None:
+    """What it costs as it is and in batches: at the rates of now, below context tiers."""
+    at_once = in_batch = Decimal()
+    for one in hours:
+        asked = (model, one.geo, one.endpoint, 0, min(its.now, its.window.end))
+        standard = its.cost(one.quantities, Processing.STANDARD, *asked)
+        batch = its.cost(one.quantities, Processing.BATCH, *asked)
+        if standard is None or batch is None:
+            return None
+        at_once, in_batch = at_once + standard, in_batch + batch
+    return at_once, in_batch
+
+
+# --- By hours -----------------------------------------------------------------------
+
+# A project on a model.
+_Place = tuple[int, int]
+
+
+def _by_hour(its: _Its) -> Iterator[_Found]:
+    waiting = _hours_that_wait(its)
+    if not waiting:
+        return
+    names = {model_id: key for key, model_id in its.book.model_ids.items()}
+    places = Q()
+    for project_id, model_id in waiting:
+        places |= Q(project_id=project_id, model_id=model_id)
+    columns = ("project_id", "model_id", "geo", "endpoint", "context_tier", "hour")
+    rows = (
+        _standard(its).filter(places).values_list(*columns, "requests", "cost", *TokenClass)
+    )
+    found: dict[_Place, _Found | None] = {}
+    for project_id, model_id, geo, endpoint, tier, hour, requests, cost, *used in rows:
+        place = (project_id, model_id)
+        hours = waiting[place]
+        if hour.astimezone(its.zone).hour not in hours.hours:
+            continue
+        asked = (names[model_id], geo, endpoint, tier, hour)
+        in_batch = its.cost(used, Processing.BATCH, *asked)
+        before = found.get(place, _Found(*place, "", hours, 0, Decimal(), Decimal()))
+        if before is None or in_batch is None:
+            found[place] = None
+            continue
+        found[place] = before._replace(
+            requests=before.requests + requests,
+            spent=before.spent + cost,
+            saving=before.saving + cost - in_batch,
+        )
+    yield from (one for one in found.values() if one is not None)
+
+
+def _standard(its: _Its) -> QuerySet[HourlySpend]:
+    return HourlySpend.objects.filter(
+        team_id=its.team.pk,
+        hour__gte=its.window.since,
+        hour__lt=its.window.end,
+        processing=Processing.STANDARD,
+        speed=Speed.STANDARD,
+    )
+
+
+def _hours_that_wait(its: _Its) -> dict[_Place, Hours]:
+    """Of each project on a model the hours of the day that could wait."""
+    amounts: defaultdict[_Place, defaultdict[int, Decimal]]
+    amounts = defaultdict(lambda: defaultdict(Decimal))
+    days: defaultdict[tuple[_Place, int], set[date]] = defaultdict(set)
+    hourly = _standard(its).values_list("project_id", "model_id", "hour").order_by()
+    for project_id, model_id, hour, cost in hourly.annotate(Sum("cost")):
+        place, at = (project_id, model_id), hour.astimezone(its.zone)
+        amounts[place][at.hour] += cost
+        days[place, at.hour].add(at.date())
+    found = {
+        place: batch_hours.that_wait(
+            [HourOfDay(hour, len(days[place, hour]), of) for hour, of in its_hours.items()],
+            sum(its_hours.values(), Decimal()),
+        )
+        for place, its_hours in amounts.items()
+    }
+    return {place: hours for place, hours in found.items() if hours is not None}
