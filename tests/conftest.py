@@ -24,7 +24,7 @@ from tests.scheduling import Groups
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
-# `--hypothesis-profile=many`, for what has little time in `make test`.
+# `make machines`, of what has little time in `make test`.
 settings.register_profile("many", max_examples=200)
 
 
