@@ -5,12 +5,13 @@ tells. More of it: `make machines`.
 
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.db import connection
@@ -210,6 +211,10 @@ class Alerting(RuleBasedStateMachine):
 
     @rule(uses=uses)
     def spend(self, uses: list[tuple[Use, timedelta, int]]) -> None:
+        self.post(uses)
+        self.count()
+
+    def post(self, uses: list[tuple[Use, timedelta, int]]) -> None:
         """Each record comes by itself, so that sixteen have something to count."""
         for use, age, millions in uses:
             used = Used(use, self.now - age, millions)
@@ -217,7 +222,6 @@ class Alerting(RuleBasedStateMachine):
             self.send(record_id, used)
             self.used[record_id] = used
             self.moved(used, Decimal(millions * self.price))
-        self.count()
 
     def send(self, record_id: str, used: Used) -> None:
         posted = record(
@@ -233,38 +237,55 @@ class Alerting(RuleBasedStateMachine):
         outcomes = receive.receive(key=self.key, raws=raws, now=self.now)
         assert [str(one.status) for one in outcomes] == ["accepted"]
 
-    def count(self) -> None:
-        """Half of them take a team's batches, half one posting after another."""
+    def count(self, meanwhile: Callable[[], object] | None = None) -> None:
+        """Half of them take a team's batches, half one posting after another, and one does
+        something else first."""
         teams = [team.pk for team in self.teams.values()]
         postings = list(
             Posting.objects.filter(team__in=teams).values_list("team_id", "uid")
         )
 
         def work(number: int) -> None:
+            if meanwhile and number == 1:
+                meanwhile()
             if number % 2:
-                for team_id, uid in postings[number // 2 :: AT_ONCE // 2]:
-                    post.count(team_id=team_id, only=uid, now=self.now)
+                self.count_one_by_one(postings[number // 2 :: AT_ONCE // 2])
             else:
-                for team_id in teams[:: 1 if number % 4 else -1]:
-                    while post.count(team_id=team_id, now=self.now):
-                        pass
+                self.count_all(teams[:: 1 if number % 4 else -1])
 
         self.workers.each(work)
-        for team_id in teams:  # what one of them had claimed when the others looked
+        self.count_all(teams)  # what one of them had claimed when the others looked
+        self.looked()
+
+    def count_one_by_one(self, postings: Sequence[tuple[int, UUID]]) -> None:
+        for team_id, uid in postings:
+            post.count(team_id=team_id, only=uid, now=self.now)
+
+    def count_all(self, teams: Sequence[int]) -> None:
+        for team_id in teams:
             while post.count(team_id=team_id, now=self.now):
                 pass
-        self.looked()
 
     @initialize(
         cap=st.sampled_from([4, 10, 20]),
         thresholds=percents,
-        period=st.sampled_from(["week", "month", "year"]),
+        period=st.sampled_from(["week", "month", "year", "custom"]),
+        limits=limits,
+        window=windows,
+        uses=uses,
     )
-    def begin(self, cap: int, thresholds: set[int], period: str) -> None:
-        """One budget over two teams, one of a team."""
-        for scope in ("everything", "alpha"):
-            made = {"scope": scope, "period": period, "limits": "nothing", "window": (0, 1)}
-            self.make(cap=cap, thresholds=thresholds, **made)
+    def begin(
+        self,
+        cap: int,
+        thresholds: set[int],
+        period: str,
+        limits: str,
+        window: tuple[int, int],
+        uses: list[tuple[Use, timedelta, int]],
+    ) -> None:
+        """One budget over two teams, one of a team and of a part of what it uses."""
+        self.make("everything", "month", cap, thresholds, "nothing", window, uses)
+        self.make("alpha", period, cap, thresholds, limits, window, [])
 
     @precondition(lambda self: len(self.terms) < 6)
     @rule(
@@ -274,6 +295,7 @@ class Alerting(RuleBasedStateMachine):
         thresholds=percents,
         limits=limits,
         window=windows,
+        uses=st.just([]) | uses,
     )
     def make(
         self,
@@ -283,22 +305,31 @@ class Alerting(RuleBasedStateMachine):
         thresholds: set[int],
         limits: str,
         window: tuple[int, int],
+        uses: list[tuple[Use, timedelta, int]],
     ) -> None:
+        """While others count: it starts with exactly what is spent."""
         limited = {name: frozenset(its) for name, its in LIMITS[limits].items()}
         days = self.days(window) if period == "custom" else None
-        budget = budgets.create(
-            organization=self.organization,
-            team=self.teams.get(scope),
-            project=self.projects.get(scope),
-            limits=as_limits(**limited),
-            period=PeriodKind(period),
-            custom=Period(*days) if days else None,
-            terms=Terms(Decimal(cap), thresholds=tuple(sorted(thresholds))),
-            by="tests",
-            now=self.now,
-        )
         levels = tuple(sorted(thresholds))
-        its = (budget.pk, 1, SCOPES[scope], period, Decimal(cap), levels)
+        made: list[Budget] = []
+
+        def create() -> None:
+            budget = budgets.create(
+                organization=self.organization,
+                team=self.teams.get(scope),
+                project=self.projects.get(scope),
+                limits=as_limits(**limited),
+                period=PeriodKind(period),
+                custom=Period(*days) if days else None,
+                terms=Terms(Decimal(cap), thresholds=levels),
+                by="tests",
+                now=self.now,
+            )
+            made.append(budget)
+
+        self.post(uses)
+        self.count(meanwhile=create)
+        its = (made[0].pk, 1, SCOPES[scope], period, Decimal(cap), levels)
         self.said(Said(*its, **limited, days=days))
 
     def days(self, window: tuple[int, int]) -> tuple[date, date]:
