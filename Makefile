@@ -9,7 +9,7 @@ DEPLOYED = env DEBUG=false HTTPS_ONLY=true ALLOWED_HOSTS=purser.example.com EMAI
 LOCK = uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --quiet --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help up manage demo test faults check smoke lint types imports migrations deploy-check openapi openapi-diff chaos chaos-planted chaos-disk pressure fuzz fuzz-api bench-forecast bench-ingest bench-holds bench-pricing bench-rerate format lock
+.PHONY: help up manage demo test machines faults check smoke lint types imports migrations deploy-check openapi openapi-diff chaos chaos-planted chaos-disk pressure fuzz fuzz-api bench-forecast bench-ingest bench-holds bench-pricing bench-rerate format lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ demo: ## seed the demo beside a running `make up` that did not; ARGS="--records 
 
 test: ## run the tests on a database of their own; ARGS= goes to pytest
 	@$(PYTHON) -m launch test -- $(or $(ARGS),--ignore=tests/chaos)
+
+machines: ## the ledger, holds and alerts under any order of events: 200 examples each
+	@$(PYTHON) -m launch test -- --hypothesis-profile=many tests/billing/test_ledger_machine.py tests/billing/test_hold_machine.py tests/billing/test_alert_machine.py
 
 faults: ## one fault after the other, and that the harness of `make chaos` can fail
 	@$(PYTHON) -m launch test -- tests/chaos

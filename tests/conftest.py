@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.test import Client
+from django.test import Client, override_settings
 from hypothesis import settings
 
 from billing.actions import partitions, rate_cards
@@ -24,7 +24,7 @@ from tests.scheduling import Groups
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
-# `--hypothesis-profile=many`, for what has little time in `make test`.
+# `make machines`, of what has little time in `make test`.
 settings.register_profile("many", max_examples=200)
 
 
@@ -40,6 +40,15 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
     with django_db_blocker.unblock():
         rate_cards.load_list_prices(by="tests", now=NOW)
         partitions.keep(now=NOW)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_passwords() -> Iterator[None]:
+    """A good hash takes half a second of each person that a test makes."""
+    with override_settings(
+        PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]
+    ):
+        yield
 
 
 @pytest.fixture(autouse=True)

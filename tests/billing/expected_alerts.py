@@ -13,6 +13,15 @@ THE_CAP = 100
 GRACE = timedelta(days=3)
 
 
+class Use(NamedTuple):
+    """What is spent for, as limits ask; the tag is the value of the one there is."""
+
+    project: str
+    model: str = "opus"
+    processing: str = "standard"
+    tag: str = ""
+
+
 @dataclass(frozen=True)
 class Said:
     """From now on a budget has these terms; the first time, it is made."""
@@ -23,6 +32,14 @@ class Said:
     period: str
     cap: Decimal
     thresholds: tuple[int, ...]
+    # What is empty limits nothing.
+    models: frozenset[str] = frozenset()
+    processing: frozenset[str] = frozenset()
+    tags: frozenset[str] = frozenset()
+    # Of a custom period: its first day, and the first after it.
+    days: tuple[date, date] | None = None
+    raised_to: Decimal | None = None
+    raised_until: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -32,9 +49,9 @@ class Ended:
 
 @dataclass(frozen=True)
 class Moved:
-    """A project's spend became more or less, by a record of that moment."""
+    """What is spent became more or less, by a record of that moment."""
 
-    project: str
+    use: Use
     occurred_at: datetime
     amount: Decimal
 
@@ -63,7 +80,7 @@ class Alerts(NamedTuple):
 def expected(history: Iterable[tuple[datetime, What]], zone: ZoneInfo) -> Alerts:
     """The rows after all this, in the order in which it happened."""
     budgets: dict[int, Said] = {}
-    spend: dict[tuple[str, date], Decimal] = {}
+    spend: dict[tuple[Use, date], Decimal] = {}
     rows: set[Row] = set()
     holding: set[Row] = set()
     for at, what in history:
@@ -76,11 +93,13 @@ def expected(history: Iterable[tuple[datetime, What]], zone: ZoneInfo) -> Alerts
             case Moved():
                 own = what.occurred_at.astimezone(zone).date()
                 day = today if is_closed(own, today) else own
-                before = spend.get((what.project, day), Decimal())
-                spend[what.project, day] = before + what.amount
+                before = spend.get((what.use, day), Decimal())
+                spend[what.use, day] = before + what.amount
             case Looked():
                 holding = {
-                    row for one in budgets.values() for row in reached(one, spend, today)
+                    row
+                    for one in budgets.values()
+                    for row in reached(one, spend, today, cap_at(one, at))
                 }
                 rows |= holding
     return Alerts(rows, holding)
@@ -95,24 +114,46 @@ def month_after(first: date) -> date:
     return (first + timedelta(days=31)).replace(day=1)
 
 
+def cap_at(budget: Said, at: datetime) -> Decimal:
+    """A raise holds until its end, whatever anybody has written down of it."""
+    if budget.raised_to is None or budget.raised_until is None:
+        return budget.cap
+    return budget.raised_to if at < budget.raised_until else budget.cap
+
+
+def counts(budget: Said, use: Use) -> bool:
+    return (
+        use.project in budget.projects
+        and use.model in (budget.models or {use.model})
+        and use.processing in (budget.processing or {use.processing})
+        and use.tag in (budget.tags or {use.tag})
+    )
+
+
 def reached(
-    budget: Said, spend: dict[tuple[str, date], Decimal], today: date
+    budget: Said, spend: dict[tuple[Use, date], Decimal], today: date, cap: Decimal
 ) -> Iterator[Row]:
     """The levels that the spend of the running period has reached, exactly or more."""
-    first = first_day(budget.period, today)
+    first = first_day(budget, today)
+    if first is None:
+        return
     spent = sum(
         amount
-        for (project, day), amount in spend.items()
-        if project in budget.projects and first_day(budget.period, day) == first
+        for (use, day), amount in spend.items()
+        if counts(budget, use) and first_day(budget, day) == first
     )
     for level in {*budget.thresholds, THE_CAP}:
-        if spent > 0 and spent >= budget.cap * level / 100:
+        if spent > 0 and spent >= cap * level / 100:
             kind = "cap_reached" if level == THE_CAP else "threshold"
             yield Row(kind, budget.budget, budget.revision, first, level)
 
 
-def first_day(period: str, day: date) -> date:
-    match period:
+def first_day(budget: Said, day: date) -> date | None:
+    """Of the period that a day lies in; None outside of a custom one."""
+    if budget.days is not None:
+        first, until = budget.days
+        return first if first <= day < until else None
+    match budget.period:
         case "day":
             return day
         case "week":
@@ -125,4 +166,4 @@ def first_day(period: str, day: date) -> date:
             return date(day.year, {1: 1, 2: 4, 3: 7, 4: 10}[(day.month + 2) // 3], 1)
         case "year":
             return date(day.year, 1, 1)
-    raise ValueError(period)
+    raise ValueError(budget.period)

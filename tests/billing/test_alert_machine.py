@@ -1,21 +1,20 @@
-"""Any order of spend, budgets, edits, re-rates, late records and voids, counted by sixteen
-at a time: the alerts of levels are those that tests/billing/expected_alerts.py tells.
-
-More of it: `make test ARGS="… --hypothesis-profile=many"`.
+"""Any order of spend, budgets, edits, raises, re-rates, late records and voids, counted by
+sixteen at a time: the alerts of levels are those that tests/billing/expected_alerts.py
+tells. More of it: `make machines`.
 """
 
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.db import connection
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -23,17 +22,26 @@ from hypothesis.stateful import (
     invariant,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
 
-from billing.actions import budgets, post, receive, rerates, sweep, voids
-from billing.actions.budgets import Terms
+from billing.actions import budgets, post, rate_cards, receive, rerates, sweep, voids
+from billing.actions.budgets import Limits, Terms
 from billing.actions.rerates import Scope
 from billing.formats.body import split
-from billing.models import Alert, Budget, Posting, UsageRecord
-from billing.pricing.budget_periods import PeriodKind
+from billing.models import (
+    Alert,
+    Budget,
+    LanguageModel,
+    Posting,
+    Publication,
+    Rate,
+    RateCard,
+    UsageRecord,
+)
+from billing.pricing.budget_periods import Period, PeriodKind
 from teams.actions import organizations, projects, teams
 from teams.models import Project, Team
+from tests.billing import machines
 from tests.billing.committed import committing
 from tests.billing.expected_alerts import (
     Ended,
@@ -41,10 +49,10 @@ from tests.billing.expected_alerts import (
     Moved,
     Row,
     Said,
+    Use,
     What,
     expected,
 )
-from tests.billing.test_rerates import publish
 from tests.builders import body, record
 from tests.conftest import issue
 
@@ -62,13 +70,64 @@ SCOPES = {
     "a1": frozenset({"a1"}),
     "b1": frozenset({"b1"}),
 }
+MODELS = {"opus": "claude-opus-5-5", "haiku": "claude-haiku-4-5"}
+PROCESSING = ("standard", "batch")
+TAG = "agent"
+# What budgets are limited to: models, kinds of processing, values of the tag.
+LIMITS = {
+    "nothing": {},
+    "a model": {"models": {"haiku"}},
+    "both models": {"models": {"opus", "haiku"}},
+    "a processing": {"processing": {"batch"}},
+    "a tag": {"tags": {"nightly", "weekly"}},
+    "all three": {"models": {"opus"}, "processing": {"standard"}, "tags": {"nightly"}},
+}
 _numbers = itertools.count(1)
 
 
 class Used(NamedTuple):
-    project: str
+    use: Use
     occurred_at: datetime
     millions: int  # of tokens, at so many dollars each
+
+
+def publish_all(dollars: int) -> None:
+    """One price for everything: what was used for it changes no amount."""
+    publication = Publication.objects.create(
+        card=RateCard.objects.get(kind="list", provider="anthropic"),
+        created_by="tests",
+        created_at=SET_UP,
+    )
+    models = LanguageModel.objects.filter(provider="anthropic", name__in=MODELS.values())
+    for model, processing in itertools.product(models, PROCESSING):
+        Rate.objects.create(
+            publication=publication,
+            model=model,
+            processing=processing,
+            effective_from=datetime(2025, 1, 1, tzinfo=UTC),
+            input=dollars,
+            output=20,
+            source="test",
+            observed_on=SET_UP.date(),
+        )
+    rate_cards.publish(publication=publication, by="tests", now=SET_UP)
+
+
+NOT_RAISED: dict[str, Any] = {"raised_to": None, "raised_until": None}
+
+
+def as_limits(
+    models: frozenset[str] = frozenset(),
+    processing: frozenset[str] = frozenset(),
+    tags: frozenset[str] = frozenset(),
+) -> Limits:
+    its = LanguageModel.objects.filter(name__in=[MODELS[name] for name in models])
+    return Limits(
+        model_ids=tuple(its.values_list("pk", flat=True)),
+        processing=tuple(processing),
+        tag_key=TAG if tags else "",
+        tag_values=tuple(tags),
+    )
 
 
 class Workers:
@@ -103,7 +162,7 @@ class Alerting(RuleBasedStateMachine):
         super().__init__()
         self.now = BEGIN
         self.price = 1
-        publish(input="1", output="20")
+        publish_all(self.price)
         self.cast()
         self.used: dict[str, Used] = {}
         self.void: set[str] = set()
@@ -138,92 +197,151 @@ class Alerting(RuleBasedStateMachine):
     caps = st.sampled_from([0, 4, 10, 20, 50])
     percents = st.sets(st.sampled_from([10, 25, 50, 80, 120]), max_size=3)
     picks = st.integers(0, 1000)
-    uses = st.lists(
-        st.tuples(st.sampled_from(sorted(PROJECTS)), ages, millions),
-        min_size=1,
-        max_size=12,
+    use = st.builds(
+        Use,
+        st.sampled_from(sorted(PROJECTS)),
+        st.sampled_from(sorted(MODELS)),
+        st.sampled_from(PROCESSING),
+        st.sampled_from(["", "nightly", "weekly", "never"]),
     )
+    uses = st.lists(st.tuples(use, ages, millions), min_size=1, max_size=12)
+    limits = st.sampled_from(sorted(LIMITS))
+    # From so many days before today on, for so many days.
+    windows = st.sampled_from([(40, 60), (0, 1), (2, 9), (-1, 8), (30, 20)])
 
     @rule(uses=uses)
-    def spend(self, uses: list[tuple[str, timedelta, int]]) -> None:
+    def spend(self, uses: list[tuple[Use, timedelta, int]]) -> None:
+        self.post(uses)
+        self.count()
+
+    def post(self, uses: list[tuple[Use, timedelta, int]]) -> None:
         """Each record comes by itself, so that sixteen have something to count."""
-        for project, age, millions in uses:
-            used = Used(project, self.now - age, millions)
+        for use, age, millions in uses:
+            used = Used(use, self.now - age, millions)
             record_id = f"msg_{next(_numbers):06}"
             self.send(record_id, used)
             self.used[record_id] = used
             self.moved(used, Decimal(millions * self.price))
-        self.count()
 
     def send(self, record_id: str, used: Used) -> None:
         posted = record(
             id=record_id,
             occurred_at=used.occurred_at.isoformat(),
-            project=self.projects[used.project].slug,
+            project=self.projects[used.use.project].slug,
+            model=MODELS[used.use.model],
+            processing=used.use.processing,
+            tags={TAG: used.use.tag} if used.use.tag else {},
             usage={"input_tokens": used.millions * 1_000_000, "output_tokens": 0},
         )
         raws = split(body(posted), "application/json", 10)
         outcomes = receive.receive(key=self.key, raws=raws, now=self.now)
         assert [str(one.status) for one in outcomes] == ["accepted"]
 
-    def count(self) -> None:
-        """Half of them take a team's batches, half one posting after another."""
+    def count(self, meanwhile: Callable[[], object] | None = None) -> None:
+        """Half of them take a team's batches, half one posting after another, and one does
+        something else first."""
         teams = [team.pk for team in self.teams.values()]
         postings = list(
             Posting.objects.filter(team__in=teams).values_list("team_id", "uid")
         )
 
         def work(number: int) -> None:
+            if meanwhile and number == 1:
+                meanwhile()
             if number % 2:
-                for team_id, uid in postings[number // 2 :: AT_ONCE // 2]:
-                    post.count(team_id=team_id, only=uid, now=self.now)
+                self.count_one_by_one(postings[number // 2 :: AT_ONCE // 2])
             else:
-                for team_id in teams[:: 1 if number % 4 else -1]:
-                    while post.count(team_id=team_id, now=self.now):
-                        pass
+                self.count_all(teams[:: 1 if number % 4 else -1])
 
         self.workers.each(work)
-        for team_id in teams:  # what one of them had claimed when the others looked
+        self.count_all(teams)  # what one of them had claimed when the others looked
+        self.looked()
+
+    def count_one_by_one(self, postings: Sequence[tuple[int, UUID]]) -> None:
+        for team_id, uid in postings:
+            post.count(team_id=team_id, only=uid, now=self.now)
+
+    def count_all(self, teams: Sequence[int]) -> None:
+        for team_id in teams:
             while post.count(team_id=team_id, now=self.now):
                 pass
-        self.looked()
 
     @initialize(
         cap=st.sampled_from([4, 10, 20]),
         thresholds=percents,
-        period=st.sampled_from(["week", "month", "year"]),
+        period=st.sampled_from(["week", "month", "year", "custom"]),
+        limits=limits,
+        window=windows,
+        uses=uses,
     )
-    def begin(self, cap: int, thresholds: set[int], period: str) -> None:
-        """One budget over two teams, one of a team."""
-        for scope in ("everything", "alpha"):
-            self.make(scope=scope, period=period, cap=cap, thresholds=thresholds)
+    def begin(
+        self,
+        cap: int,
+        thresholds: set[int],
+        period: str,
+        limits: str,
+        window: tuple[int, int],
+        uses: list[tuple[Use, timedelta, int]],
+    ) -> None:
+        """One budget over two teams, one of a team and of a part of what it uses."""
+        self.make("everything", "month", cap, thresholds, "nothing", window, uses)
+        self.make("alpha", period, cap, thresholds, limits, window, [])
 
     @precondition(lambda self: len(self.terms) < 6)
     @rule(
         scope=st.sampled_from(sorted(SCOPES)),
-        period=st.sampled_from(["day", "week", "month", "quarter", "year"]),
+        period=st.sampled_from(["day", "week", "month", "quarter", "year", "custom"]),
         cap=caps,
         thresholds=percents,
+        limits=limits,
+        window=windows,
+        uses=st.just([]) | uses,
     )
-    def make(self, scope: str, period: str, cap: int, thresholds: set[int]) -> None:
-        budget = budgets.create(
-            organization=self.organization,
-            team=self.teams.get(scope),
-            project=self.projects.get(scope),
-            period=PeriodKind(period),
-            terms=Terms(Decimal(cap), thresholds=tuple(sorted(thresholds))),
-            by="tests",
-            now=self.now,
-        )
-        self.said(
-            Said(budget.pk, 1, SCOPES[scope], period, Decimal(cap), tuple(thresholds))
-        )
+    def make(
+        self,
+        scope: str,
+        period: str,
+        cap: int,
+        thresholds: set[int],
+        limits: str,
+        window: tuple[int, int],
+        uses: list[tuple[Use, timedelta, int]],
+    ) -> None:
+        """While others count: it starts with exactly what is spent."""
+        limited = {name: frozenset(its) for name, its in LIMITS[limits].items()}
+        days = self.days(window) if period == "custom" else None
+        levels = tuple(sorted(thresholds))
+        made: list[Budget] = []
+
+        def create() -> None:
+            budget = budgets.create(
+                organization=self.organization,
+                team=self.teams.get(scope),
+                project=self.projects.get(scope),
+                limits=as_limits(**limited),
+                period=PeriodKind(period),
+                custom=Period(*days) if days else None,
+                terms=Terms(Decimal(cap), thresholds=levels),
+                by="tests",
+                now=self.now,
+            )
+            made.append(budget)
+
+        self.post(uses)
+        self.count(meanwhile=create)
+        its = (made[0].pk, 1, SCOPES[scope], period, Decimal(cap), levels)
+        self.said(Said(*its, **limited, days=days))
+
+    def days(self, window: tuple[int, int]) -> tuple[date, date]:
+        before, length = window
+        first = self.now.astimezone(BERLIN).date() - timedelta(days=before)
+        return first, first + timedelta(days=length)
 
     @precondition(lambda self: self.terms)
     @rule(number=picks, cap=caps, thresholds=percents)
     def edit(self, number: int, cap: int, thresholds: set[int]) -> None:
         before = self.terms[self.pick(self.terms, number)]
-        self.change(before, Decimal(cap), tuple(thresholds))
+        self.change(before, Decimal(cap), tuple(sorted(thresholds)))
 
     @precondition(lambda self: self.terms)
     @rule()
@@ -235,14 +353,33 @@ class Alerting(RuleBasedStateMachine):
     def change(self, before: Said, cap: Decimal, thresholds: tuple[int, ...]) -> None:
         budgets.change(
             budget=Budget.objects.get(pk=before.budget),
-            terms=Terms(cap, thresholds=tuple(sorted(thresholds))),
+            terms=Terms(cap, thresholds=thresholds),
             by="tests",
             now=self.now,
         )
-        is_same = before.cap == cap and {*before.thresholds} == {*thresholds}
-        if not is_same:  # a change that changes nothing is no revision
-            revision = before.revision + 1
-            self.said(replace(before, revision=revision, cap=cap, thresholds=thresholds))
+        self.changed(before, cap=cap, thresholds=thresholds, **NOT_RAISED)
+
+    @precondition(lambda self: self.terms)
+    @rule(number=picks, more=st.sampled_from([1, 10]), hours=st.sampled_from([1, 30, 500]))
+    def raise_for_now(self, number: int, more: int, hours: int) -> None:
+        before = self.terms[self.pick(self.terms, number)]
+        raised: dict[str, Any] = {
+            "raised_to": before.cap + more,
+            "raised_until": self.now + timedelta(hours=hours),
+        }
+        budgets.amend(
+            budget=Budget.objects.get(pk=before.budget),
+            changes=raised,
+            by="tests",
+            now=self.now,
+        )
+        self.changed(before, **raised)
+
+    def changed(self, before: Said, **changes: Any) -> None:
+        """A change that changes nothing is no revision."""
+        after = replace(before, **changes)
+        if after != before:
+            self.said(replace(after, revision=before.revision + 1))
 
     @precondition(lambda self: self.terms)
     @rule(number=picks)
@@ -258,7 +395,7 @@ class Alerting(RuleBasedStateMachine):
     def take_back(self, number: int) -> None:
         record_id = self.pick(self.used.keys() - self.void, number)
         used = self.used[record_id]
-        team = self.teams[PROJECTS[used.project]]
+        team = self.teams[PROJECTS[used.use.project]]
         uid = UsageRecord.objects.get(team=team, record_id=record_id).uid
         voids.void(team=team, uids=[uid], reason="a rule", by="tests", now=self.now)
         self.void.add(record_id)
@@ -268,7 +405,7 @@ class Alerting(RuleBasedStateMachine):
     @rule(dollars=st.integers(1, 4))
     def re_rate(self, dollars: int) -> None:
         """All that is counted gets another price, and what comes later has it too."""
-        publish(input=str(dollars), output="20")
+        publish_all(dollars)
         scope = Scope(
             organization=self.organization, since=date(2026, 1, 1), until=date(2028, 1, 1)
         )
@@ -282,9 +419,24 @@ class Alerting(RuleBasedStateMachine):
         self.price = dollars
         self.looked()
 
-    @rule(hours=st.sampled_from([1, 2, 24, 72, 9 * 24, 31 * 24]))
-    def go_on(self, hours: int) -> None:
+    @rule(hours=st.sampled_from([1, 2, 24, 72, 9 * 24, 31 * 24]), swept=st.booleans())
+    def go_on(self, hours: int, swept: bool) -> None:
+        """A raise that ends meanwhile has ended, whoever looks first."""
         self.now += timedelta(hours=hours)
+        if swept:
+            self.sweep()
+        elif self.ended_raises():
+            its = Budget.objects.filter(pk__in=self.terms).with_scope().order_by("pk")
+            for budget in its:
+                budgets.evaluate(budget, now=self.now)
+            self.looked()
+
+    def ended_raises(self) -> list[Said]:
+        return [
+            one
+            for one in self.terms.values()
+            if one.raised_until is not None and one.raised_until <= self.now
+        ]
 
     @rule()
     def look_again(self) -> None:
@@ -292,7 +444,10 @@ class Alerting(RuleBasedStateMachine):
         self.sweep()
 
     def sweep(self) -> None:
+        """It writes down which raises have ended."""
         self.workers.each(lambda number: number % 4 or sweep.sweep(now=self.now))
+        for one in self.ended_raises():
+            self.changed(one, **NOT_RAISED)
         self.looked()
 
     # --- What is noted of it ----------------------------------------------------------
@@ -306,7 +461,7 @@ class Alerting(RuleBasedStateMachine):
         self.looked()
 
     def moved(self, used: Used, amount: Decimal) -> None:
-        self.history.append((self.now, Moved(used.project, used.occurred_at, amount)))
+        self.history.append((self.now, Moved(used.use, used.occurred_at, amount)))
 
     def looked(self) -> None:
         self.history.append((self.now, Looked()))
@@ -325,8 +480,7 @@ class Alerting(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.sweep()
         self.what_is_open_holds()
-        self.go_on(400 * 24)  # no period of then still runs
-        self.sweep()
+        self.go_on(400 * 24, swept=True)  # no period of then still runs
         self.what_is_open_holds()
 
     def what_is_open_holds(self) -> None:
@@ -335,20 +489,14 @@ class Alerting(RuleBasedStateMachine):
         assert sorted(holding) == sorted(expected(self.history, BERLIN).holding)
 
 
-def alerts_are_those_that_must_be(examples: int) -> None:
+def alerts_are_those_that_must_be() -> None:
     Alerting.workers = Workers()
     try:
-        run_state_machine_as_test(
-            Alerting,
-            settings=settings(max_examples=examples, stateful_step_count=16, deadline=None),
-        )
+        machines.run(Alerting, examples=4, steps=16)
     finally:
         Alerting.workers.end()
 
 
 def test_whatever_happens_the_alerts_are_those_that_must_be(db: None):
-    is_long = settings.get_current_profile_name() == "many"
-    examples = settings.default.max_examples if is_long else 4
-
     # In threads of its own: what happens in this one's transaction nobody else sees.
-    committing(lambda: alerts_are_those_that_must_be(examples))
+    committing(alerts_are_those_that_must_be)

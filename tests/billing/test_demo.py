@@ -51,11 +51,6 @@ MONTH = date(2026, 11, 1)
 CREDENTIALS = Path(os.devnull)
 
 
-@pytest.fixture(autouse=True)
-def _quick_passwords(settings: Any) -> None:
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
 def plan_of(**changes: Any) -> Plan:
     wanted = {"seed": 7, "days": 90, "records": RECORDS, "now": NOW, **changes}
     return Plan(Wanted(**wanted))

@@ -8,14 +8,12 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from django.db import transaction
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     invariant,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
 
 from billing.actions import budgets, holds, post, receive
@@ -25,6 +23,7 @@ from billing.formats.body import split
 from billing.models import Budget, BudgetTotal, Hold, HoldPart
 from billing.pricing.budget_periods import PeriodKind
 from teams.models import ApiKey
+from tests.billing import machines
 from tests.builders import body, record
 from tests.conftest import NOW, Cast, issue
 
@@ -199,6 +198,4 @@ class Holding(RuleBasedStateMachine):
 def test_any_order_of_what_happens_to_holds(cast: Cast):
     Holding.cast, (Holding.key, _) = cast, issue(cast.acme)
 
-    run_state_machine_as_test(
-        Holding, settings=settings(max_examples=10, stateful_step_count=20, deadline=None)
-    )
+    machines.run(Holding, examples=10, steps=20)

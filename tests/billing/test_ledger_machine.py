@@ -12,14 +12,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     invariant,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
 
 from billing.actions import budgets, post, receive, rerates, voids
@@ -39,6 +37,7 @@ from billing.models import (
 from billing.pricing.budget_periods import Period, PeriodKind
 from billing.reports import verification
 from teams.models import ApiKey, Team
+from tests.billing import machines
 from tests.billing.test_rerates import publish
 from tests.builders import body, record
 from tests.conftest import Cast, issue
@@ -340,10 +339,7 @@ def test_whatever_happens_limited_budgets_say_what_counts(cast: Cast):
     BudgetedLedger.cast = cast
     BudgetedLedger.key = issue(cast.acme, project=cast.answers)[0]
 
-    run_state_machine_as_test(
-        BudgetedLedger,
-        settings=settings(max_examples=8, stateful_step_count=15, deadline=None),
-    )
+    machines.run(BudgetedLedger, examples=8, steps=15)
 
 
 def test_whatever_happens_the_ledger_adds_up(cast: Cast):
@@ -351,7 +347,4 @@ def test_whatever_happens_the_ledger_adds_up(cast: Cast):
     Ledger.cast = cast
     Ledger.key = issue(cast.acme, project=cast.answers)[0]
 
-    run_state_machine_as_test(
-        Ledger,
-        settings=settings(max_examples=10, stateful_step_count=20, deadline=None),
-    )
+    machines.run(Ledger, examples=10, steps=20)

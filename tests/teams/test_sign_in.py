@@ -19,12 +19,6 @@ pytestmark = pytest.mark.usefixtures("as_app")
 Attempt = Callable[..., Any]
 
 
-@pytest.fixture(autouse=True)
-def quick_hash(settings: Any) -> None:
-    """The real one takes a tenth of a second, to be slow to guess."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
 @pytest.fixture
 def vera(db: None) -> User:
     return User.objects.create_user("vera", password="pass-vera")
