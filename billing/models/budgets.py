@@ -376,6 +376,11 @@ class Budget(BudgetTerms):
         return list(named.values_list("name", flat=True).distinct())
 
     @property
+    def is_limited(self) -> bool:
+        """Whether it counts a part of what its scope spends."""
+        return bool(self.model_ids or self.processing or self.tag_key)
+
+    @property
     def limits(self) -> Sequence[str]:
         """In words, each; nothing for a budget of all that its scope spends."""
         said = []

@@ -138,6 +138,8 @@ class Forecast:
     def exhausted_on(self, cap: Decimal) -> date | None:
         """Return the first day, from today on, by whose end the cap is expected to be
         reached; None when the period ends below it."""
+        if self.expected < cap:  # what is expected of a day is never negative
+            return None
         return next((day for day, rest in self.rests if self._with(rest) >= cap), None)
 
     def path(self) -> list[Ahead]:
@@ -179,7 +181,8 @@ def forecast(
     days = _begun(history)
     if not days and planned_daily is None:
         return None
-    level, profile = _state(days)
+    states = list(_states(days))
+    level, profile = states[-1] if states else _State(0.0, _FLAT)
     weight = max(0, ENOUGH_DAYS - len(days)) / ENOUGH_DAYS
     if planned_daily is not None:
         level = weight * float(planned_daily) + (1 - weight) * level
@@ -189,7 +192,7 @@ def forecast(
         level * profile[(len(days) + offset) % _WEEK] * share
         for offset, share in enumerate(shares)
     )
-    down, up = _deviations(days, ahead, others)
+    down, up = _deviations(days, states, ahead, others)
     return Forecast(
         spent=spent,
         rests=tuple(
@@ -207,7 +210,8 @@ def spread(histories: Iterable[Sequence[Decimal]]) -> Spread:
     """Return how far forecasts of `HORIZON` days were off in all of these histories."""
     below = above = stretches = 0.0
     for history in histories:
-        own = _errors(_begun(history), HORIZON)
+        days = _begun(history)
+        own = _errors(days, list(_states(days)), HORIZON)
         below += own.below * own.stretches
         above += own.above * own.stretches
         stretches += own.stretches
@@ -249,13 +253,6 @@ def _begun(history: Sequence[Decimal]) -> list[float]:
     """The days from the first that something was spent on."""
     start = next((number for number, cost in enumerate(history) if cost), len(history))
     return [float(cost) for cost in history[start:]]
-
-
-def _state(days: Sequence[float]) -> _State:
-    state = _State(0.0, _FLAT)
-    for after in _states(days):
-        state = after
-    return state
 
 
 def _states(days: Sequence[float]) -> Iterator[_State]:
@@ -324,7 +321,7 @@ class _Errors(NamedTuple):
 _NO_ERRORS = _Errors(0.0, 0.0, 0.0, HORIZON)
 
 
-def _errors(days: Sequence[float], ahead: int) -> _Errors:
+def _errors(days: Sequence[float], states: Sequence[_State], ahead: int) -> _Errors:
     """Of forecasts of so many days, or of half of those that were seen since there were
     enough; one is made after each day that had enough before it."""
     horizon = min(ahead, (len(days) - ENOUGH_DAYS) // 2)
@@ -332,7 +329,7 @@ def _errors(days: Sequence[float], ahead: int) -> _Errors:
         return _NO_ERRORS
     found: list[float] = []
     sums = [0.0, *accumulate(days)]
-    for seen, state in enumerate(_states(days), start=1):
+    for seen, state in enumerate(states, start=1):
         if ENOUGH_DAYS <= seen <= len(days) - horizon:
             weeks, rest = divmod(horizon, _WEEK)
             profile = weeks * _WEEK + sum(
@@ -358,9 +355,11 @@ def _error(actual: float, expected: float) -> float | None:
     return max(-_LARGEST_ERROR, min(_LARGEST_ERROR, log(actual / expected)))
 
 
-def _deviations(days: Sequence[float], ahead: int, others: Spread) -> tuple[float, float]:
+def _deviations(
+    days: Sequence[float], states: Sequence[_State], ahead: int, others: Spread
+) -> tuple[float, float]:
     """How far the actual may lie below and above: own errors beside those of others."""
-    own = _errors(days, ahead)
+    own = _errors(days, states, ahead)
     own_growth, growth = _growth(ahead, own.horizon), _growth(ahead, HORIZON)
     # Few days say little about the level too.
     doubt = _DOUBT if len(days) < ENOUGH_DAYS else 1.0

@@ -120,7 +120,7 @@ def _without_cap(
     currency: str,
 ) -> Iterator[Flag]:
     """A budget that is limited to something leaves the rest without a cap."""
-    unlimited = [budget for budget in capped if not budget.limits]
+    unlimited = [budget for budget in capped if not budget.is_limited]
     teams = {budget.team_id for budget in unlimited}
     projects = {budget.project_id for budget in unlimited}
     named = Project.objects.in_bulk(spent)

@@ -7,7 +7,7 @@ errors of others.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple, TypeVar
@@ -20,6 +20,7 @@ from billing.models import (
     EstimateLine,
     ForecastErrors,
     LanguageModel,
+    TaggedSpend,
 )
 from billing.models.estimates import Estimate
 from billing.pricing import forecast as forecasting
@@ -27,7 +28,6 @@ from billing.pricing import money
 from billing.pricing.budget_periods import PeriodKind
 from billing.pricing.forecast import Ahead, Forecast, Spread
 from billing.pricing.token_classes import TokenClass
-from billing.reports import spend
 from billing.reports.budgets import BudgetStatus
 from billing.reports.spend import COST_COLUMNS
 from teams.models import Organization, Project, Team
@@ -89,8 +89,11 @@ def of_budget(status: BudgetStatus, *, now: datetime) -> BudgetForecast | None:
 def of_budgets(
     statuses: Iterable[BudgetStatus], *, now: datetime
 ) -> dict[int, BudgetForecast]:
-    """Those of several budgets of one organization, by id. As many queries as of one, and
-    one more for each that is limited to models, processing or a tag."""
+    """Those of several budgets of one organization, by id, in as many queries as of a few.
+
+    Budgets of the same part of the spend in the same period differ by what they have
+    counted and by their cap: the days to come are forecast once for them.
+    """
     listed = list(statuses)
     if not listed:
         return {}
@@ -104,20 +107,24 @@ def of_budgets(
     series = _series([one.budget for one in running], since, today)
     planned = _planned(running)
     others = _errors_kept(listed[0].budget.organization)
+    made: dict[Any, Forecast | None] = {}
     found: dict[int, BudgetForecast] = {}
     for status in running:
-        costs = series[status.budget.pk]
-        made = forecasting.forecast(
-            spent=status.spent,
-            history=_history(costs, today - DAYS_BACK * _ONE_DAY, today),
-            today=today,
-            today_left=left,
-            until=status.period.until,
-            planned_daily=planned.get(status.budget.pk),
-            others=others,
-        )
-        if made is not None:
-            found[status.budget.pk] = _against_cap(status, made, costs)
+        part = _Part.of(status.budget)
+        its = (part, status.period.until, planned.get(status.budget.pk))
+        if its not in made:
+            made[its] = forecasting.forecast(
+                spent=Decimal(),
+                history=_history(series[part], today - DAYS_BACK * _ONE_DAY, today),
+                today=today,
+                today_left=left,
+                until=status.period.until,
+                planned_daily=planned.get(status.budget.pk),
+                others=others,
+            )
+        if (ahead := made[its]) is not None:
+            whole = replace(ahead, spent=status.spent)
+            found[status.budget.pk] = _against_cap(status, whole, series[part])
     return found
 
 
@@ -137,11 +144,11 @@ def errors_of(organization: Organization, *, now: datetime) -> Spread:
     """How far forecasts of an organization's teams were off; all must be visible."""
     today = ReportingDays(organization).day(now)
     since = today - DAYS_BACK * _ONE_DAY
-    daily = _daily(_team_ids(organization), since, today)
+    daily = _daily(_team_ids(organization), since, today, (), Q())
     teams: dict[int, dict[date, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
-    for (team_id, _), costs in daily.items():
+    for place, costs in daily.items():
         for day, cost in costs.items():
-            teams[team_id][day] += cost
+            teams[place.team_id][day] += cost
     return forecasting.spread(_history(costs, since, today) for costs in teams.values())
 
 
@@ -176,8 +183,16 @@ def drivers(budget: Budget, *, now: datetime) -> Drivers | None:
 # --- Days ---------------------------------------------------------------------------
 
 _SPENT = Sum(F("cost") - F("adjustment"))
-_Place = tuple[int, int]  # team, project
 _Costs = Mapping[date, Decimal]
+
+
+class _Place(NamedTuple):
+    """Where something was spent, as finely as was asked for."""
+
+    team_id: int
+    project_id: int
+    model_id: int | None = None
+    processing: str | None = None
 
 
 def _covered(budgets: Sequence[Budget]) -> list[int]:
@@ -196,43 +211,129 @@ def _team_ids(organization: Organization) -> list[int]:
     return list(teams.values_list("pk", flat=True))
 
 
-def _is_limited(budget: Budget) -> bool:
-    return bool(budget.model_ids or budget.processing or budget.tag_key)
+class _Part(NamedTuple):
+    """What of the spend counts against a budget; of a tag, that budget alone knows."""
+
+    team_id: int | None
+    project_id: int | None
+    model_ids: tuple[int, ...]
+    processing: tuple[str, ...]
+    tagged: int | None
+
+    @classmethod
+    def of(cls, budget: Budget) -> "_Part":
+        return cls(
+            budget.team_id,
+            budget.project_id,
+            tuple(sorted(budget.model_ids)),
+            tuple(sorted(budget.processing)),
+            budget.pk if budget.tag_key else None,
+        )
+
+    def has(self, place: "_Place") -> bool:
+        return (
+            self.team_id in (None, place.team_id)
+            and self.project_id in (None, place.project_id)
+            and (not self.model_ids or place.model_id in self.model_ids)
+            and (not self.processing or place.processing in self.processing)
+        )
 
 
-def _series(budgets: Sequence[Budget], since: date, until: date) -> dict[int, _Costs]:
-    """What counted against each budget on the days of [since, until).
+def _series(budgets: Sequence[Budget], since: date, until: date) -> dict[_Part, _Costs]:
+    """What counted against each budget on the days of [since, until), by its part.
 
-    One query for all budgets of everything that their scopes spend, and one for each that
-    is limited to a part of it.
+    One query for budgets of all that their scopes spend, one for those limited to models
+    or processing, and one for those of a tag.
     """
-    series: dict[int, _Costs] = {}
-    plain = [budget for budget in budgets if not _is_limited(budget)]
-    daily = _daily(_covered(plain), since, until) if plain else {}
-    for budget in budgets:
-        if _is_limited(budget):
-            series[budget.pk] = spend.of_budget(
-                budget, since=since, until=until, adjusted=False
-            )
-            continue
-        costs: dict[date, Decimal] = defaultdict(Decimal)
-        for (team_id, project_id), its in daily.items():
-            if budget.team_id in (None, team_id) and budget.project_id in (
-                None,
-                project_id,
-            ):
-                for day, cost in its.items():
-                    costs[day] += cost
-        series[budget.pk] = costs
+    tagged = [budget for budget in budgets if budget.tag_key]
+    rest = [budget for budget in budgets if not budget.tag_key]
+    series = _tagged(tagged, since, until) if tagged else {}
+    for listed in (
+        [budget for budget in rest if not budget.is_limited],
+        [budget for budget in rest if budget.is_limited],
+    ):
+        if listed:
+            daily = _daily_of_parts(listed, since, until)
+            places = _Places(daily)
+            for part in {_Part.of(budget) for budget in listed}:
+                series[part] = _sum(
+                    daily[place] for place in places.near(part) if part.has(place)
+                )
     return series
 
 
-def _daily(team_ids: Sequence[int], since: date, until: date) -> dict[_Place, _Costs]:
-    days = DailySpend.objects.filter(team_id__in=team_ids, day__gte=since, day__lt=until)
-    rows = days.values_list("team_id", "project_id", "day").annotate(total=_SPENT)
+def _tagged(budgets: Sequence[Budget], since: date, until: date) -> dict[_Part, _Costs]:
+    days = TaggedSpend.objects.filter(
+        team_id__in=_covered(budgets), budget__in=budgets, day__gte=since, day__lt=until
+    )
+    costs: dict[int, dict[date, Decimal]] = {budget.pk: {} for budget in budgets}
+    rows = days.values_list("budget_id", "day").annotate(total=Sum("cost"))
+    for budget_id, day, cost in rows.order_by():
+        costs[budget_id][day] = cost
+    return {_Part.of(budget): costs[budget.pk] for budget in budgets}
+
+
+def _daily_of_parts(
+    budgets: Sequence[Budget], since: date, until: date
+) -> dict[_Place, _Costs]:
+    """As finely as these budgets are limited."""
+    models = {model_id for one in budgets for model_id in one.model_ids}
+    processing = {name for one in budgets for name in one.processing}
+    narrowed = Q()
+    if all(one.model_ids for one in budgets):
+        narrowed &= Q(model_id__in=models)
+    if all(one.processing for one in budgets):
+        narrowed &= Q(processing__in=processing)
+    finer = [name for name, by in (("model_id", models), ("processing", processing)) if by]
+    return _daily(_covered(budgets), since, until, finer, narrowed)
+
+
+class _Places:
+    """Where something was spent, by team and by project."""
+
+    def __init__(self, places: Iterable[_Place]) -> None:
+        self._all = list(places)
+        self._of: dict[tuple[str, int], list[_Place]] = defaultdict(list)
+        for place in self._all:
+            self._of["team", place.team_id].append(place)
+            self._of["project", place.project_id].append(place)
+
+    def near(self, part: _Part) -> Sequence[_Place]:
+        """All that can be in a part."""
+        if part.project_id is not None:
+            return self._of.get(("project", part.project_id), ())
+        if part.team_id is not None:
+            return self._of.get(("team", part.team_id), ())
+        return self._all
+
+
+def _sum(several: Iterable[_Costs]) -> _Costs:
+    costs: dict[date, Decimal] = defaultdict(Decimal)
+    for its in several:
+        for day, cost in its.items():
+            costs[day] += cost
+    return costs
+
+
+def _daily(
+    team_ids: Sequence[int],
+    since: date,
+    until: date,
+    finer: Sequence[str],
+    narrowed: Q,
+) -> dict[_Place, _Costs]:
+    """By team and project; by what is named in `finer` too, of what is `narrowed` to."""
+    days = DailySpend.objects.filter(
+        narrowed, team_id__in=team_ids, day__gte=since, day__lt=until
+    )
+    rows = days.values_list("team_id", "project_id", "day", *finer).annotate(total=_SPENT)
+    places: dict[tuple[Any, ...], _Place] = {}
     found: dict[_Place, dict[date, Decimal]] = defaultdict(dict)
-    for team_id, project_id, day, cost in rows.order_by():
-        found[team_id, project_id][day] = cost
+    for team_id, project_id, day, *rest, cost in rows.order_by():
+        key = (team_id, project_id, *rest)
+        if key not in places:
+            places[key] = _Place(team_id, project_id, **dict(zip(finer, rest, strict=True)))
+        found[places[key]][day] = cost
     return dict(found)
 
 
@@ -261,7 +362,7 @@ def _planned(statuses: Sequence[BudgetStatus]) -> dict[int, Decimal]:
         for one in statuses
         if one.budget.team_id is not None
         and one.budget.period == PeriodKind.MONTH
-        and not _is_limited(one.budget)
+        and not one.budget.is_limited
     ]
     if not months:
         return {}
@@ -316,13 +417,13 @@ def _reached_on(status: BudgetStatus, cap: Decimal, costs: _Costs) -> date | Non
 K = TypeVar("K", int, TokenClass)
 
 
-class _Part(NamedTuple):
+class _Share(NamedTuple):
     project_id: int
     model_id: int
     token_class: TokenClass
 
 
-def _parts(budget: Budget, since: date, until: date) -> dict[_Part, Decimal]:
+def _parts(budget: Budget, since: date, until: date) -> dict[_Share, Decimal]:
     """The mean cost of a day of [since, until)."""
     extent = Q(team_id__in=_covered([budget]), day__gte=since, day__lt=until)
     sums = (
@@ -331,7 +432,7 @@ def _parts(budget: Budget, since: date, until: date) -> dict[_Part, Decimal]:
         .annotate(*(Sum(column) for column in COST_COLUMNS.values()))
     )
     return {
-        _Part(project_id, model_id, token_class): cost / (until - since).days
+        _Share(project_id, model_id, token_class): cost / (until - since).days
         for project_id, model_id, *costs in sums.order_by()
         for token_class, cost in zip(COST_COLUMNS, costs, strict=True)
         if cost
@@ -340,13 +441,13 @@ def _parts(budget: Budget, since: date, until: date) -> dict[_Part, Decimal]:
 
 def _driver(
     candidates: Iterable[K],
-    lately: Mapping[_Part, Decimal],
-    before: Mapping[_Part, Decimal],
+    lately: Mapping[_Share, Decimal],
+    before: Mapping[_Share, Decimal],
     within: tuple[int, ...],
 ) -> K:
     """Of what comes after `within` in the parts, the one that grew most, or is largest."""
 
-    def mean(means: Mapping[_Part, Decimal], one: K) -> Decimal:
+    def mean(means: Mapping[_Share, Decimal], one: K) -> Decimal:
         its = (*within, one)
         found = (cost for part, cost in means.items() if part[: len(its)] == its)
         return sum(found, Decimal())

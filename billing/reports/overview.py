@@ -166,7 +166,7 @@ def _statuses(
     found = Budget.objects.active().filter(wanted, organization=organization)
     listed = budgets.statuses_on(found.with_scope().order_by("pk"), day=day, now=now)
     running = [one for one in listed if one.is_running]
-    running.sort(key=lambda one: bool(one.budget.limits))
+    running.sort(key=lambda one: one.budget.is_limited)
     return (
         [one for one in running if one.budget.team_id is not None],
         [one for one in running if one.budget.team_id is None],
@@ -177,7 +177,7 @@ def _caps(mine: Sequence[BudgetStatus], shared: Sequence[BudgetStatus]) -> Decim
     lowest: dict[int | None, Decimal] = {}
     for status in mine:
         its = status.budget
-        if shared and its.window == shared[0].budget.window and not its.limits:
+        if shared and its.window == shared[0].budget.window and not its.is_limited:
             lowest[its.team_id] = min(status.cap, lowest.get(its.team_id, status.cap))
     return sum(lowest.values(), Decimal())
 

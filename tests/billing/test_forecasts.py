@@ -207,6 +207,45 @@ def test_several_budgets_take_no_more_queries_than_one(finance: Service, cast: C
     assert len(one) == len(several) <= 4
 
 
+def test_many_limited_budgets_are_forecast_as_each_alone(finance: Service, cast: Cast):
+    """In as many queries as a few of them."""
+    spend(finance, cast, range(1, 21))
+    spend(finance, cast, range(1, 11), processing="batch")
+    spend(finance, cast, range(1, 6), project="triage", tags={"env": "prod"})
+    model = LanguageModel.objects.get(provider="anthropic", name="claude-opus-5-5")
+    listed = [
+        cap(cast, amount, limits=limits, **scope)
+        for amount in (1, 2)
+        for scope in ({"team": cast.search}, {"project": cast.triage}, {"project": None})
+        for limits in (
+            Limits(),
+            Limits(model_ids=(model.pk,)),
+            Limits(processing=("batch",)),
+            Limits(model_ids=(model.pk,), processing=("standard",)),
+            Limits(tag_key="env", tag_values=("prod",)),
+        )
+    ]
+    statuses_ = statuses(
+        Budget.objects.filter(pk__in=[one.pk for one in listed]).with_scope(), now=NOW
+    )
+
+    asked = []
+    with isolation.visible_teams([cast.search.pk, cast.support.pk]):
+        for several in (statuses_[:15], statuses_):
+            with CaptureQueriesContext(connection) as queries:
+                together = reports.of_budgets(several, now=NOW)
+            asked.append(len(queries))
+        alone = {
+            one.budget.pk: found
+            for one in statuses_
+            if (found := reports.of_budget(one, now=NOW)) is not None
+        }
+
+    assert together == alone
+    assert len({one.forecast.expected for one in alone.values()}) > 4
+    assert asked[0] == asked[1]
+
+
 # --- The cap ------------------------------------------------------------------------
 
 
