@@ -100,7 +100,7 @@ def test_a_secret_is_not_replaced_while_the_one_before_signs_along(
     """The receiver may know only that one: a second click must not break it."""
     channel = make(cast)
     first = channel.secret
-    post(finance, f"/channels/{channel.pk}/rotate")
+    finance.post(f"/channels/{channel.pk}/rotate")
     channel.refresh_from_db()
     second = channel.secret
 
