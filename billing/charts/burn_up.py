@@ -25,6 +25,13 @@ class Mark(NamedTuple):
     words: str
 
 
+class Planned(NamedTuple):
+    """What was to be spent by the end of a day."""
+
+    day: date
+    amount: Decimal
+
+
 class Expected(NamedTuple):
     """The end of a day to come; `total` and `band` in words, for the tooltip."""
 
@@ -42,23 +49,23 @@ def burn_up(
     last: date,
     points: Sequence[Point],
     cap: Decimal,
-    planned: Decimal | None,
+    planned: Sequence[Planned],
     marks: Sequence[Mark],
     expected: Sequence[Expected],
 ) -> Spec:
     """`last` is the last day of the period; the points may end before it, and what is
     expected goes on from there."""
-    amounts = [*(point.amount for point in points), *(one.high for one in expected)]
-    largest = max([cap, planned or Decimal(), *amounts])
+    amounts = [one.amount for one in (*points, *planned)]
+    largest = max([cap, *amounts, *(one.high for one in expected)])
     x, y = days_axis(first, last), money_axis(largest, "amount")
     days = (last - first).days + 1
     layers = [_area(points, x, y)]
     if expected:
         layers += [_band(expected, x, y), _centre(expected, x, y)]
     layers.append(_cap(first, last, cap, x, y))
-    if planned is not None:
-        is_lower = bool(expected) and planned < expected[-1].amount
-        layers.append(_plan(first, last, planned, is_lower, x, y))
+    if planned:
+        is_lower = bool(expected) and planned[-1].amount < expected[-1].amount
+        layers.append(_plan(planned, is_lower, x, y))
     layers += [_line(points, x, y), _dot(points, x, y), _days(points, days, x)]
     to_come = [one for one in expected if not points or one.day > points[-1].day]
     if to_come:
@@ -143,7 +150,7 @@ def _centre(expected: Sequence[Expected], x: Spec, y: Spec) -> Spec:
     }
 
 
-def _straight(
+def _named(
     rows: list[dict[str, Any]],
     words: str,
     colour: str,
@@ -153,7 +160,7 @@ def _straight(
     *,
     under: bool = False,
 ) -> Spec:
-    """A straight line with its name at one end, above it or under it."""
+    """A line with its name at one end, above it or under it."""
     return {
         "data": {"values": rows},
         "encoding": {"x": x, "y": y},
@@ -188,20 +195,17 @@ def _cap(first: date, last: date, cap: Decimal, x: Spec, y: Spec) -> Spec:
         {"day": first.isoformat(), "amount": plotted(cap), "named": True},
         {"day": last.isoformat(), "amount": plotted(cap), "named": False},
     ]
-    return _straight(rows, "Cap", "var(--over)", [], x, y)
+    return _named(rows, "Cap", "var(--over)", [], x, y)
 
 
-def _plan(
-    first: date, last: date, planned: Decimal, is_lower: bool, x: Spec, y: Spec
-) -> Spec:
-    """The plan spread evenly over the days of the period; its name is where the forecast
-    is not."""
-    days = (last - first).days + 1
+def _plan(planned: Sequence[Planned], is_lower: bool, x: Spec, y: Spec) -> Spec:
+    """Its name is where the forecast is not."""
     rows = [
-        {"day": first.isoformat(), "amount": plotted(planned / days), "named": False},
-        {"day": last.isoformat(), "amount": plotted(planned), "named": True},
+        {"day": one.day.isoformat(), "amount": plotted(one.amount), "named": False}
+        for one in planned
     ]
-    return _straight(rows, "Estimate", "var(--muted)", [5, 4], x, y, under=is_lower)
+    rows[-1]["named"] = True
+    return _named(rows, "Estimate", "var(--muted)", [5, 4], x, y, under=is_lower)
 
 
 def _marks(marks: Sequence[Mark], x: Spec, y: Spec) -> Spec:

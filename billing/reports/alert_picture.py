@@ -92,7 +92,7 @@ def _burn_up(
         last=its.last,
         points=points,
         cap=crossing.cap,
-        planned=None,
+        planned=(),
         marks=[Mark(min(max(fired_on, its.first), last), crossing.spent, "")],
         expected=(),
     )

@@ -8,13 +8,11 @@ from decimal import Decimal
 from django.db.models import Prefetch
 
 from billing.models import Alert, Budget, BudgetRevision, Delivery, RaiseRequest
-from billing.models.estimates import Estimate
-from billing.pricing.budget_periods import PeriodKind
 from billing.pricing.standing import Standing, standing
-from billing.reports import budgets, estimates, forecasts, spend
+from billing.reports import budgets, forecasts, plans, spend
 from billing.reports.budgets import BudgetStatus
-from billing.reports.estimates import EstimateReport
 from billing.reports.forecasts import BudgetForecast
+from billing.reports.plans import PlannedDay, Scope
 from teams.models import Team
 from teams.reporting_days import ReportingDays
 
@@ -55,16 +53,16 @@ class BudgetView:
     """A budget in one period, day by day.
 
     `today` is the day up to which the period is known: the last one of a period that is
-    over, the first of one that has not begun. `partial` says that spend of teams which
-    the viewer does not see counts too.
+    over, the first of one that has not begun. `plan` has each day of a period that is
+    planned from end to end. `partial` says that spend of teams which the viewer does not
+    see counts too.
     """
 
     status: BudgetStatus
     today: date
     running: bool
     points: list[DayPoint]
-    estimate: Estimate | None
-    planned: Decimal | None
+    plan: list[PlannedDay]
     timeline: list[Event]
     partial: bool
     forecast: BudgetForecast | None
@@ -124,17 +122,12 @@ def _elapsed(status: BudgetStatus, today: date) -> int:
 
 
 def running_view(
-    budget: Budget, *, visible_team_ids: Sequence[int], now: datetime
+    budget: Budget, *, team: Team | None, visible_team_ids: Sequence[int], now: datetime
 ) -> BudgetView:
-    """A budget in the period that runs; its estimate where it is a team's month."""
+    """A budget in the period that runs. `team` is the one whose page it is on."""
     today = ReportingDays(budget.organization).day(now)
     (status,) = budgets.statuses_on([budget], day=today, now=now)
-    month = (
-        estimates.estimate_vs_actual(team=budget.team, month=today)
-        if budget.team is not None
-        else None
-    )
-    return budget_view(status, budget.team, visible_team_ids, today, month, now)
+    return budget_view(status, team, visible_team_ids, today, now)
 
 
 def budget_view(
@@ -142,13 +135,9 @@ def budget_view(
     team: Team | None,
     visible_team_ids: Sequence[int],
     today: date,
-    month: EstimateReport | None,
     now: datetime,
 ) -> BudgetView:
     budget, its = status.budget, status.period
-    is_month = team is not None and budget.team_id == team.pk and not budget.limits
-    if not is_month or budget.period != PeriodKind.MONTH:
-        month = None
     running = today in its
     known_until = max(min(today, its.last), its.first)
     covers = budget.covered_team_ids
@@ -157,8 +146,7 @@ def budget_view(
         today=known_until,
         running=running,
         points=_points(budget, its.first, known_until),
-        estimate=month.estimate if month else None,
-        planned=month.total.estimate if month else None,
+        plan=_plan(status, team),
         timeline=_timeline(status),
         partial=not covers <= set(visible_team_ids),
         forecast=forecasts.of_budget(status, now=now),
@@ -175,6 +163,15 @@ def _points(budget: Budget, first: date, last: date) -> list[DayPoint]:
         total += cost
         points.append(DayPoint(day, cost, total))
     return points
+
+
+def _plan(status: BudgetStatus, team: Team | None) -> list[PlannedDay]:
+    """That of the team, or of its project; of a part of what they spend there is none."""
+    if team is None or status.budget.limits:
+        return []
+    scope = Scope(team.pk, status.budget.project_id)
+    plan = plans.plans_of([scope], status.period)[scope]
+    return plan.path if plan.is_whole else []
 
 
 def _timeline(status: BudgetStatus) -> list[Event]:

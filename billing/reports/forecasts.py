@@ -17,18 +17,18 @@ from django.db.models import F, Q, Sum
 from billing.models import (
     Budget,
     DailySpend,
-    EstimateLine,
     ForecastErrors,
     LanguageModel,
     TaggedSpend,
 )
-from billing.models.estimates import Estimate
 from billing.pricing import forecast as forecasting
 from billing.pricing import money
 from billing.pricing.budget_periods import PeriodKind
 from billing.pricing.forecast import Ahead, Forecast, Spread
 from billing.pricing.token_classes import TokenClass
+from billing.reports import plans
 from billing.reports.budgets import BudgetStatus
+from billing.reports.plans import Scope
 from billing.reports.spend import COST_COLUMNS
 from teams.models import Organization, Project, Team
 from teams.reporting_days import ReportingDays
@@ -356,9 +356,9 @@ def _share_left(days: ReportingDays, today: date, now: datetime) -> Decimal:
 
 
 def _planned(statuses: Sequence[BudgetStatus]) -> dict[int, Decimal]:
-    """What a day was to cost, by the approved estimate of a whole team's month."""
+    """What a day was to cost, by the plan of a whole team's month."""
     months = [
-        one
+        (Scope(one.budget.team_id), one)
         for one in statuses
         if one.budget.team_id is not None
         and one.budget.period == PeriodKind.MONTH
@@ -366,23 +366,11 @@ def _planned(statuses: Sequence[BudgetStatus]) -> dict[int, Decimal]:
     ]
     if not months:
         return {}
-    first = months[0].period.first
-    approved = Estimate.objects.covering(first).filter(
-        team__in=[one.budget.team_id for one in months],
-        project=None,
-        state=Estimate.State.APPROVED,
-    )
-    plans = approved.order_by("team", "-approved_at", "-pk").distinct("team")
-    lines = EstimateLine.objects.filter(
-        estimate__in=list(plans.values_list("pk", flat=True)),
-        month=first,
-        scenario=F("estimate__plan"),
-    )
-    totals = dict(lines.values_list("estimate__team_id").annotate(Sum("cost")).order_by())
+    found = plans.plans_of([scope for scope, _ in months], months[0][1].period)
     return {
-        one.budget.pk: totals[one.budget.team_id] / one.period.days
-        for one in months
-        if one.budget.team_id in totals
+        one.budget.pk: cost / one.period.days
+        for scope, one in months
+        if (cost := found[scope].cost)
     }
 
 

@@ -91,8 +91,11 @@ class Plan:
     @property
     def cost(self) -> Decimal:
         """What is planned for these days; each model rounded once."""
-        path = self.path
-        return path[-1].total if path else Decimal()
+        totals: dict[int, Fraction] = defaultdict(Fraction)
+        for month in self.months:
+            for line in month.lines:
+                totals[line.model_id] += money.whole(line.cost) * month.share
+        return money.exact(sum(map(money.nearest, totals.values())))
 
     @property
     def path(self) -> list["PlannedDay"]:

@@ -61,7 +61,7 @@ def team_page(
     return TeamPage(
         team=team,
         budgets=[(one, budget_view.standing_of(one, today)) for one in statuses],
-        budget=budget_view.budget_view(chosen, team, visible_team_ids, today, month, now)
+        budget=budget_view.budget_view(chosen, team, visible_team_ids, today, now)
         if chosen
         else None,
         spent=team_spend.spent(team=team, since=since, until=until, filters=filters),

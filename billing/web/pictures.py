@@ -7,7 +7,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from billing.charts import burn_up, stacked_days
-from billing.charts.burn_up import Expected, Mark, Point
+from billing.charts.burn_up import Expected, Mark, Planned, Point
 from billing.charts.look import OTHER, PLACES, Spec, colour
 from billing.charts.stacked_days import Part
 from billing.pricing.budget_periods import Period
@@ -16,6 +16,7 @@ from billing.pricing.forecast import Ahead
 from billing.reports.budget_view import BudgetView, DayPoint
 from billing.reports.budgets import BudgetStatus
 from billing.reports.overview import Overview
+from billing.reports.plans import PlannedDay
 from billing.reports.team_spend import Spent
 
 
@@ -98,7 +99,7 @@ def burn_up_of(view: BudgetView, currency: str, zone: str) -> Spec:
             for point in view.points
         ],
         cap=status.cap,
-        planned=view.planned,
+        planned=[Planned(one.day, one.total) for one in view.plan],
         marks=marks,
         expected=_expected(view, currency),
     )
@@ -125,11 +126,23 @@ def _expected(view: BudgetView, currency: str) -> list[Expected]:
     ]
 
 
-def figures_of(view: BudgetView) -> list[tuple[date, DayPoint | None, Ahead | None]]:
-    """Each day that is drawn: what it came to, what is expected by its end."""
+class DayFigures(NamedTuple):
+    """A day that is drawn: what it came to, what was planned and is expected by its end."""
+
+    day: date
+    point: DayPoint | None
+    planned: PlannedDay | None
+    ahead: Ahead | None
+
+
+def figures_of(view: BudgetView) -> list[DayFigures]:
     points = {point.day: point for point in view.points}
+    planned = {one.day: one for one in view.plan}
     ahead = {one.day: one for one in view.forecast.ahead} if view.forecast else {}
-    return [(day, points.get(day), ahead.get(day)) for day in sorted({*points, *ahead})]
+    return [
+        DayFigures(day, points.get(day), planned.get(day), ahead.get(day))
+        for day in sorted({*points, *planned, *ahead})
+    ]
 
 
 def days_of_families(

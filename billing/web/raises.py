@@ -205,7 +205,9 @@ def _evidence(visitor: Visitor, found: Found, now: datetime) -> dict[str, Any]:
     """The budget as it stands: its sentence, bar, chart, and what changed most."""
     visible = [team.pk for team in visitor.teams]
     budget = found.budget
-    view = budget_view.running_view(budget, visible_team_ids=visible, now=now)
+    view = budget_view.running_view(
+        budget, team=found.team, visible_team_ids=visible, now=now
+    )
     currency = visitor.organization.currency
     who = str(budget.project or budget.team or budget.organization)
     zone = ReportingDays(visitor.organization).zone(now).key

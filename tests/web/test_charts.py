@@ -12,14 +12,14 @@ import vl_convert
 from django.contrib.staticfiles import finders
 
 from billing.charts import burn_up, look, stacked_days
-from billing.charts.burn_up import Expected, Mark, Point
+from billing.charts.burn_up import Expected, Mark, Planned, Point
 from billing.charts.stacked_days import Part
 
 TOKENS = Path(str(finders.find("purser/tokens.css"))).read_text()
 FIRST, LAST = date(2026, 11, 1), date(2026, 11, 30)
 
 
-def burn(cap: str = "10", planned: str | None = "8") -> look.Spec:
+def burn(cap: str = "10", planned: int = 8) -> look.Spec:
     return burn_up.burn_up(
         first=FIRST,
         last=LAST,
@@ -28,7 +28,11 @@ def burn(cap: str = "10", planned: str | None = "8") -> look.Spec:
             for day in range(1, 23)
         ],
         cap=Decimal(cap),
-        planned=None if planned is None else Decimal(planned),
+        planned=[
+            Planned(date(2026, 11, day), Decimal(planned) * day / 30)
+            for day in range(1, 31)
+            if planned
+        ],
         marks=[Mark(date(2026, 11, 20), Decimal(5), "50 % reached")],
         expected=[
             Expected(
@@ -62,7 +66,7 @@ def properties(spec: Any) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "spec", [burn(), burn(cap="0", planned=None), stack()], ids=["burn-up", "bare", "days"]
+    "spec", [burn(), burn(cap="0", planned=0), stack()], ids=["burn-up", "bare", "days"]
 )
 def test_a_chart_is_drawn_offline(spec: look.Spec):
     values = dict.fromkeys(properties(spec), "#123456") | {"--font": "sans-serif"}
