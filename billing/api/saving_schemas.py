@@ -80,7 +80,7 @@ _MODEL_CACHING = object_of(
     reads_per_write=_RATIO,
     break_even={
         "type": "object",
-        "properties": dict.fromkeys(Lifetime, _BREAK_EVEN),
+        "properties": {one.value: _BREAK_EVEN for one in Lifetime},
         "description": "By lifetime, at the rates in force.",
     },
     prompt={**COUNT, "description": "Tokens that go in, on average of a request."},

@@ -2,6 +2,7 @@
 
 from datetime import datetime, time, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
+from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 from django import template
@@ -11,8 +12,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from billing.models import Alert, Budget, Delivery, RaiseRequest
-from billing.pricing import figures, money
+from billing.pricing import cache_economics, figures, money
 from billing.pricing.budget_periods import PeriodKind
+from billing.pricing.cache_economics import BreakEven, Lifetime
 from billing.pricing.figures import NOTHING, THIN, percent, rate
 from billing.pricing.standing import Standing
 from billing.pricing.token_classes import TokenClass
@@ -25,6 +27,26 @@ register = template.Library()
 register.filter("percent", percent)
 register.filter("rate", rate)
 register.filter("span", figures.span)
+
+
+@register.filter(name="times")
+def times_tag(value: Fraction | None) -> str:
+    """How often, with the exact ratio as its title."""
+    if not isinstance(value, Fraction):
+        return NOTHING
+    shown = cache_economics.times(value)
+    return format_html('<data value="{}" title="{}">{}</data>', shown, value, shown)
+
+
+@register.filter
+def pays(break_even: dict[Lifetime, BreakEven], lifetime: str) -> str:
+    """From how many reads on, and from which request on, a cache pays."""
+    its = break_even.get(Lifetime(lifetime))
+    if its is None:
+        return NOTHING
+    return format_html(
+        '{} reads<span class="sub">request {}</span>', times_tag(its.reads), its.request
+    )
 
 
 @register.filter(name="amount")

@@ -20,12 +20,16 @@ from billing.web.channels import (
 from billing.web.overview import home
 from billing.web.prices import model_prices, published_prices
 from billing.web.raises import ask_for_raise, raise_request, raise_requests
+from billing.web.routing import routing_policy
+from billing.web.savings import savings
 from billing.web.team import team_budget
 from billing.web.velocities import end_velocity, velocity_list
 
 urlpatterns = [
     path("", home, name="home"),
     path("teams/<slug:slug>/", team_budget, name="team"),
+    path("teams/<slug:slug>/savings", savings, name="savings"),
+    path("teams/<slug:slug>/routing", routing_policy, name="routing"),
     path("channels", channel_list, name="channel-list"),
     path("channels/mine", mail_me, name="mail-me"),
     path("channels/<int:channel_id>/test", try_channel, name="try-channel"),
