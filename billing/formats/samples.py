@@ -20,7 +20,7 @@ from billing.formats import registry, sample_columns, strict
 from billing.formats.errors import BodyError, RecordError
 from billing.formats.posted import decode_quote
 from billing.formats.registry import LOCAL_MESSAGE
-from billing.pricing.model_names import SYNTHETIC
+from billing.pricing.model_names import SYNTHETIC, marks
 from billing.pricing.rates import RateBook
 from billing.pricing.token_classes import NOTHING, Quantities
 from billing.pricing.usage import Step, Usage
@@ -51,6 +51,9 @@ class Asked(NamedTuple):
     model: str | None = None
     columns: Mapping[str, str] = {}
     inclusive: bool | None = None
+
+
+NOTHING_SAID = Asked()
 
 
 class Problem(NamedTuple):
@@ -364,7 +367,13 @@ def _usage(
     quote = decode_quote(
         msgspec.json.encode({name: msgspec.Raw(value) for name, value in said.items()})
     )
-    name = registry.name_of(quote)
+    try:
+        name = registry.name_of(quote)
+    except RecordError as error:
+        if "usage_format" in said:
+            raise
+        sentence = "Its members do not tell whose usage it is: say which provider's."
+        raise RecordError(error.code, "", sentence) from error
     usage = registry.read(quote)
     if usage.unbilled == LOCAL_MESSAGE or quote.model == SYNTHETIC:
         raise _no_usage("The tool made this message up itself: nothing was called.")
@@ -379,7 +388,8 @@ def _guessed(said: Mapping[str, bytes], book: RateBook) -> dict[str, bytes]:
     by_members = [provider for member, provider in _TELLING.items() if member in found]
     known = book.providers_of(named)
     by_name = [provider for provider in _FIRST_ASKED if provider in known]
-    provider = next(iter([*by_members, *by_name, *known]), _UNKNOWN)
+    unknown = "anthropic" if marks(named).claude else _UNKNOWN
+    provider = next(iter([*by_members, *by_name, *known]), unknown)
     guessed = {"provider": msgspec.json.encode(provider)}
     if "usage_format" not in said and (one := registry.only_fitting(found)):
         # A gateway tells of any provider's calls in one format.

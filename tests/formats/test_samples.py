@@ -89,6 +89,14 @@ def test_a_bare_usage_object_needs_a_model():
     assert only(USAGE, OPUS).quantities == Quantities(100, 0, 0, 7, 20)
 
 
+def test_an_unknown_model_is_whose_it_says_it_is():
+    unheard = Asked(model="unheard-of")
+
+    assert "say which provider" in problem(USAGE, unheard).detail
+    assert only(USAGE, unheard._replace(provider="openai")).provider == "openai"
+    assert only(USAGE, Asked(model="claude-unheard-of")).provider == "anthropic"
+
+
 def test_what_the_record_says_goes_before_what_the_person_says():
     asked = Asked(provider="google", model="claude-sonnet-5")
 
