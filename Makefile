@@ -9,7 +9,7 @@ DEPLOYED = env DEBUG=false HTTPS_ONLY=true ALLOWED_HOSTS=purser.example.com EMAI
 LOCK = uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --quiet --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help up manage demo test machines faults check smoke lint types imports migrations deploy-check openapi openapi-diff chaos chaos-planted chaos-disk pressure fuzz fuzz-api bench-forecast bench-ingest bench-holds bench-pricing bench-rerate format lock
+.PHONY: help up manage demo test machines faults check smoke lint types imports migrations deploy-check openapi openapi-diff chaos chaos-planted chaos-disk pressure fuzz fuzz-api bench-bootstrap bench-forecast bench-ingest bench-holds bench-pricing bench-rerate format lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -84,6 +84,9 @@ chaos-disk: ## the disk runs full under load, on a small tmpfs: root, or user na
 
 bench-rerate: ## how long it takes to re-rate RECORDS=1000000, on a server of its own
 	$(TOOL) python -m tests.bench.rerate --records $(or $(RECORDS),1000000)
+
+bench-bootstrap: ## how often the interval of a mean cost holds it; TRIALS=1000, about ten minutes
+	$(TOOL) python -m tests.bench.bootstrap --trials $(or $(TRIALS),1000)
 
 bench-forecast: ## how far off forecasts are, beside run-rate and seasonal naive; a few seconds
 	$(TOOL) python -m tests.bench.forecast

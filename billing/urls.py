@@ -57,6 +57,7 @@ from billing.api.rerates import (
     UnpricedView,
 )
 from billing.api.routing import RoutingBreachesView, RoutingPoliciesView
+from billing.api.samples import SamplesView, SampleView, TextTokensView
 from billing.api.savings import (
     BatchCandidatesView,
     CacheEconomicsView,
@@ -184,6 +185,9 @@ urlpatterns = [
     path("what-if/estimate", WhatIfEstimateView.as_view(), name="estimate-what-if"),
     path("what-if/saved", SavedWhatIfsView.as_view(), name="saved-what-ifs"),
     path("what-if/saved/<int:saved_id>", SavedWhatIfView.as_view(), name="saved-what-if"),
+    path("samples", SamplesView.as_view(), name="samples"),
+    path("samples/<int:sample_id>", SampleView.as_view(), name="sample"),
+    path("text-tokens", TextTokensView.as_view(), name="text-tokens"),
     path("rates", RatesView.as_view(), name="rates"),
     path("rates/timeline", TimelineView.as_view(), name="rate-timeline"),
     path("rate-cards", RateCardsView.as_view(), name="rate-cards"),

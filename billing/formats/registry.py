@@ -1,6 +1,6 @@
 """Which module understands which usage format, and which format a record is in."""
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import NamedTuple
 
 import msgspec
@@ -162,6 +162,12 @@ def name_of(record: Record) -> str:
     if len(fitting) != 1:
         raise _unknown(_ambiguity(record.provider, members, fitting))
     return fitting[0]
+
+
+def only_fitting(members: Iterable[str]) -> str | None:
+    """Return the one format that these members of a usage object fit, whoever's it is."""
+    fitting = [name for name in _ANY if _fits(name, set(members))]
+    return fitting[0] if len(fitting) == 1 else None
 
 
 def _fits(name: str, members: Set[str]) -> bool:

@@ -33,6 +33,7 @@ from billing.models.receipts import Receipt
 from billing.models.rerates import Rerate, RerateTotal
 from billing.models.rollups import DailySpend, HourlySpend
 from billing.models.routing import RoutingPolicy
+from billing.models.samples import Sample
 from billing.models.velocity_rules import VelocityRule
 from billing.models.verifications import Verification
 from billing.models.what_if import SavedWhatIf
@@ -72,6 +73,7 @@ __all__ = [
     "Rerate",
     "RerateTotal",
     "RoutingPolicy",
+    "Sample",
     "SavedWhatIf",
     "TaggedSpend",
     "TeamLedger",

@@ -65,6 +65,7 @@ LOCAL = frozenset(
         "billing.Proposal",
         "billing.SavedWhatIf",
         "billing.RoutingPolicy",
+        "billing.Sample",
         "billing.VelocityRule",
         "billing.Verification",
         "auth.Group",
