@@ -22,7 +22,14 @@ from billing.api.channels import (
     ChannelView,
     DeliveryRetryView,
 )
-from billing.api.estimates import EstimateApprovalView, EstimatesView
+from billing.api.estimates import (
+    EstimateApprovalView,
+    EstimateComputationView,
+    EstimateReturnView,
+    EstimateSubmissionView,
+    EstimatesView,
+    OneEstimateView,
+)
 from billing.api.holds import HoldsView, HoldView, VerdictView
 from billing.api.proposals import AcceptView, DismissView, ProposalsView
 from billing.api.quotes import QuoteView
@@ -176,6 +183,18 @@ urlpatterns = [
         name="retry-delivery",
     ),
     path("estimates", EstimatesView.as_view(), name="estimates"),
+    path("estimates/compute", EstimateComputationView.as_view(), name="compute-estimate"),
+    path("estimates/<int:estimate_id>", OneEstimateView.as_view(), name="one-estimate"),
+    path(
+        "estimates/<int:estimate_id>/submit",
+        EstimateSubmissionView.as_view(),
+        name="submit-estimate",
+    ),
+    path(
+        "estimates/<int:estimate_id>/send-back",
+        EstimateReturnView.as_view(),
+        name="send-back-estimate",
+    ),
     path(
         "estimates/<int:estimate_id>/approve",
         EstimateApprovalView.as_view(),

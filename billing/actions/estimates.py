@@ -1,38 +1,37 @@
 """Estimates: what a team or project plans, priced by the same rates as its usage."""
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any
 
+from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from billing.models import Estimate, EstimateLine, LanguageModel, rate_book
+from billing.actions import budgets, estimate_notices
+from billing.actions.budgets import Terms
+from billing.models import (
+    Budget,
+    Estimate,
+    EstimateLine,
+    EstimateModel,
+    EstimateShape,
+)
 from billing.models.estimates import Scenario
-from billing.models.rate_book import Book
-from billing.pricing import estimates as pricing
+from billing.models.planned import Chosen, Line, lines_of, priced
 from billing.pricing import money
-from billing.pricing.engine import Unpriced
-from billing.pricing.token_classes import Quantities
-from billing.pricing.usage import Processing
+from billing.pricing.budget_periods import PeriodKind
+from billing.pricing.levers import Levers
 from teams.actions import audit
 from teams.models import Project, Team
 
-_TOO_MUCH = Decimal(10) ** 12  # what the column holds
+_STATES = {state.value: state.label.lower() for state in Estimate.State}
+_SUBMISSION = ("submitted_by", "submitted_at", "submitter")
 
 
-class Line(NamedTuple):
-    """One model in one scenario and processing, for a whole month: without a month, for
-    the first one of the estimate."""
-
-    model: LanguageModel
-    scenario: Scenario
-    requests: int
-    quantities: Quantities
-    processing: Processing = Processing.STANDARD
-    month: date | None = None
+class NotPossible(ValidationError):
+    """As things stand: it is not in the state for this."""
 
 
 @transaction.atomic
@@ -47,6 +46,7 @@ def save(
     months: int = 1,
     plan: Scenario = Scenario.MEDIUM,
     contingency_percent: int = 0,
+    source: str = "",
     note: str = "",
     estimate: Estimate | None = None,
 ) -> Estimate:
@@ -60,9 +60,10 @@ def save(
     if estimate is None:
         estimate = Estimate(team=team, created_by=by, created_at=now)
     else:
-        estimate = _draft(estimate)
+        estimate = held(estimate)
+        _check_draft(estimate)
     estimate.project, estimate.month, estimate.months = project, first, months
-    estimate.plan, estimate.note = plan, note
+    estimate.plan, estimate.source, estimate.note = plan, source, note
     estimate.contingency_percent = contingency_percent
     estimate.priced_at = now
     estimate.full_clean()
@@ -89,55 +90,182 @@ def save(
     return estimate
 
 
-def priced(lines: Sequence[Line], *, organization_id: int, now: datetime) -> list[Decimal]:
-    """What each line costs at the rates in force now.
+@transaction.atomic
+def save_shapes(
+    *,
+    team: Team,
+    month: date,
+    months: int,
+    shapes: Mapping[Scenario, Levers],
+    models: Sequence[Chosen],
+    by: str,
+    now: datetime,
+    plan: Scenario = Scenario.MEDIUM,
+    source: str = "",
+    **terms: Any,
+) -> Estimate:
+    """The same as `save`, of the lines that levers come to; they are kept beside them.
 
-    Raises ValidationError where one has no price or too large a one, and where two are
-    for the same model, processing and scenario in one month.
+    Raises ValidationError as `save` and `lines_of` do.
     """
-    kinds = Counter(
-        (line.month, line.model.pk, line.processing, line.scenario) for line in lines
+    estimate = save(
+        team=team,
+        month=month,
+        months=months,
+        lines=lines_of(shapes, models, month.replace(day=1), months, plan),
+        by=by,
+        now=now,
+        plan=plan,
+        source=source,
+        **terms,
     )
-    if any(count > 1 for count in kinds.values()):
-        raise ValidationError(
-            "A model has one line in each month, scenario and processing."
+    EstimateShape.objects.bulk_create(
+        EstimateShape(estimate=estimate, scenario=scenario, **its._asdict())
+        for scenario, its in shapes.items()
+    )
+    EstimateModel.objects.bulk_create(
+        EstimateModel(
+            estimate=estimate,
+            model=one.model,
+            share_percent=one.share_percent,
+            token_factor=one.token_factor,
         )
-    book = rate_book.current(organization_id)
-    return [_cost(line, book, now) for line in lines]
+        for one in models
+    )
+    return estimate
 
 
 @transaction.atomic
-def approve(*, estimate: Estimate, by: str, now: datetime) -> None:
+def submit(
+    *, estimate: Estimate, by: str, now: datetime, person: User | None = None
+) -> Estimate:
+    """Ask for a draft to be approved; who may is told. Twice is once.
+
+    `person` is who asks; an API key is none. Raises ValidationError.
+    """
+    estimate = held(estimate)
+    if estimate.state == Estimate.State.SUBMITTED:
+        return estimate
+    _check_draft(estimate)
+    if not estimate.lines.exists():
+        raise ValidationError("There is nothing in this estimate to approve yet.")
+    estimate.state = Estimate.State.SUBMITTED
+    estimate.submitted_by, estimate.submitted_at, estimate.submitter = by, now, person
+    estimate.save(update_fields=["state", *_SUBMISSION])
+    _audit(estimate, "estimate.submit", by=by, now=now)
+    estimate_notices.submitted(estimate, now=now)
+    return estimate
+
+
+@transaction.atomic
+def send_back(*, estimate: Estimate, note: str, by: str, now: datetime) -> Estimate:
+    """Make what was submitted a draft again, and say why. Raises ValidationError."""
+    estimate = held(estimate)
+    if estimate.state != Estimate.State.SUBMITTED:
+        raise NotPossible(f"This estimate is {_STATES[estimate.state]}.")
+    if not note.strip():
+        raise ValidationError({"note": "Say what has to change."})
+    submitter = estimate.submitter
+    estimate.state, estimate.decision_note = Estimate.State.DRAFT, note.strip()
+    estimate.submitted_by, estimate.submitted_at, estimate.submitter = "", None, None
+    estimate.save(update_fields=["state", "decision_note", *_SUBMISSION])
+    _audit(estimate, "estimate.send_back", by=by, now=now, reason=note)
+    estimate_notices.decided(estimate, by=by, now=now, person=submitter)
+    return estimate
+
+
+@transaction.atomic
+def approve(
+    *, estimate: Estimate, by: str, now: datetime, cap: Decimal | None = None
+) -> Estimate:
     """Make it the plan of its months; one approved before stays, and is not it any more.
 
-    Twice is once.
+    With a `cap` the monthly budget of its team or project has that cap from now on, and is
+    made where there is none. Twice is once. Raises ValidationError.
     """
-    list(Estimate.objects.select_for_update().filter(pk=estimate.pk).values_list("pk"))
-    estimate.refresh_from_db()
+    estimate = held(estimate)
     if estimate.state == Estimate.State.APPROVED:
-        return
+        return estimate
+    if not estimate.lines.exists():
+        raise ValidationError("There is nothing in this estimate to approve yet.")
     estimate.state = Estimate.State.APPROVED
-    estimate.approved_by, estimate.approved_at = by, now
-    estimate.save(update_fields=["state", "approved_by", "approved_at"])
-    audit.record(
-        action="estimate.approve",
-        subject=f"estimate {estimate.pk} of team {estimate.team.slug}",
-        organization=estimate.team.organization.slug,
+    estimate.approved_by, estimate.approved_at, estimate.decision_note = by, now, ""
+    estimate.save(update_fields=["state", "approved_by", "approved_at", "decision_note"])
+    _audit(
+        estimate,
+        "estimate.approve",
         by=by,
         now=now,
-        after={"month": f"{estimate.month:%Y-%m}", "plan": estimate.plan},
+        after={
+            "month": f"{estimate.month:%Y-%m}",
+            "months": estimate.months,
+            "plan": estimate.plan,
+            "cap": None if cap is None else money.plain(cap),
+        },
+    )
+    if cap is not None:
+        _set_cap(estimate, cap, by, now)
+    estimate_notices.decided(estimate, by=by, now=now, person=estimate.submitter)
+    return estimate
+
+
+def held(estimate: Estimate) -> Estimate:
+    """As it is now, ours until the transaction ends."""
+    rows = Estimate.objects.with_scope().select_for_update(of=("self",))
+    return rows.get(pk=estimate.pk)
+
+
+def monthly_budget(estimate: Estimate) -> Budget | None:
+    """The budget that its cap is for: of its team or project, by the month and of all that
+    is spent there."""
+    of_scope = Budget.objects.active().filter(
+        organization=estimate.team.organization_id,
+        period=PeriodKind.MONTH,
+        model_ids=[],
+        processing=[],
+        tag_key="",
+        **(
+            {"project": estimate.project_id}
+            if estimate.project_id
+            else {"team": estimate.team_id, "project": None}
+        ),
+    )
+    return of_scope.order_by("pk").first()
+
+
+def _set_cap(estimate: Estimate, cap: Decimal, by: str, now: datetime) -> None:
+    reason = f"Estimate #{estimate.pk} approved."
+    budget = monthly_budget(estimate)
+    if budget is not None:
+        budgets.amend(budget=budget, changes={"amount": cap}, by=by, now=now, reason=reason)
+        return
+    budgets.create(
+        organization=estimate.team.organization,
+        team=None if estimate.project else estimate.team,
+        project=estimate.project,
+        period=PeriodKind.MONTH,
+        terms=Terms(cap),
+        by=by,
+        now=now,
+        reason=reason,
     )
 
 
-def _draft(estimate: Estimate) -> Estimate:
-    """As it is now, ours until the transaction ends."""
-    held = Estimate.objects.select_for_update(of=("self",)).with_scope()
-    estimate = held.get(pk=estimate.pk)
+def _check_draft(estimate: Estimate) -> None:
     if estimate.state != Estimate.State.DRAFT:
-        raise ValidationError(
-            f"This estimate is {estimate.state} and does not change: make a new one."
+        raise NotPossible(
+            f"This estimate is {_STATES[estimate.state]} and does not change: "
+            "make a new one."
         )
-    return estimate
+
+
+def _audit(estimate: Estimate, action: str, **said: Any) -> None:
+    audit.record(
+        action=action,
+        subject=f"estimate {estimate.pk} of {estimate.scope}",
+        organization=estimate.team.organization.slug,
+        **said,
+    )
 
 
 def _check_scope(estimate: Estimate, now: datetime) -> None:
@@ -148,15 +276,3 @@ def _check_scope(estimate: Estimate, now: datetime) -> None:
     owned = Project.objects.owned_by(estimate.team, now)
     if not owned.filter(pk=project.pk).exists():
         raise ValidationError({"project": "This team does not own the project."})
-
-
-def _cost(line: Line, book: Book, now: datetime) -> Decimal:
-    cost = pricing.cost(
-        line.model.key, line.requests, line.quantities, book.rates, now, line.processing
-    )
-    if isinstance(cost, Unpriced):
-        raise ValidationError(cost.detail)
-    exact = money.exact(cost)
-    if exact >= _TOO_MUCH:
-        raise ValidationError(f"{line.model.name} would cost more than can be kept.")
-    return exact

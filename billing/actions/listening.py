@@ -49,13 +49,16 @@ def teams_of(alert: Alert) -> set[int]:
     return teams_at(alert.team_id, alert.project, alert.fired_at)
 
 
-def may_act_on(alert: Alert) -> list[User]:
-    """The people who may change the budgets there and can be written to; where there are
-    none, those who run the installation."""
+def may_act_on(
+    alert: Alert, permission: Permission = Permission.EDIT_BUDGETS
+) -> list[User]:
+    """The people who have a permission there, to change its budgets unless it says
+    otherwise, and can be written to; where there are none, those who run the
+    installation."""
     team = Team.objects.filter(pk__in=teams_of(alert)).first()
-    may_edit = permissions.people_with(
-        Permission.EDIT_BUDGETS, organization=alert.organization, team=team
+    allowed = permissions.people_with(
+        permission, organization=alert.organization, team=team
     )
     running = User.objects.filter(is_superuser=True, is_active=True)
-    reached = [people.exclude(email="").order_by("pk") for people in (may_edit, running)]
+    reached = [people.exclude(email="").order_by("pk") for people in (allowed, running)]
     return list(reached[0]) or list(reached[1])

@@ -9,11 +9,11 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from billing.actions import estimates
-from billing.actions.estimates import Line
 from billing.formats import what_if
 from billing.formats.what_if import Question
 from billing.models import Estimate, LanguageModel, SavedWhatIf
 from billing.models.estimates import Scenario
+from billing.models.planned import Line
 from billing.pricing.budget_periods import calendar_month
 from billing.pricing.token_classes import NOTHING, Quantities
 from billing.pricing.usage import Processing

@@ -14,10 +14,10 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from billing.actions import estimates
-from billing.actions.estimates import Line
 from billing.admin.access import Drafts, is_draft
-from billing.models import Estimate, EstimateLine
+from billing.models import Estimate, EstimateLine, planned
 from billing.models.estimates import Scenario
+from billing.models.planned import Line
 from billing.pricing import budget_periods
 from billing.pricing.token_classes import Quantities, TokenClass
 from billing.pricing.usage import Processing
@@ -53,7 +53,7 @@ class LineFormSet(forms.BaseInlineFormSet):
     def clean(self) -> None:
         super().clean()
         if not any(self.errors) and self.instance.team_id is not None:
-            estimates.priced(
+            planned.priced(
                 self.entered(),
                 organization_id=self.instance.team.organization_id,
                 now=timezone.now(),

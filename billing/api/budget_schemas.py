@@ -1,8 +1,9 @@
-"""What the OpenAPI document says of budgets, channels and estimates."""
+"""What the OpenAPI document says of budgets, channels and reports of them."""
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 
+from billing.api.estimate_schemas import MONTH, PLANNED, SCENARIO
 from billing.api.json_schemas import (
     COUNT,
     CURSOR,
@@ -11,7 +12,6 @@ from billing.api.json_schemas import (
     MONEY,
     MONEY_OR_NULL,
     PROBLEMS,
-    QUANTITIES,
     STRING,
     TIME,
     Schema,
@@ -23,8 +23,7 @@ from billing.api.json_schemas import (
 )
 from billing.models.budgets import BudgetState
 from billing.models.channels import Channel, Delivery
-from billing.models.estimates import Estimate, Scenario
-from billing.pricing.budget_periods import MONTH, PeriodKind
+from billing.pricing.budget_periods import PeriodKind
 from billing.pricing.caps import DEFAULT_FORECAST_ALERT, DEFAULT_THRESHOLDS
 from billing.pricing.usage import Processing
 from billing.reports.budget_flags import FlagKind
@@ -373,75 +372,10 @@ test_channel = extend_schema(
     responses={202: OpenApiResponse(DELIVERY), **_POSSIBLE, **problems(429)},
 )
 
-# --- Estimates ----------------------------------------------------------------------
-
-_SCENARIO: Schema = {"type": "string", "enum": list(Scenario.values)}
-_MONTH: Schema = {"type": "string", "pattern": f"^{MONTH.pattern}$"}
-_PLANNED = {
-    "type": "object",
-    "properties": dict.fromkeys(Scenario.values, MONEY),
-    "additionalProperties": False,
-}
-_LINE = object_of(
-    month=_MONTH,
-    model=STRING,
-    processing={"type": "string", "enum": ["standard", "batch"]},
-    scenario=_SCENARIO,
-    requests=COUNT,
-    quantities={**QUANTITIES, "required": []},
-)
-ESTIMATE = object_of(
-    id=STRING,
-    team=STRING,
-    project={**nullable("string"), "description": "Null: the whole team."},
-    month=_MONTH,
-    months=COUNT,
-    state={"type": "string", "enum": list(Estimate.State.values)},
-    plan=_SCENARIO,
-    contingency_percent=COUNT,
-    note=STRING,
-    priced_at=TIME,
-    totals=_PLANNED,
-    lines=array_of({**_LINE, "properties": {**_LINE["properties"], "cost": MONEY}}),
-)
-
-list_estimates = extend_schema(
-    operation_id="list_estimates",
-    summary="Estimates, newest month first",
-    responses={200: OpenApiResponse(object_of(data=array_of(ESTIMATE))), **PROBLEMS},
-)
-create_estimate = extend_schema(
-    operation_id="create_estimate",
-    summary="Save a draft: requests and tokens of a month, priced as usage is",
-    request={
-        "application/json": {
-            "type": "object",
-            "required": ["month", "lines"],
-            "properties": {
-                "team": STRING,
-                "project": STRING,
-                "month": _MONTH,
-                "months": COUNT,
-                "plan": _SCENARIO,
-                "contingency_percent": COUNT,
-                "note": STRING,
-                "lines": array_of(
-                    {**_LINE, "required": ["model", "scenario", "requests", "quantities"]}
-                ),
-            },
-        }
-    },
-    responses={201: OpenApiResponse(ESTIMATE), **_FOUND},
-)
-approve_estimate = extend_schema(
-    operation_id="approve_estimate",
-    summary="Make a draft the plan of its months",
-    request=None,
-    responses={200: OpenApiResponse(ESTIMATE), **_FOUND},
-)
+# --- Estimate against actual ----------------------------------------------------------
 
 _SIDES = {
-    "planned": _PLANNED,
+    "planned": PLANNED,
     "estimate": MONEY_OR_NULL,
     "actual": MONEY,
     "variance": {**MONEY_OR_NULL, "description": "Actual − estimate."},
@@ -459,9 +393,9 @@ get_estimate_vs_actual = extend_schema(
         200: OpenApiResponse(
             object_of(
                 team=STRING,
-                month=_MONTH,
+                month=MONTH,
                 estimate={
-                    **object_of(id=STRING, state=STRING, plan=_SCENARIO),
+                    **object_of(id=STRING, state=STRING, plan=SCENARIO),
                     "type": ["object", "null"],
                 },
                 rows=array_of(object_of(model=STRING, family=STRING, **_SIDES)),

@@ -1,5 +1,7 @@
-"""`/estimates`: what teams and their projects plan."""
+"""`/estimates`: what teams and their projects plan, by lines or by levers."""
 
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -13,21 +15,27 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from billing.actions import estimates
-from billing.actions.estimates import Line
-from billing.api import budget_schemas as schemas
-from billing.api import scopes
+from billing.actions.estimates import NotPossible
+from billing.api import estimate_schemas as schemas
+from billing.api import lists, scopes
+from billing.api.amounts import AmountField
 from billing.api.problems import Refused
 from billing.models import Estimate, LanguageModel
 from billing.models.estimates import MOST_MONTHS, Scenario
+from billing.models.planned import Chosen, Line
 from billing.models.rates import PRICE_FIELDS
 from billing.pricing import budget_periods, money
+from billing.pricing.levers import Levers, Ttl
 from billing.pricing.token_classes import Quantities
 from billing.pricing.usage import Processing
+from billing.reports import estimate_view
+from billing.reports.estimate_view import EstimateView, ModelRow, Wanted
 from teams.api.authentication import key_of
 from teams.models import ApiKey, Project
 from teams.models.api_keys import Scope
 
 _MOST = 10**15
+_MOST_TOKENS = 10**9  # of one request
 _PROCESSINGS = [Processing.STANDARD.value, Processing.BATCH.value]
 
 
@@ -61,15 +69,117 @@ class LineInput(serializers.Serializer[Any]):
         return value
 
 
+def _percent(least: int = 0, most: int = 100, **kwargs: Any) -> AmountField:
+    return AmountField(
+        max_digits=14,
+        decimal_places=9,
+        min_value=Decimal(least),
+        max_value=Decimal(most),
+        **kwargs,
+    )
+
+
+def _tokens(**kwargs: Any) -> serializers.IntegerField:
+    return serializers.IntegerField(min_value=0, max_value=_MOST_TOKENS, **kwargs)
+
+
+class LeversInput(serializers.Serializer[Any]):
+    """One scenario: how many requests, and what one of them is like."""
+
+    requests_per_day = AmountField(
+        max_digits=21, decimal_places=9, min_value=Decimal(0), max_value=Decimal(10**9)
+    )
+    users = serializers.IntegerField(
+        min_value=0, max_value=10**9, required=False, allow_null=True
+    )
+    active_days = serializers.IntegerField(min_value=1, max_value=31, required=False)
+    growth_percent = _percent(-100, 10_000, required=False)
+    batch_percent = _percent(required=False)
+    prefix_tokens = _tokens(required=False)
+    cache_ttl = serializers.ChoiceField([*Ttl], required=False, allow_blank=True)
+    hit_percent = _percent(required=False)
+    input_tokens = _tokens()
+    output_tokens = _tokens()
+    thinking_percent = _percent(required=False)
+    searches_per_1000 = serializers.IntegerField(
+        min_value=0, max_value=10**6, required=False
+    )
+
+
+class ModelInput(serializers.Serializer[Any]):
+    """A model and its part of the requests; one without a part is only compared."""
+
+    provider = serializers.CharField(default="anthropic")
+    model = serializers.CharField()
+    share_percent = _percent(default=Decimal(0))
+    token_factor = AmountField(
+        max_digits=11,
+        decimal_places=9,
+        min_value=Decimal("0.01"),
+        max_value=Decimal(10),
+        default=Decimal(1),
+    )
+
+
+class ShapesInput(serializers.Serializer[Any]):
+    light = LeversInput(required=False)
+    medium = LeversInput(required=False)
+    heavy = LeversInput(required=False)
+
+
 class EstimateInput(serializers.Serializer[Any]):
+    """What is planned: `lines`, or `levers` with `models`."""
+
     team = serializers.SlugField(required=False)
-    project = serializers.SlugField(required=False)
-    month = MonthField()
-    months = serializers.IntegerField(min_value=1, max_value=MOST_MONTHS, default=1)
-    plan = serializers.ChoiceField(Scenario.choices, default=Scenario.MEDIUM)
-    contingency_percent = serializers.IntegerField(min_value=0, max_value=100, default=0)
+    project = serializers.SlugField(required=False, allow_null=True)
+    month = MonthField(required=False)
+    months = serializers.IntegerField(min_value=1, max_value=MOST_MONTHS, required=False)
+    plan = serializers.ChoiceField(Scenario.choices, required=False)
+    contingency_percent = serializers.IntegerField(
+        min_value=0, max_value=100, required=False
+    )
+    source = serializers.CharField(  # type: ignore[assignment]
+        required=False, allow_blank=True, max_length=500
+    )
     note = serializers.CharField(required=False, allow_blank=True, max_length=5000)
-    lines = LineInput(many=True, allow_empty=False)
+    lines = LineInput(many=True, allow_empty=False, required=False)
+    levers = ShapesInput(required=False)
+    models = ModelInput(many=True, allow_empty=False, required=False)
+
+    def validate(self, asked: dict[str, Any]) -> dict[str, Any]:
+        if "lines" in asked and ("levers" in asked or "models" in asked):
+            raise serializers.ValidationError("Give lines, or levers and models.")
+        return asked
+
+
+class NewInput(EstimateInput):
+    month = MonthField()
+
+    def validate(self, asked: dict[str, Any]) -> dict[str, Any]:
+        asked = super().validate(asked)
+        if "lines" not in asked and not {"levers", "models"} <= asked.keys():
+            raise serializers.ValidationError("Give lines, or levers and models.")
+        return asked
+
+
+class ComputeInput(NewInput):
+    """The same by levers alone, to be shown and not kept."""
+
+    lines = None  # type: ignore[assignment]
+
+
+class ApprovalInput(serializers.Serializer[Any]):
+    cap = AmountField(
+        max_digits=21,
+        decimal_places=9,
+        min_value=Decimal(0),
+        required=False,
+        allow_null=True,
+    )
+
+
+class NoteInput(serializers.Serializer[Any]):
+    note = serializers.CharField(max_length=1000)
 
 
 class EstimatesView(APIView):
@@ -77,32 +187,87 @@ class EstimatesView(APIView):
 
     @schemas.list_estimates
     def get(self, request: Request) -> Response:
-        listed = _covered(key_of(request)).prefetch_related("lines__model")
-        newest = listed.order_by("-month", "-pk")[:200]
-        return Response({"data": [as_json(estimate) for estimate in newest]})
+        key = key_of(request)
+        listed = _narrowed(_covered(key), key, request)
+        shown, next_cursor = lists.newest(
+            listed.prefetch_related("lines__model"), request.query_params
+        )
+        return Response(
+            {"data": [as_json(one) for one in shown], "next_cursor": next_cursor}
+        )
 
     @schemas.create_estimate
     def post(self, request: Request) -> Response:
         key = key_of(request)
-        wanted = EstimateInput(data=request.data)
-        wanted.is_valid(raise_exception=True)
-        asked = wanted.validated_data
-        try:
-            estimate = estimates.save(
+        asked = _valid(NewInput(data=request.data))
+        with _refusing():
+            estimate = _save(
+                asked,
                 team=scopes.team_of(key, asked.get("team")),
-                month=asked["month"],
                 project=_project(key, asked.get("project")),
-                months=asked["months"],
-                lines=[_line(line) for line in asked["lines"]],
-                plan=Scenario(asked["plan"]),
-                contingency_percent=asked["contingency_percent"],
-                note=asked.get("note", ""),
                 by=str(key),
                 now=timezone.now(),
             )
-        except ValidationError as error:
-            raise Refused(400, "invalid", " ".join(error.messages)) from error
-        return Response(as_json(estimate), status=201)
+        return Response(detailed(estimate), status=201)
+
+
+class EstimateComputationView(APIView):
+    scopes = {"POST": Scope.BUDGETS_READ}
+
+    @schemas.compute_estimate
+    def post(self, request: Request) -> Response:
+        asked = _valid(ComputeInput(data=request.data))
+        with _refusing():
+            view = estimate_view.compute(
+                Wanted(
+                    organization=key_of(request).organization,
+                    month=asked["month"],
+                    shapes=_shapes(asked["levers"]),
+                    models=_models(asked["models"]),
+                    **_terms(asked),
+                ),
+                now=timezone.now(),
+            )
+        return Response(view_as_json(view))
+
+
+class OneEstimateView(APIView):
+    scopes = {"GET": Scope.BUDGETS_READ, "PATCH": Scope.BUDGETS_WRITE}
+
+    @schemas.get_estimate
+    def get(self, request: Request, estimate_id: int) -> Response:
+        return Response(detailed(_find(key_of(request), estimate_id)))
+
+    @schemas.change_estimate
+    def patch(self, request: Request, estimate_id: int) -> Response:
+        key = key_of(request)
+        estimate = _find(key, estimate_id)
+        asked = _valid(EstimateInput(data=request.data))
+        project = estimate.project
+        if "project" in asked:
+            project = _project(key, asked["project"])
+        with _refusing():
+            changed = _save(
+                _kept(estimate) | asked,
+                team=estimate.team,
+                project=project,
+                by=str(key),
+                now=timezone.now(),
+                estimate=estimate,
+            )
+        return Response(detailed(changed))
+
+
+class EstimateSubmissionView(APIView):
+    scopes = {"POST": Scope.BUDGETS_WRITE}
+
+    @schemas.submit_estimate
+    def post(self, request: Request, estimate_id: int) -> Response:
+        key = key_of(request)
+        estimate = _find(key, estimate_id)
+        with _refusing():
+            done = estimates.submit(estimate=estimate, by=str(key), now=timezone.now())
+        return Response(detailed(done))
 
 
 class EstimateApprovalView(APIView):
@@ -111,16 +276,115 @@ class EstimateApprovalView(APIView):
     @schemas.approve_estimate
     def post(self, request: Request, estimate_id: int) -> Response:
         key = key_of(request)
-        estimate = _covered(key).filter(pk=estimate_id).first()
-        if estimate is None:
-            raise Refused(404, "not_found", f"No estimate {estimate_id} is here.")
-        estimates.approve(estimate=estimate, by=str(key), now=timezone.now())
-        return Response(as_json(estimate))
+        estimate = _find(key, estimate_id)
+        cap = _valid(ApprovalInput(data=request.data)).get("cap")
+        with _refusing():
+            done = estimates.approve(
+                estimate=estimate, by=str(key), now=timezone.now(), cap=cap
+            )
+        return Response(detailed(done))
 
 
-def _covered(key: ApiKey) -> "QuerySet[Estimate]":
-    covered = scopes.teams_of(key)
-    return Estimate.objects.filter(team__in=covered).with_scope()
+class EstimateReturnView(APIView):
+    scopes = {"POST": Scope.BUDGETS_WRITE}
+
+    @schemas.send_back_estimate
+    def post(self, request: Request, estimate_id: int) -> Response:
+        key = key_of(request)
+        estimate = _find(key, estimate_id)
+        note = _valid(NoteInput(data=request.data))["note"]
+        with _refusing():
+            done = estimates.send_back(
+                estimate=estimate, note=note, by=str(key), now=timezone.now()
+            )
+        return Response(detailed(done))
+
+
+# --- What is asked ------------------------------------------------------------------
+
+
+def _valid(wanted: "serializers.Serializer[Any]") -> dict[str, Any]:
+    wanted.is_valid(raise_exception=True)
+    asked: dict[str, Any] = wanted.validated_data
+    return asked
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    try:
+        yield
+    except NotPossible as error:
+        raise Refused(409, "not_possible", " ".join(error.messages)) from error
+    except ValidationError as error:
+        raise Refused(400, "invalid", " ".join(error.messages)) from error
+
+
+def _save(asked: Mapping[str, Any], **made: Any) -> Estimate:
+    given = {**_terms(asked), "month": asked["month"], "note": asked.get("note", "")}
+    if "lines" in asked:
+        lines = [_line(line) for line in asked["lines"]]
+        return estimates.save(lines=lines, **given, **made)
+    if "levers" not in asked:
+        kept = estimate_view.lines_of(made["estimate"])
+        return estimates.save(lines=kept, **given, **made)
+    if "models" not in asked:
+        raise Refused(400, "invalid", "Levers need models that get the requests.")
+    return estimates.save_shapes(
+        shapes=_shapes(asked["levers"]), models=_models(asked["models"]), **given, **made
+    )
+
+
+def _terms(asked: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "months": asked.get("months", 1),
+        "plan": Scenario(asked.get("plan", Scenario.MEDIUM)),
+        "contingency_percent": asked.get("contingency_percent", 0),
+        "source": asked.get("source", ""),
+    }
+
+
+def _shapes(asked: Mapping[str, Mapping[str, Any]]) -> dict[Scenario, Levers]:
+    return {
+        scenario: Levers(**{**its, "cache_ttl": Ttl(its.get("cache_ttl", ""))})
+        for scenario in Scenario
+        if (its := asked.get(scenario)) is not None
+    }
+
+
+def _models(asked: Sequence[Mapping[str, Any]]) -> list[Chosen]:
+    return [Chosen(_model(one), one["share_percent"], one["token_factor"]) for one in asked]
+
+
+def _model(asked: Mapping[str, Any]) -> LanguageModel:
+    model = LanguageModel.objects.filter(
+        provider=asked["provider"], aliases__name=asked["model"]
+    ).first()
+    if model is None:
+        raise Refused(400, "unknown_model", f"No model is known as {asked['model']!r}.")
+    return model
+
+
+def _kept(estimate: Estimate) -> dict[str, Any]:
+    """What an estimate says, as it would be asked for."""
+    its: dict[str, Any] = {
+        name: getattr(estimate, name)
+        for name in ("month", "months", "plan", "contingency_percent", "source", "note")
+    }
+    shapes = estimate_view.shapes_of(estimate)
+    if shapes:
+        return its | {
+            "levers": {scenario: one._asdict() for scenario, one in shapes.items()},
+            "models": [
+                {
+                    "provider": one.model.provider,
+                    "model": one.model.name,
+                    "share_percent": one.share_percent,
+                    "token_factor": one.token_factor,
+                }
+                for one in estimate.models.select_related("model").order_by("pk")
+            ],
+        }
+    return its
 
 
 def _project(key: ApiKey, slug: str | None) -> Project | None:
@@ -133,19 +397,117 @@ def _project(key: ApiKey, slug: str | None) -> Project | None:
 
 
 def _line(asked: dict[str, Any]) -> Line:
-    model = LanguageModel.objects.filter(
-        provider=asked["provider"], aliases__name=asked["model"]
-    ).first()
-    if model is None:
-        raise Refused(400, "unknown_model", f"No model is known as {asked['model']!r}.")
     return Line(
-        model=model,
+        model=_model(asked),
         scenario=Scenario(asked["scenario"]),
         requests=asked["requests"],
         quantities=Quantities(**asked["quantities"]),
         processing=Processing(asked["processing"]),
         month=asked.get("month"),
     )
+
+
+def _covered(key: ApiKey) -> "QuerySet[Estimate]":
+    return Estimate.objects.filter(team__in=scopes.teams_of(key)).with_scope()
+
+
+def _narrowed(
+    listed: "QuerySet[Estimate]", key: ApiKey, request: Request
+) -> "QuerySet[Estimate]":
+    """By the parameters. Raises Refused (400, 404)."""
+    asked = request.query_params
+    if "state" in asked:
+        if asked["state"] not in Estimate.State.values:
+            known = ", ".join(Estimate.State.values)
+            raise Refused(400, "invalid", f"state= is one of {known}.")
+        listed = listed.filter(state=asked["state"])
+    if "team" in asked:
+        listed = listed.filter(team=scopes.team_of(key, asked["team"]))
+    return listed
+
+
+def _find(key: ApiKey, estimate_id: int) -> Estimate:
+    estimate = _covered(key).filter(pk=estimate_id).first()
+    if estimate is None:
+        raise Refused(404, "not_found", f"No estimate {estimate_id} is here.")
+    return estimate
+
+
+# --- What is answered ---------------------------------------------------------------
+
+
+def detailed(estimate: Estimate) -> dict[str, Any]:
+    """With what the page shows of it."""
+    return as_json(estimate) | view_as_json(estimate_view.of(estimate))
+
+
+def view_as_json(view: EstimateView) -> dict[str, Any]:
+    return {
+        "priced_at": view.priced_at,
+        "rates_since": view.rates_since,
+        "plan": view.plan,
+        "totals": _amounts(view.totals),
+        "by_month": [
+            {
+                "month": f"{row.month:%Y-%m}",
+                "requests": dict(row.requests),
+                "totals": _amounts(row.costs),
+            }
+            for row in view.rows
+        ],
+        "levers": {
+            scenario: {
+                name: money.plain(value) if isinstance(value, Decimal) else value
+                for name, value in its._asdict().items()
+            }
+            for scenario, its in view.shapes.items()
+        },
+        "models": [_compared(row) for row in view.models],
+        "proposed_cap": {
+            "amount": money.plain(view.proposed_cap),
+            "largest_month": money.plain(view.largest_month),
+            "contingency_percent": view.contingency_percent,
+        },
+        "assumptions": view.assumptions,
+        "warnings": view.warnings,
+    }
+
+
+def _compared(row: ModelRow) -> dict[str, Any]:
+    balance = row.balance
+    return {
+        "provider": row.model.provider,
+        "model": row.model.name,
+        "share_percent": money.plain(row.share_percent),
+        "token_factor": money.plain(row.token_factor),
+        "totals": {
+            scenario: None if cost is None else money.plain(cost)
+            for scenario, cost in row.costs.items()
+        },
+        "per_request": None if row.per_request is None else money.plain(row.per_request),
+        "rate_since": row.effective_from,
+        "unpriced": row.why or None,
+        "balance": None
+        if balance is None
+        else {
+            "tokens_in": balance.tokens_in,
+            "tokens_out": balance.tokens_out,
+            "cost_in": money.text(balance.cost_in),
+            "cost_out": money.text(balance.cost_out),
+            "larger": balance.larger,
+            "output_percent": _plain(balance.output_percent),
+            "price_ratio": _plain(balance.price_ratio),
+            "break_even_ratio": _plain(balance.token_ratio),
+        },
+    }
+
+
+def _amounts(costs: Mapping[Scenario, Decimal]) -> dict[str, str]:
+    return {scenario: money.plain(cost) for scenario, cost in costs.items()}
+
+
+def _plain(value: Decimal | None) -> str | None:
+    return None if value is None else money.plain(value)
 
 
 def as_json(estimate: Estimate) -> dict[str, Any]:
@@ -162,7 +524,14 @@ def as_json(estimate: Estimate) -> dict[str, Any]:
         "state": estimate.state,
         "plan": estimate.plan,
         "contingency_percent": estimate.contingency_percent,
+        "source": estimate.source,
         "note": estimate.note,
+        "submitted_by": estimate.submitted_by,
+        "submitted_at": estimate.submitted_at,
+        "approved_by": estimate.approved_by,
+        "approved_at": estimate.approved_at,
+        "decision_note": estimate.decision_note,
+        "currency": estimate.team.organization.currency,
         "priced_at": estimate.priced_at,
         "totals": {scenario: money.plain(total) for scenario, total in totals.items()},
         "lines": [

@@ -3,7 +3,7 @@
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 
-from billing.api.budget_schemas import ESTIMATE
+from billing.api.estimate_schemas import ESTIMATE
 from billing.api.json_schemas import (
     COUNT,
     DATE,

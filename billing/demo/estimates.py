@@ -8,12 +8,12 @@ from datetime import date, datetime, time, timedelta
 from django.db import transaction
 
 from billing.actions import estimates
-from billing.actions.estimates import Line
 from billing.demo import stories
 from billing.demo.plan import Plan
 from billing.demo.stories import Call
 from billing.models import Estimate, LanguageModel
 from billing.models.estimates import Scenario
+from billing.models.planned import Line
 from billing.pricing.token_classes import Quantities
 from teams.models import Organization, Team
 

@@ -46,6 +46,7 @@ class Alert(models.Model):
         BACKLOG = "backlog", "Counting falls behind"
         LEDGER_WRONG = "ledger_wrong", "Ledger does not add up"
         RAISE_REQUEST = "raise_request", "Raise asked for"
+        ESTIMATE = "estimate", "Estimate submitted"
         TEST = "test", "Test"
 
     class State(models.TextChoices):

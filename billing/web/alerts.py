@@ -197,6 +197,7 @@ _FIGURES: dict[Alert.Kind, Callable[[dict[str, Any]], str]] = {
     Alert.Kind.PRICE_CHANGE: _moved,
     Alert.Kind.KEY_EXPIRING: lambda its: f"{its['days']} days",
     Alert.Kind.RAISE_REQUEST: lambda its: _money(its, "amount"),
+    Alert.Kind.ESTIMATE: lambda its: _money(its, "total"),
 }
 
 

@@ -2,16 +2,26 @@
 
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 
-from billing.actions import estimates
-from billing.actions.estimates import Line
-from billing.models import Estimate, LanguageModel
+from billing.actions import alert_sentences, budgets, estimates
+from billing.actions.budgets import Limits, Terms
+from billing.actions.estimates import NotPossible
+from billing.models import Alert, Budget, Delivery, Estimate, LanguageModel
 from billing.models.estimates import Scenario
+from billing.models.planned import Chosen, Line
+from billing.pricing.budget_periods import PeriodKind
+from billing.pricing.levers import Levers, Ttl
 from billing.pricing.token_classes import NOTHING
 from billing.pricing.usage import Processing
+from billing.reports import estimate_view
+from billing.reports.estimate_view import Wanted
+from teams.actions import memberships
+from teams.models import AuditEvent, Organization, Role, Team
 from tests.conftest import NOW, Cast
 
 MONTH = date(2026, 11, 1)
@@ -121,3 +131,382 @@ def test_who_approves_by_an_old_look_approves_what_is_there(cast: Cast):
 
     kept = Estimate.objects.get()
     assert (kept.state, kept.month) == ("approved", date(2026, 12, 1))
+
+
+# --- By levers ----------------------------------------------------------------------
+
+
+def model(name: str = "claude-opus-5-5") -> LanguageModel:
+    return LanguageModel.objects.get(provider="anthropic", name=name)
+
+
+def levers(**changes: Any) -> Levers:
+    """In November three thousand requests, each as in `line`."""
+    its = {"requests_per_day": Decimal(100), "input_tokens": 1000, "output_tokens": 10}
+    return Levers(**{**its, **changes})
+
+
+def save_shapes(cast: Cast, **changes: Any) -> Estimate:
+    given: dict[str, Any] = {
+        "team": cast.search,
+        "month": MONTH,
+        "months": 1,
+        "shapes": {Scenario.MEDIUM: levers()},
+        "models": [Chosen(model(), Decimal(100))],
+        "by": "lead",
+        "now": NOW,
+    }
+    return estimates.save_shapes(**{**given, **changes})
+
+
+def test_levers_make_the_lines_and_are_kept_beside_them(cast: Cast):
+    made = save_shapes(cast, months=2, shapes={Scenario.MEDIUM: levers(users=2)})
+
+    lines = made.lines.order_by("month").values_list("month", "requests", "cost")
+    assert list(lines) == [
+        (MONTH, 6000, Decimal("25.2")),
+        (date(2026, 12, 1), 6200, Decimal("26.04")),
+    ]
+    assert (made.shapes.get().users, made.models.get().share_percent) == (2, 100)
+
+
+def test_lines_by_hand_take_the_place_of_levers(cast: Cast):
+    made = save_shapes(cast)
+
+    save(cast, estimate=made)
+
+    assert made.lines.get().requests == 1000
+    assert not made.shapes.exists()
+    assert not made.models.exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"plan": Scenario.HEAVY}, "no heavy scenario"),
+        ({"models": [Chosen(LanguageModel(), Decimal(99))]}, "100 %"),
+        ({"shapes": {Scenario.MEDIUM: levers(input_tokens=10**15)}}, "more than can"),
+        ({"shapes": {Scenario.MEDIUM: levers(output_tokens=10**11)}}, "cost more than"),
+    ],
+)
+def test_what_cannot_be_planned_is_said(cast: Cast, changes: dict, sentence: str):
+    with pytest.raises(ValidationError, match=sentence):
+        save_shapes(cast, **changes)
+
+
+def test_a_model_is_named_once(cast: Cast):
+    twice = [Chosen(model(), Decimal(50)), Chosen(model(), Decimal(50))]
+
+    with pytest.raises(ValidationError, match="once"):
+        save_shapes(cast, models=twice)
+
+
+# --- Submitted, sent back, approved -------------------------------------------------
+
+
+def person(name: str, role: Role, organization: Organization, team: Team | None = None):
+    user = User.objects.create_user(name, email=f"{name}@example.com")
+    memberships.grant(
+        user=user, organization=organization, role=role, team=team, by="tests", now=NOW
+    )
+    return user
+
+
+@pytest.fixture
+def lea(cast: Cast) -> User:
+    return person("lea", Role.LEAD, cast.acme, cast.search)
+
+
+@pytest.fixture
+def frank(cast: Cast) -> User:
+    return person("frank", Role.FINANCE, cast.acme)
+
+
+def mailed() -> list[tuple[str, str]]:
+    """To whom, and what of."""
+    sent = Delivery.objects.order_by("pk").select_related("channel", "alert")
+    return [(one.channel.target, one.alert.details["state"]) for one in sent]
+
+
+def test_who_may_approve_is_told_and_then_who_submitted(cast: Cast, lea: User, frank: User):
+    draft = save(cast)
+    estimates.submit(estimate=draft, by="lea", person=lea, now=NOW)
+    opened = Alert.objects.get()
+    assert (opened.state, opened.kind) == ("firing", "estimate")
+    assert alert_sentences.sentence(opened) == (
+        f"lea submits estimate #{draft.pk} of $4.20 for Search, 1–30 Nov 2026."
+    )
+
+    estimates.approve(estimate=draft, by="frank", now=NOW)
+
+    assert mailed() == [
+        ("frank@example.com", "submitted"),
+        ("lea@example.com", "approved"),
+    ]
+    assert set(Alert.objects.values_list("state", flat=True)) == {"resolved"}
+
+
+def test_what_is_sent_back_is_a_draft_with_what_was_said(
+    cast: Cast, lea: User, frank: User
+):
+    draft = save(cast)
+    estimates.submit(estimate=draft, by="lea", person=lea, now=NOW)
+
+    estimates.send_back(estimate=draft, note="Which users?", by="frank", now=NOW)
+    save(cast, estimate=draft, note="Ours.")
+    estimates.submit(estimate=draft, by="lea", person=lea, now=NOW + timedelta(minutes=1))
+
+    kept = Estimate.objects.get()
+    assert (kept.state, kept.decision_note) == ("submitted", "Which users?")
+    assert [state for _, state in mailed()] == ["submitted", "draft", "submitted"]
+
+
+def test_twice_is_once(cast: Cast, lea: User, frank: User):
+    draft = save(cast)
+    for _ in range(2):
+        estimates.submit(estimate=draft, by="lea", person=lea, now=NOW)
+    for _ in range(2):
+        estimates.approve(estimate=draft, by="frank", now=NOW, cap=Decimal(9))
+
+    assert Alert.objects.filter(kind="estimate").count() == 2
+    assert Budget.objects.get().revision == 1
+
+
+def test_what_is_submitted_does_not_change(cast: Cast):
+    draft = save(cast)
+    estimates.submit(estimate=draft, by="lead", now=NOW)
+
+    with pytest.raises(NotPossible, match="submitted"):
+        save(cast, estimate=draft)
+
+
+def test_only_what_was_submitted_is_sent_back_and_with_a_reason(cast: Cast):
+    draft = save(cast)
+    with pytest.raises(NotPossible, match="draft"):
+        estimates.send_back(estimate=draft, note="No.", by="finance", now=NOW)
+    estimates.submit(estimate=draft, by="lead", now=NOW)
+
+    with pytest.raises(ValidationError, match="Say what"):
+        estimates.send_back(estimate=draft, note=" ", by="finance", now=NOW)
+
+
+def test_nothing_is_not_submitted(cast: Cast):
+    draft = save(cast, lines=[])
+
+    with pytest.raises(ValidationError, match="nothing"):
+        estimates.submit(estimate=draft, by="lead", now=NOW)
+    with pytest.raises(ValidationError, match="nothing"):
+        estimates.approve(estimate=draft, by="lead", now=NOW)
+
+
+def test_each_step_is_in_the_history(cast: Cast):
+    draft = save(cast)
+    estimates.submit(estimate=draft, by="lead", now=NOW)
+    estimates.send_back(estimate=draft, note="Why?", by="finance", now=NOW)
+    estimates.submit(estimate=draft, by="lead", now=NOW)
+    estimates.approve(estimate=draft, by="finance", now=NOW)
+
+    events = AuditEvent.objects.filter(action__startswith="estimate.").order_by("pk")
+    assert [(one.action.partition(".")[2], one.actor, one.reason) for one in events] == [
+        ("submit", "lead", ""),
+        ("send_back", "finance", "Why?"),
+        ("submit", "lead", ""),
+        ("approve", "finance", ""),
+    ]
+
+
+def test_the_cap_makes_the_monthly_budget(cast: Cast):
+    draft = save(cast)
+
+    estimates.approve(estimate=draft, by="finance", now=NOW, cap=Decimal(5))
+
+    made = Budget.objects.get()
+    assert (made.team, made.period, made.amount) == (cast.search, "month", 5)
+    assert made.revisions.get().reason == f"Estimate #{draft.pk} approved."
+
+
+def test_the_cap_amends_the_budget_of_all_that_the_project_spends(cast: Cast):
+    scope = {"organization": cast.acme, "by": "frank", "now": NOW}
+    month = {"period": PeriodKind.MONTH, "terms": Terms(Decimal(100), hard=True)}
+    its = budgets.create(project=cast.answers, **month, **scope)
+    others = [
+        budgets.create(team=cast.search, **month, **scope),
+        budgets.create(
+            project=cast.answers, limits=Limits(processing=("batch",)), **month, **scope
+        ),
+        budgets.create(
+            project=cast.answers, period=PeriodKind.WEEK, terms=month["terms"], **scope
+        ),
+    ]
+    draft = save(cast, project=cast.answers)
+
+    estimates.approve(estimate=draft, by="finance", now=NOW, cap=Decimal(150))
+
+    its.refresh_from_db()
+    assert (its.amount, its.hard, its.revision) == (150, True, 2)
+    assert {Budget.objects.get(pk=one.pk).amount for one in others} == {100}
+
+
+def test_a_cap_that_is_refused_approves_nothing(cast: Cast):
+    draft = save(cast)
+
+    with pytest.raises(ValidationError):
+        estimates.approve(estimate=draft, by="finance", now=NOW, cap=Decimal(-1))
+
+    assert Estimate.objects.get().state == "draft"
+
+
+# --- As it is shown -----------------------------------------------------------------
+
+
+def wanted(cast: Cast, **changes: Any) -> Wanted:
+    given: dict[str, Any] = {
+        "organization": cast.acme,
+        "month": MONTH,
+        "months": 1,
+        "shapes": {Scenario.MEDIUM: levers()},
+        "models": [Chosen(model(), Decimal(100))],
+    }
+    return Wanted(**{**given, **changes})
+
+
+def test_what_is_computed_is_what_is_kept(cast: Cast):
+    models = [Chosen(model(), Decimal(75)), Chosen(model("claude-sonnet-5"), Decimal(25))]
+    shapes = {Scenario.MEDIUM: levers(batch_percent=Decimal(10)), Scenario.HEAVY: levers()}
+    its = {"months": 3, "models": models, "shapes": shapes, "contingency_percent": 20}
+
+    shown = estimate_view.compute(wanted(cast, **its), now=NOW)
+    kept = estimate_view.of(save_shapes(cast, **its))
+
+    assert kept == shown
+    assert sum(row.costs[Scenario.MEDIUM] for row in shown.rows) == shown.planned > 0
+
+
+def test_models_stand_side_by_side_with_all_requests_on_each(cast: Cast):
+    models = [Chosen(model(), Decimal(100)), Chosen(model("claude-sonnet-5"), Decimal(0))]
+
+    shown = estimate_view.compute(wanted(cast, models=models), now=NOW)
+
+    # 3,000 × (1,000 × 4 + 10 × 20), and × (1,000 × 2 + 10 × 10).
+    opus, sonnet = shown.models
+    assert opus.costs == {Scenario.MEDIUM: Decimal("12.6")} == shown.totals
+    assert sonnet.costs == {Scenario.MEDIUM: Decimal("6.3")}
+    assert sonnet.per_request == Decimal("0.0021")
+
+
+def test_moving_a_repeated_prompt_to_caching_lowers_the_bill_by_forty_percent(cast: Cast):
+    repeated = levers(
+        requests_per_day=Decimal(1000),
+        active_days=30,
+        prefix_tokens=8_000,
+        input_tokens=1_200,
+        output_tokens=1_300,
+    )
+    cached = repeated._replace(cache_ttl=Ttl.FIVE_MINUTES, hit_percent=Decimal(90))
+    on_sonnet = [Chosen(model("claude-sonnet-5"), Decimal(100))]
+
+    before, after = (
+        estimate_view.compute(
+            wanted(cast, shapes={Scenario.MEDIUM: shape}, models=on_sonnet), now=NOW
+        ).planned
+        for shape in (repeated, cached)
+    )
+
+    assert (before, after) == (942, Decimal("565.2"))
+    assert after == before * Decimal("0.6")
+
+
+def test_every_assumption_is_said(cast: Cast):
+    shape = levers(
+        users=3,
+        active_days=20,
+        growth_percent=Decimal(5),
+        batch_percent=Decimal(10),
+        prefix_tokens=2_000,
+        cache_ttl=Ttl.FIVE_MINUTES,
+        hit_percent=Decimal(90),
+        output_tokens=200,
+        thinking_percent=Decimal(25),
+        searches_per_1000=7,
+    )
+    models = [
+        Chosen(model(), Decimal(80)),
+        Chosen(model("claude-haiku-4-5"), Decimal(20), Decimal("0.75")),
+    ]
+    shown = estimate_view.compute(
+        wanted(
+            cast,
+            months=2,
+            shapes={Scenario.MEDIUM: shape},
+            models=models,
+            contingency_percent=15,
+            source="From sample 7.",
+        ),
+        now=NOW,
+    )
+
+    said = " ".join(shown.assumptions)
+    for words in (
+        *("in force on 22 Nov 2026", "From sample 7."),
+        *("100 requests a day of each of 3 users", "20 days of a month"),
+        *("5 % more requests", "10 % of the requests go by batch"),
+        "cached for 5 minutes after their last use: 90 % of the requests read them",
+        "Claude Haiku 4.5 caches nothing below 4,096 tokens, so its 1,500 that repeat",
+        *("50 of the 200 tokens out are thinking", "7 web searches in 1,000"),
+        *("Claude Opus 5.5 80 %, Claude Haiku 4.5 20 %", "counts 0.75 tokens"),
+        *("15 % on top", "the price alone"),
+    ):
+        assert words in said
+    assert shown.warnings == []
+
+
+def test_a_model_whose_least_prefix_is_not_published_has_one_assumed(cast: Cast):
+    other = LanguageModel.objects.get(provider="openai", name="gpt-5.4")
+    shape = levers(prefix_tokens=2_000, cache_ttl=Ttl.FIVE_MINUTES, hit_percent=Decimal(90))
+
+    shown = estimate_view.compute(
+        wanted(
+            cast,
+            shapes={Scenario.MEDIUM: shape},
+            models=[Chosen(model(), Decimal(100)), Chosen(other, Decimal(0))],
+        ),
+        now=NOW,
+    )
+
+    assert any("is not known here: 1,024" in one for one in shown.assumptions)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"requests_per_day": Decimal(144)}, "10 minutes apart"),
+        ({"hit_percent": Decimal(0)}, "nothing reads"),
+        ({"cache_ttl": Ttl.NONE}, "nothing is cached"),
+    ],
+)
+def test_what_is_hardly_meant_is_told(cast: Cast, changes: dict[str, Any], words: str):
+    shape = levers(
+        **{
+            "requests_per_day": Decimal(1000),
+            "prefix_tokens": 8_000,
+            "cache_ttl": Ttl.FIVE_MINUTES,
+            "hit_percent": Decimal(90),
+            **changes,
+        }
+    )
+
+    shown = estimate_view.compute(wanted(cast, shapes={Scenario.MEDIUM: shape}), now=NOW)
+
+    (warning,) = shown.warnings
+    assert words in warning
+
+
+def test_one_made_from_lines_has_totals_and_nothing_to_compare(cast: Cast):
+    shown = estimate_view.of(save(cast, months=2, contingency_percent=50))
+
+    assert [row.costs for row in shown.rows] == [
+        {Scenario.MEDIUM: Decimal("4.2")},
+        {Scenario.MEDIUM: Decimal(0)},
+    ]
+    assert (shown.models, shown.shapes) == ([], {})
+    assert (shown.largest_month, shown.proposed_cap) == (Decimal("4.2"), 7)

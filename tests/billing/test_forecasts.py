@@ -13,9 +13,9 @@ from django.test.utils import CaptureQueriesContext
 from billing import tasks
 from billing.actions import budgets, estimates, forecasts, post
 from billing.actions.budgets import Limits, Terms
-from billing.actions.estimates import Line
 from billing.models import Budget, ForecastErrors, LanguageModel
 from billing.models.estimates import Scenario
+from billing.models.planned import Line
 from billing.pricing.budget_periods import PeriodKind
 from billing.pricing.forecast import LowConfidence, Spread
 from billing.pricing.token_classes import Quantities, TokenClass

@@ -6,9 +6,9 @@ from decimal import Decimal
 import pytest
 
 from billing.actions import estimates
-from billing.actions.estimates import Line
 from billing.models import Estimate, LanguageModel, rate_book
 from billing.models.estimates import Scenario
+from billing.models.planned import Line
 from billing.pricing import money
 from billing.pricing.budget_periods import Period
 from billing.pricing.plans import class_costs

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from billing.actions.estimates import Line
 from billing.models import LanguageModel
 from billing.models.estimates import Scenario
+from billing.models.planned import Line
 from billing.pricing.token_classes import NOTHING, TokenClass
 from billing.pricing.variance import Effect
 from billing.reports import variance

@@ -9,12 +9,14 @@ from billing.models import Alert
 
 
 def page_of(alert: Alert) -> str:
-    """Its own, or that of the raise that is asked for.
+    """Its own, or that of the raise or the estimate that is asked for.
 
     In the organization of the alert, where somebody is in several.
     """
     if alert.kind == Alert.Kind.RAISE_REQUEST:
         path = reverse("raise", args=[alert.details["raise"]])
+    elif alert.kind == Alert.Kind.ESTIMATE:
+        path = reverse("estimate", args=[alert.details["estimate"]])
     else:
         path = reverse("alert-details", args=[alert.pk])
     query = urlencode({"organization": alert.organization.slug})

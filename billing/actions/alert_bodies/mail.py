@@ -83,7 +83,7 @@ def _rows(alert: Alert) -> list[tuple[str, str]]:
     """What stands below the sentence, name by name."""
     rows = [("Organization", printable(alert.organization.name))]
     crossing = alert.crossing
-    if alert.kind == Alert.Kind.RAISE_REQUEST:
+    if alert.details.get("why"):
         rows.append(("Why", printable(alert.details["why"])))
     if crossing is None:
         return [*rows, ("Alert", str(alert.pk))]
@@ -96,9 +96,17 @@ def _rows(alert: Alert) -> list[tuple[str, str]]:
     ]
 
 
+_NEWS = (
+    Alert.Kind.TEST,
+    Alert.Kind.RAISE_REQUEST,
+    Alert.Kind.ESTIMATE,
+    Alert.Kind.PRICE_CHANGE,
+)
+
+
 def _level(alert: Alert) -> str:
     """How bad it is, as the pages colour it."""
-    if alert.kind in (Alert.Kind.TEST, Alert.Kind.RAISE_REQUEST, Alert.Kind.PRICE_CHANGE):
+    if alert.kind in _NEWS:
         return "news"
     return "over" if alert.kind == Alert.Kind.CAP_REACHED else "risk"
 

@@ -23,6 +23,7 @@ _SEVERITIES = {
     Alert.Kind.SPEND_VELOCITY: "error",
     Alert.Kind.TEST: "info",
     Alert.Kind.RAISE_REQUEST: "info",
+    Alert.Kind.ESTIMATE: "info",
     Alert.Kind.PRICE_CHANGE: "info",
 }
 

@@ -1,0 +1,285 @@
+"""What the OpenAPI document says of estimates."""
+
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+
+from billing.api.json_schemas import (
+    COUNT,
+    CURSOR,
+    MONEY,
+    MONEY_OR_NULL,
+    PROBLEMS,
+    QUANTITIES,
+    STRING,
+    TIME,
+    Schema,
+    array_of,
+    nullable,
+    object_of,
+    page_of,
+    problems,
+)
+from billing.models.estimates import MOST_MONTHS, Estimate, Scenario
+from billing.pricing.budget_periods import MONTH as _MONTH_PATTERN
+from billing.pricing.levers import Ttl
+from billing.pricing.scenarios import Larger
+
+_FOUND = {**PROBLEMS, **problems(404)}
+_POSSIBLE = {**_FOUND, **problems(409)}
+
+SCENARIO: Schema = {"type": "string", "enum": list(Scenario.values)}
+MONTH: Schema = {"type": "string", "pattern": f"^{_MONTH_PATTERN.pattern}$"}
+PLANNED: Schema = {
+    "type": "object",
+    "properties": dict.fromkeys(Scenario.values, MONEY),
+    "additionalProperties": False,
+}
+_TIME_OR_NULL: Schema = {**TIME, "type": ["string", "null"]}
+_MONTHS: Schema = {"type": "integer", "minimum": 1, "maximum": MOST_MONTHS}
+_CONTINGENCY: Schema = {
+    "type": "integer",
+    "minimum": 0,
+    "maximum": 100,
+    "description": "Percent that the proposed cap has on top of the plan.",
+}
+_NUMBER: Schema = {**MONEY, "description": "A number as a string."}
+_LINE = object_of(
+    month=MONTH,
+    model=STRING,
+    processing={"type": "string", "enum": ["standard", "batch"]},
+    scenario=SCENARIO,
+    requests=COUNT,
+    quantities={**QUANTITIES, "required": []},
+)
+_LEVERS = object_of(
+    requests_per_day={**_NUMBER, "description": "Of each user, where `users` is given."},
+    users={**COUNT, "type": ["integer", "null"]},
+    active_days={"type": "integer", "minimum": 1, "maximum": 31},
+    growth_percent={**_NUMBER, "description": "From month to month, compounding."},
+    batch_percent=_NUMBER,
+    prefix_tokens={**COUNT, "description": "The part that every prompt repeats."},
+    cache_ttl={"type": "string", "enum": [*Ttl]},
+    hit_percent={**_NUMBER, "description": "Of the requests that find it cached."},
+    input_tokens={**COUNT, "description": "The rest of the prompt."},
+    output_tokens={**COUNT, "description": "Thinking included."},
+    thinking_percent={**_NUMBER, "description": "Of the output; it changes no cost."},
+    searches_per_1000=COUNT,
+)
+_GIVEN_LEVERS: Schema = {
+    **_LEVERS,
+    "required": ["requests_per_day", "input_tokens", "output_tokens"],
+}
+_COUNTS: Schema = {"type": "object", "properties": dict.fromkeys(Scenario.values, COUNT)}
+_SHAPES: Schema = {
+    "type": "object",
+    "properties": dict.fromkeys(Scenario.values, _GIVEN_LEVERS),
+    "description": "By scenario; the planned one is needed.",
+}
+_SHARE: Schema = {
+    **object_of(
+        provider=STRING,
+        model=STRING,
+        share_percent={
+            **_NUMBER,
+            "description": "Of the requests. All add up to 100; a model with none is only "
+            "compared.",
+        },
+        token_factor={
+            **_NUMBER,
+            "description": "How many tokens it counts where the levers say one.",
+        },
+    ),
+    "required": ["model"],
+}
+_SOURCE: Schema = {
+    **STRING,
+    "description": "Where the tokens per request come from, in a sentence.",
+}
+_TERMS: dict[str, Schema] = {
+    "project": {**nullable("string"), "description": "Null: the whole team."},
+    "month": MONTH,
+    "months": _MONTHS,
+    "plan": SCENARIO,
+    "contingency_percent": _CONTINGENCY,
+    "source": _SOURCE,
+    "note": STRING,
+}
+ESTIMATE = object_of(
+    id=STRING,
+    team=STRING,
+    **_TERMS,
+    state={"type": "string", "enum": list(Estimate.State.values)},
+    submitted_by=STRING,
+    submitted_at=_TIME_OR_NULL,
+    approved_by=STRING,
+    approved_at=_TIME_OR_NULL,
+    decision_note={**STRING, "description": "What was said when it was sent back."},
+    currency=STRING,
+    priced_at=TIME,
+    totals=PLANNED,
+    lines=array_of({**_LINE, "properties": {**_LINE["properties"], "cost": MONEY}}),
+)
+_BALANCE: Schema = {
+    **object_of(
+        tokens_in=COUNT,
+        tokens_out=COUNT,
+        cost_in=MONEY,
+        cost_out=MONEY,
+        larger={"type": "string", "enum": [*Larger]},
+        output_percent=MONEY_OR_NULL,
+        price_ratio={
+            **MONEY_OR_NULL,
+            "description": "How many times a token in a token out costs.",
+        },
+        break_even_ratio={
+            **MONEY_OR_NULL,
+            "description": "At this ratio of the prices both sides cost the same.",
+        },
+    ),
+    "type": ["object", "null"],
+    "description": "What goes in against what comes out, of the planned scenario.",
+}
+_COMPARED = object_of(
+    **_SHARE["properties"],
+    totals={
+        "type": "object",
+        "properties": dict.fromkeys(Scenario.values, MONEY_OR_NULL),
+        "description": "Of the whole period, with all requests on this model.",
+    },
+    per_request=MONEY_OR_NULL,
+    rate_since={**_TIME_OR_NULL, "description": "Since when its price is in force."},
+    unpriced={**nullable("string"), "description": "Which price is missing."},
+    balance=_BALANCE,
+)
+_VIEW: dict[str, Schema] = {
+    "priced_at": TIME,
+    "rates_since": {
+        **_TIME_OR_NULL,
+        "description": "Since when the newest of its prices is in force.",
+    },
+    "plan": SCENARIO,
+    "totals": PLANNED,
+    "by_month": array_of(
+        object_of(
+            month=MONTH,
+            requests={
+                "type": "object",
+                "properties": dict.fromkeys(Scenario.values, COUNT),
+            },
+            totals=PLANNED,
+        )
+    ),
+    "levers": {
+        "type": "object",
+        "properties": dict.fromkeys(Scenario.values, _LEVERS),
+        "description": "Empty for an estimate made from lines.",
+    },
+    "models": array_of(_COMPARED),
+    "proposed_cap": object_of(
+        amount={**MONEY, "description": "Of a month."},
+        largest_month={**MONEY, "description": "What it rests on, of the plan."},
+        contingency_percent=_CONTINGENCY,
+    ),
+    "assumptions": array_of(STRING),
+    "warnings": array_of(STRING),
+}
+_DETAILED = object_of(**{**ESTIMATE["properties"], **_VIEW})
+_ANSWER: dict[Any, Any] = {200: OpenApiResponse(_DETAILED), **_POSSIBLE}
+_GIVEN: dict[str, Schema] = {
+    **_TERMS,
+    "lines": array_of(
+        {**_LINE, "required": ["model", "scenario", "requests", "quantities"]}
+    ),
+    "levers": _SHAPES,
+    "models": array_of(_SHARE),
+}
+_WITHOUT_LINES = {
+    name: its for name, its in _GIVEN.items() if name not in ("lines", "project", "note")
+}
+
+list_estimates = extend_schema(
+    operation_id="list_estimates",
+    summary="Estimates, newest first: 200 at a time",
+    parameters=[
+        OpenApiParameter("state", OpenApiTypes.STR, enum=list(Estimate.State.values)),
+        OpenApiParameter("team", OpenApiTypes.STR, description="The slug of a team."),
+        CURSOR,
+    ],
+    responses={
+        200: OpenApiResponse(page_of(ESTIMATE)),
+        **PROBLEMS,
+    },
+)
+create_estimate = extend_schema(
+    operation_id="create_estimate",
+    summary="Save a draft: lines, or levers and models; priced as usage is",
+    request={
+        "application/json": {
+            "type": "object",
+            "required": ["month"],
+            "properties": {"team": STRING, **_GIVEN},
+        }
+    },
+    responses={201: OpenApiResponse(_DETAILED), **_FOUND},
+)
+compute_estimate = extend_schema(
+    operation_id="compute_estimate",
+    summary="What levers would come to now; nothing is kept",
+    request={
+        "application/json": {
+            "type": "object",
+            "required": ["month", "levers", "models"],
+            "properties": _WITHOUT_LINES,
+        }
+    },
+    responses={200: OpenApiResponse(object_of(**_VIEW)), **PROBLEMS},
+)
+get_estimate = extend_schema(
+    operation_id="get_estimate",
+    summary="An estimate: totals, models side by side, assumptions, proposed cap",
+    responses={200: OpenApiResponse(_DETAILED), **_FOUND},
+)
+change_estimate = extend_schema(
+    operation_id="change_estimate",
+    summary="Change a draft: what is named; it is priced again",
+    description="`lines`, `levers` and `models` are replaced as a whole.",
+    request={"application/json": {"type": "object", "properties": _GIVEN}},
+    responses=_ANSWER,
+)
+submit_estimate = extend_schema(
+    operation_id="submit_estimate",
+    summary="Ask for a draft to be approved",
+    request=None,
+    responses=_ANSWER,
+)
+approve_estimate = extend_schema(
+    operation_id="approve_estimate",
+    summary="Make an estimate the plan of its months",
+    request={
+        "application/json": {
+            "type": "object",
+            "properties": {
+                "cap": {
+                    **MONEY_OR_NULL,
+                    "description": "The cap that the monthly budget of its team or project "
+                    "has from now on; the budget is made where there is none.",
+                }
+            },
+        }
+    },
+    responses=_ANSWER,
+)
+send_back_estimate = extend_schema(
+    operation_id="send_back_estimate",
+    summary="Make what was submitted a draft again, and say why",
+    request={
+        "application/json": {
+            "type": "object",
+            "required": ["note"],
+            "properties": {"note": STRING},
+        }
+    },
+    responses=_ANSWER,
+)

@@ -1,0 +1,249 @@
+"""/estimates: made by levers or lines, shown with all it rests on, decided on."""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from billing.models import Budget, Estimate
+from tests.conftest import Cast, Service, issue
+
+pytestmark = pytest.mark.usefixtures("as_app")
+
+LEVERS = {"requests_per_day": "100", "input_tokens": 1000, "output_tokens": 10}
+MODELS = [
+    {"model": "claude-opus-5-5", "share_percent": "100"},
+    {"model": "claude-sonnet-5"},
+]
+
+
+@pytest.fixture
+def lead(cast: Cast) -> Service:
+    return Service(issue(cast.acme, team=cast.search)[1])
+
+
+def asked(**changes: Any) -> dict[str, Any]:
+    """Three thousand requests in November, each at 0.0042."""
+    return {"month": "2026-11", "levers": {"medium": LEVERS}, "models": MODELS, **changes}
+
+
+def post(service: Service, path: str, content: Any = None) -> Any:
+    return service.post(path, json.dumps({} if content is None else content))
+
+
+@pytest.fixture
+def made(lead: Service) -> dict[str, Any]:
+    answer = post(lead, "estimates", asked())
+    assert answer.status_code == 201, answer.content
+    return dict(answer.json())
+
+
+def test_levers_come_to_totals_models_and_a_cap(made: dict[str, Any]):
+    assert made["totals"] == {"medium": "12.6"}
+    assert made["by_month"] == [
+        {"month": "2026-11", "requests": {"medium": 3000}, "totals": {"medium": "12.6"}}
+    ]
+    assert [(one["model"], one["totals"]) for one in made["models"]] == [
+        ("claude-opus-5-5", {"medium": "12.6"}),
+        ("claude-sonnet-5", {"medium": "6.3"}),
+    ]
+    assert made["proposed_cap"] == {
+        "amount": "13",
+        "largest_month": "12.6",
+        "contingency_percent": 0,
+    }
+    assert made["models"][0]["balance"]["price_ratio"] == "5"
+    assert "22 Nov 2026" not in made["assumptions"]
+    assert made["lines"][0]["processing"] == "standard"
+
+
+def test_what_is_computed_is_not_kept_and_equals_what_would_be(
+    lead: Service, made: dict[str, Any]
+):
+    computed = post(lead, "estimates/compute", asked()).json()
+
+    assert Estimate.objects.count() == 1
+    moments = {"priced_at", "rates_since"}
+    assert {name: made[name] for name in computed.keys() - moments} == {
+        name: its for name, its in computed.items() if name not in moments
+    }
+
+
+def test_a_kept_one_is_read_again(lead: Service, made: dict[str, Any]):
+    assert lead.get(f"estimates/{made['id']}").json() == made
+
+
+def test_a_draft_is_changed_by_what_is_named(lead: Service, made: dict[str, Any]):
+    path = f"estimates/{made['id']}"
+
+    noted = lead.patch(path, {"note": "Twice as many.", "contingency_percent": 50}).json()
+    grown = lead.patch(
+        path, {"months": 2, "levers": {"medium": {**LEVERS, "users": 2}}}
+    ).json()
+    by_hand = lead.patch(
+        path,
+        {
+            "months": 1,
+            "lines": [
+                {
+                    "model": "claude-opus-5-5",
+                    "scenario": "medium",
+                    "requests": 1,
+                    "quantities": {"input": 1_000_000},
+                }
+            ],
+        },
+    ).json()
+    kept = lead.patch(path, {"note": "By hand."}).json()
+
+    assert (noted["note"], noted["totals"]) == ("Twice as many.", made["totals"])
+    assert noted["proposed_cap"]["amount"] == "19"
+    assert [one["requests"]["medium"] for one in grown["by_month"]] == [6000, 6200]
+    assert (grown["note"], len(grown["models"])) == ("Twice as many.", 2)
+    assert (by_hand["totals"], by_hand["levers"]) == ({"medium": "4"}, {})
+    assert (kept["totals"], kept["note"]) == ({"medium": "4"}, "By hand.")
+
+
+def test_submitted_sent_back_and_approved_with_a_cap(
+    lead: Service, made: dict[str, Any], cast: Cast
+):
+    path = f"estimates/{made['id']}"
+
+    submitted = post(lead, f"{path}/submit").json()
+    refused = lead.patch(path, {"note": "Too late."})
+    returned = post(lead, f"{path}/send-back", {"note": "For whom?"}).json()
+    post(lead, f"{path}/submit")
+    approved = post(lead, f"{path}/approve", {"cap": "15"}).json()
+
+    assert submitted["state"] == "submitted"
+    assert submitted["submitted_by"]
+    assert (refused.status_code, refused.json()["code"]) == (409, "not_possible")
+    assert (returned["state"], returned["decision_note"]) == ("draft", "For whom?")
+    assert returned["submitted_at"] is None
+    assert approved["state"] == "approved"
+    assert Budget.objects.get(team=cast.search).amount == 15
+
+
+def test_a_draft_is_not_sent_back(lead: Service, made: dict[str, Any]):
+    answer = post(lead, f"estimates/{made['id']}/send-back", {"note": "No."})
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "not_possible")
+
+
+def test_the_list_is_narrowed(lead: Service, made: dict[str, Any]):
+    post(lead, "estimates", asked(note="another"))
+    post(lead, f"estimates/{made['id']}/submit")
+
+    def ids(**query: str) -> list[str]:
+        return [one["id"] for one in lead.get("estimates", **query).json()["data"]]
+
+    assert len(ids()) == 2
+    assert ids(state="submitted") == [made["id"]]
+    assert ids(cursor=str(int(made["id"]) + 1)) == [made["id"]]
+    assert ids(team="search", state="approved") == []
+
+
+@pytest.mark.parametrize(
+    "query", [{"state": "lost"}, {"cursor": "-1"}, {"cursor": "9" * 30}, {"cursor": "x"}]
+)
+def test_a_list_of_nothing_that_is(lead: Service, query: dict[str, str]):
+    assert lead.get("estimates", **query).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"models": [{"model": "claude-opus-5-5", "share_percent": "99"}]},
+        {"models": []},
+        {"models": [{"model": "nobody-knows", "share_percent": "100"}]},
+        {"models": [*MODELS, MODELS[1]]},
+        {"levers": {}},
+        {"levers": {"heavy": LEVERS}},
+        {"levers": {"medium": {**LEVERS, "requests_per_day": "NaN"}}},
+        {"levers": {"medium": {**LEVERS, "requests_per_day": "-1"}}},
+        {"levers": {"medium": {**LEVERS, "cache_ttl": "2h"}}},
+        {"levers": {"medium": {**LEVERS, "cache_ttl": None}}},
+        {"levers": {"medium": {**LEVERS, "hit_percent": "101"}}},
+        {"levers": {"medium": {**LEVERS, "growth_percent": None}}},
+        {"levers": {"medium": {**LEVERS, "active_days": 0}}},
+        {"levers": {"medium": {**LEVERS, "input_tokens": 10**9, "users": 10**9}}},
+        {"levers": {"medium": {"requests_per_day": "1"}}},
+        {"levers": {"medium": None}},
+        {"levers": []},
+        {"levers": None},
+        {"models": None},
+        {"months": 13},
+        {"month": "2026-13"},
+        {"contingency_percent": 101},
+        {"plan": "huge"},
+    ],
+)
+@pytest.mark.parametrize("path", ["estimates", "estimates/compute"])
+def test_what_cannot_be_planned_is_refused(
+    lead: Service, path: str, changes: dict[str, Any]
+):
+    answer = post(lead, path, asked(**changes))
+
+    assert answer.status_code == 400, answer.content
+    assert not Estimate.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"levers": {"medium": {"input_tokens": 1}}},
+        {"models": []},
+        {"lines": []},
+        {"lines": None},
+        {"lines": [], "levers": {}},
+        {"month": None},
+        {"project": "nobody's"},
+        {"project": "triage"},
+    ],
+)
+def test_a_change_that_cannot_be_is_refused(
+    lead: Service, made: dict[str, Any], changes: dict[str, Any]
+):
+    answer = lead.patch(f"estimates/{made['id']}", changes)
+
+    assert answer.status_code in (400, 404)
+    assert lead.get(f"estimates/{made['id']}").json()["totals"] == made["totals"]
+
+
+def test_levers_for_what_was_made_from_lines_need_models(lead: Service):
+    line = {"model": "claude-opus-5-5", "scenario": "medium", "requests": 1}
+    made = post(
+        lead, "estimates", {"month": "2026-11", "lines": [{**line, "quantities": {}}]}
+    ).json()
+
+    answer = lead.patch(f"estimates/{made['id']}", {"levers": {"medium": LEVERS}})
+
+    assert answer.status_code == 400
+
+
+@pytest.mark.parametrize("cap", ["-1", "NaN", "much", [], "1e400"])
+def test_a_cap_that_is_none(lead: Service, made: dict[str, Any], cap: Any):
+    answer = post(lead, f"estimates/{made['id']}/approve", {"cap": cap})
+
+    assert answer.status_code == 400
+    assert Estimate.objects.get().state == "draft"
+
+
+def test_no_other_key_reaches_it(
+    alice: Service, bob: Service, charlie: Service, made: dict[str, Any]
+):
+    path = f"estimates/{made['id']}"
+    for service in (alice, bob, charlie):
+        assert service.get(path).status_code == 404
+        assert service.patch(path, {"note": "mine"}).status_code == 404
+        for step in ("submit", "send-back", "approve"):
+            assert post(service, f"{path}/{step}", {"note": "x"}).status_code == 404
+
+
+def test_a_project_is_planned(lead: Service, made: dict[str, Any]):
+    its = post(lead, "estimates", asked(project="answers")).json()
+    whole = lead.patch(f"estimates/{its['id']}", {"project": None}).json()
+
+    assert (its["project"], whole["project"]) == ("answers", None)
+    assert Decimal(its["totals"]["medium"]) == Decimal("12.6")
