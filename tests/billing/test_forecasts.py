@@ -225,9 +225,8 @@ def test_many_limited_budgets_are_forecast_as_each_alone(finance: Service, cast:
             Limits(tag_key="env", tag_values=("prod",)),
         )
     ]
-    statuses_ = statuses(
-        Budget.objects.filter(pk__in=[one.pk for one in listed]).with_scope(), now=NOW
-    )
+    its = Budget.objects.filter(pk__in=[one.pk for one in listed]).order_by("pk")
+    statuses_ = statuses(its.with_scope(), now=NOW)
 
     asked = []
     with isolation.visible_teams([cast.search.pk, cast.support.pk]):
