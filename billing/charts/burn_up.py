@@ -55,7 +55,7 @@ def burn_up(
 ) -> Spec:
     """`last` is the last day of the period; the points may end before it, and what is
     expected goes on from there."""
-    amounts = [one.amount for one in (*points, *planned)]
+    amounts = [*(one.amount for one in points), *(one.amount for one in planned)]
     largest = max([cap, *amounts, *(one.high for one in expected)])
     x, y = days_axis(first, last), money_axis(largest, "amount")
     days = (last - first).days + 1
