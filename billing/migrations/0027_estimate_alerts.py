@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("billing", "0025_routing_policies")]
+    dependencies = [("billing", "0026_samples")]
 
     operations = [
         migrations.AlterField(
