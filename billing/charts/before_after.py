@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from billing.charts.look import Spec, chart, colour, money_axis, plotted
 
-_BEFORE, _AFTER = "Before", "After"
+_BEFORE, _AFTER = "As it was", "As it would be"
 _A_ROW, _AXIS = 44, 40
 
 

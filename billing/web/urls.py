@@ -24,12 +24,14 @@ from billing.web.routing import routing_policy
 from billing.web.savings import savings
 from billing.web.team import team_budget
 from billing.web.velocities import end_velocity, velocity_list
+from billing.web.what_if import team_what_if
 
 urlpatterns = [
     path("", home, name="home"),
     path("teams/<slug:slug>/", team_budget, name="team"),
     path("teams/<slug:slug>/savings", savings, name="savings"),
     path("teams/<slug:slug>/routing", routing_policy, name="routing"),
+    path("teams/<slug:slug>/what-if", team_what_if, name="team-what-if"),
     path("channels", channel_list, name="channel-list"),
     path("channels/mine", mail_me, name="mail-me"),
     path("channels/<int:channel_id>/test", try_channel, name="try-channel"),

@@ -67,6 +67,7 @@ def team_what_if(request: HttpRequest, visitor: Visitor, slug: str) -> HttpRespo
             problem = " ".join(error.messages)
     context = {
         "visitor": visitor,
+        "page": {"team": team},
         "team": team,
         "now": now,
         "currency": team.organization.currency,
@@ -134,9 +135,7 @@ def _take(
         return None
     if step == "save":
         name = request.POST.get("name", "")
-        saved = actions.save(
-            team=team, name=name, question=found.question, by=by, now=now
-        )
+        saved = actions.save(team=team, name=name, question=found.question, by=by, now=now)
         messages.success(request, f"Saved as {saved.name}.")
         return redirect(_address(team, found.question))
     if step == "plan":

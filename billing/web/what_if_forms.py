@@ -149,15 +149,18 @@ class AskingForms:
             try:
                 data.update(_flat(what_if.decode(whole.encode())))
             except RecordError as error:
-                self._problem = f"The question in the address cannot be read. {error.detail}"
+                self._problem = (
+                    f"The question in the address cannot be read. {error.detail}"
+                )
         return data
 
     def question(self) -> Question | None:
         """The question; None where the forms say what is wrong with it."""
         if self._problem:
             self.form.add_error(None, self._problem)
-        forms_ = [self.form, *self.moves]
-        if not all([one.is_valid() for one in forms_]):
+        # All of them, so that each says what is wrong with it.
+        valid = [one.is_valid() for one in (self.form, *self.moves)]
+        if not all(valid):
             return None
         try:
             return what_if.read(self._asked())
@@ -257,7 +260,9 @@ def _flat(question: Question) -> QueryDict:
         "prices_on": question.prices_on,
     }
     for number, move in enumerate(question.moves):
-        fields |= {f"{number}-{name}": getattr(move, name) for name in move.__struct_fields__}
+        fields |= {
+            f"{number}-{name}": getattr(move, name) for name in move.__struct_fields__
+        }
     if batch is not None:
         fields |= {"batch_percent": batch.percent, "tags": ", ".join(batch.tags)}
         data.setlist("waiting", batch.projects)
