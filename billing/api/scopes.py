@@ -90,7 +90,7 @@ def spender_of(
         raise Refused(404, "not_found", f"This API key covers no project {project!r}.")
     owners = Ownership.objects.filter(project=its, team__in=key.teams())
     if team is not None:
-        of_team = owners.none() if "\0" in team else owners.filter(team__slug=team)
+        of_team = owners.filter(team__slug=team)
     else:
         of_team = owners.filter(effective_from__lte=at)
     owner = of_team.order_by("-effective_from").select_related("team").first()

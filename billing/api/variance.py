@@ -248,13 +248,24 @@ def _csv(report: VarianceReport, group: str) -> HttpResponse:
     written = StringIO()
     writer = csv.DictWriter(written, _COLUMNS[group], restval="", lineterminator="\r\n")
     writer.writeheader()
-    writer.writerows(_flat(_ROWS[group](row)) for row in _rows(report, group))
+    for row in _rows(report, group):
+        flat = _flat(_ROWS[group](row))
+        writer.writerow(flat | {name: _said(flat[name]) for name in _NAMES & flat.keys()})
     name = f"variance-{report.team.slug}-{report.asked.first}-{report.asked.until}.csv"
     return HttpResponse(
         written.getvalue(),
         content_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )
+
+
+# What people named, and a spreadsheet might take for a formula.
+_NAMES = {"model", "family", "project"}
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def _said(name: str) -> str:
+    return f"'{name}" if name.startswith(_FORMULA) else name
 
 
 _SIDE_COLUMNS = ("planned", "actual", "difference", "difference_percent")

@@ -88,7 +88,8 @@ class Walk:
     comes to after each step; the last one is the actual.
 
     `bases` are what each step changes: the total before it, or of that the part which the
-    step is about. An effect of a tenth of its base is one of 10 %.
+    step is about; none of a model whose whole difference is mix. An effect of a tenth of
+    its base is one of 10 %.
     """
 
     totals: tuple[int, ...]
@@ -205,7 +206,7 @@ def _walk(plan: _Parts, actual: _Parts, volume: Number) -> Walk:
     if planned.requests <= 0 or came.requests <= 0:
         # On one side only: whatever it cost is mix.
         totals = [start, start * volume, *[came.cost] * (len(_STEPS) - 1)]
-        return _rounded(totals, totals[:-1])
+        return _rounded(totals, [*totals[:2], *[0] * (len(_STEPS) - 2)])
     grown = Fraction(came.requests, planned.requests)
     before = [_cost(planned, part) * grown for part in (_INPUT, _OUTPUT, _TOOLS)]
     sizes = [

@@ -1,12 +1,14 @@
 """What made spend differ from its plan: a sentence for each effect, the largest first."""
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from fractions import Fraction
 
 from billing.pricing import figures, money
 from billing.pricing.token_classes import TokenClass
+from billing.pricing.usage import GLOBAL, Processing, Speed
 from billing.pricing.variance import (
     Amounts,
     Effect,
@@ -15,15 +17,6 @@ from billing.pricing.variance import (
     Variance,
     together,
     variance,
-)
-
-_CLASSES = tuple(TokenClass)
-_READS = (
-    _CLASSES.index(TokenClass.CACHE_READ),
-    _CLASSES.index(TokenClass.CACHE_READ_AUDIO),
-)
-_INPUTS = tuple(
-    index for index, name in enumerate(TokenClass) if name.startswith(("input", "cache"))
 )
 
 
@@ -38,7 +31,7 @@ class Driver:
 
 
 def drivers(
-    plan: Side, actual: Side, names: Mapping[int, str], currency: str
+    plan: Side, actual: Side, names: Mapping[int | str, str], currency: str
 ) -> list[Driver]:
     """`names` are those of the models, by their keys in the sides."""
     found = variance(plan, actual)
@@ -68,10 +61,20 @@ class _Told:
     found: Variance
     plan: Side
     actual: Side
-    names: Mapping[int, str]
+    names: Mapping[int | str, str]
 
-    def amounts(self, side: Side, model: int | str) -> Amounts:
+    def of(self, side: Side, model: int | str) -> Amounts:
         return together(its for cell, its in side.items() if cell.model == model)
+
+    def conditions(self, side: Side, model: int | str) -> dict[tuple[str, str], Decimal]:
+        """The shares of a model's requests under each condition that is not the usual."""
+        whole = self.of(side, model).requests
+        parts: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
+        for cell, its in side.items():
+            for name, value in cell.conditions._asdict().items():
+                if cell.model == model and value not in _USUAL:
+                    parts[name, value] += _ratio(its.requests, whole)
+        return parts
 
     def changed(self, effect: Effect) -> str:
         """The size of an effect in percent of what it changes."""
@@ -95,10 +98,16 @@ class _Told:
         return max(models, key=lambda model: models[model].of(effect) * sign)
 
     def name(self, model: int | str) -> str:
-        return self.names[int(model)]
+        return self.names[model]
+
+    def dearer(self, effect: Effect) -> str:
+        return "dearer" if self.is_more(effect) else "cheaper"
 
     def is_more(self, effect: Effect) -> bool:
         return self.found.total.of(effect) > 0
+
+
+_USUAL = {Processing.STANDARD.value, Speed.STANDARD.value, GLOBAL}
 
 
 # --- One sentence for each effect -----------------------------------------------------
@@ -120,17 +129,17 @@ def _volume(its: _Told) -> str:
 def _mix(its: _Told) -> str:
     model = its.foremost(Effect.MIX)
     name = its.name(model)
-    planned, came = its.amounts(its.plan, model), its.amounts(its.actual, model)
+    planned, came = its.of(its.plan, model), its.of(its.actual, model)
     if planned.requests <= 0:
         return f"{name} was not planned, and had {_requests(came.requests)}"
     if came.requests <= 0:
         return f"{name} was planned for {_requests(planned.requests)}, and had none"
-    before = _ratio(planned.requests, together(its.plan.values()).requests)
-    after = _ratio(came.requests, together(its.actual.values()).requests)
-    return (
-        f"Requests went to other models than planned: {name} had {_share(after)} of them "
-        f"instead of {_share(before)}"
+    shares = _instead_of(
+        _ratio(came.requests, together(its.actual.values()).requests),
+        _ratio(planned.requests, together(its.plan.values()).requests),
+        "of them",
     )
+    return f"Requests went to other models than planned: {name} had {shares}"
 
 
 def _input_size(its: _Told) -> str:
@@ -162,19 +171,40 @@ def _tool_size(its: _Told) -> str:
 
 
 def _caching(its: _Told) -> str:
-    before, after = _read_share(its, its.plan), _read_share(its, its.actual)
-    return (
-        f"Caching made input {_dearer(its, Effect.CACHING)} than planned: {_share(after)} "
-        f"of it was read from a cache instead of {_share(before)}"
-    )
+    """By the reads, or where these went the other way by the writes, of a model."""
+    effect = Effect.CACHING
+    said = f"Caching made input {its.dearer(effect)} than planned{its.mostly(effect)}"
+    model = its.foremost(effect)
+    planned, came = its.of(its.plan, model), its.of(its.actual, model)
+    for classes, words, costs_more in _CACHES:
+        before, after = _part(planned, classes), _part(came, classes)
+        if before != after and (after > before) == (its.is_more(effect) is costs_more):
+            return f"{said}: {_instead_of(after, before, words)}"
+    return said
 
 
 def _processing(its: _Told) -> str:
-    before, after = _batch_share(its.plan), _batch_share(its.actual)
-    said = f"How requests were processed was {_dearer(its, Effect.PROCESSING)} than planned"
-    if before == after:
-        return said + its.mostly(Effect.PROCESSING)
-    return f"{said}: {_share(after)} of them in batches instead of {_share(before)}"
+    """By the condition of a model that changed most."""
+    effect = Effect.PROCESSING
+    said = (
+        f"How requests were processed was {its.dearer(effect)} than planned"
+        f"{its.mostly(effect)}"
+    )
+    model = its.foremost(effect)
+    planned, came = its.conditions(its.plan, model), its.conditions(its.actual, model)
+    changes = {
+        one: abs(came.get(one, Decimal()) - planned.get(one, Decimal()))
+        for one in sorted({*planned, *came})
+    }
+    largest = max(changes, key=lambda one: changes[one], default=None)
+    if largest is None or not changes[largest]:
+        return said
+    shares = _instead_of(
+        came.get(largest, Decimal()),
+        planned.get(largest, Decimal()),
+        f"of the requests with {largest[0]} {largest[1]}",
+    )
+    return f"{said}: {shares}"
 
 
 def _price(its: _Told) -> str:
@@ -197,37 +227,50 @@ _SENTENCES: dict[Effect, Callable[[_Told], str]] = {
 }
 
 
-def _dearer(its: _Told, effect: Effect) -> str:
-    return "dearer" if its.is_more(effect) else "cheaper"
+def _indexes(*classes: TokenClass) -> tuple[int, ...]:
+    return tuple(tuple(TokenClass).index(one) for one in classes)
+
+
+_INPUTS = _indexes(*(name for name in TokenClass if name.startswith(("input", "cache"))))
+# Token classes, what is said of them, and whether more of them cost more.
+_CACHES = (
+    (
+        _indexes(TokenClass.CACHE_READ, TokenClass.CACHE_READ_AUDIO),
+        "of it was read from a cache",
+        False,
+    ),
+    (
+        _indexes(TokenClass.CACHE_WRITE_5M, TokenClass.CACHE_WRITE_1H),
+        "of it was written to a cache",
+        True,
+    ),
+)
+
+
+def _part(amounts: Amounts, classes: tuple[int, ...]) -> Decimal:
+    """Of the input of these classes, from 0 to 1."""
+    went_in = sum(amounts.quantities[index] for index in _INPUTS)
+    of_it = sum(amounts.quantities[index] for index in classes)
+    return _ratio(of_it, went_in)
 
 
 def _ratio(part: Number, whole: Number) -> Decimal:
-    ratio = Fraction(part) / whole
+    """Of nothing, nothing: what was taken back may make up for the rest."""
+    ratio = Fraction(part) / whole if whole else Fraction(0)
     return Decimal(ratio.numerator) / ratio.denominator
 
 
-def _read_share(its: _Told, side: Side) -> Decimal:
-    """Of what went into the models whose caching differs."""
-    total = together(
-        amounts
-        for cell, amounts in side.items()
-        if its.found.models[cell.model].of(Effect.CACHING)
-    )
-    read = sum(total.quantities[index] for index in _READS)
-    went_in = sum(total.quantities[index] for index in _INPUTS)
-    return _ratio(read, went_in) if went_in else Decimal()
-
-
-def _batch_share(side: Side) -> Decimal:
-    requests = together(side.values()).requests
-    batch = together(
-        its for cell, its in side.items() if cell.conditions.processing == "batch"
-    )
-    return _ratio(batch.requests, requests) if requests else Decimal()
-
-
-def _share(ratio: Decimal) -> str:
-    return figures.percent(ratio * 100)
+def _instead_of(after: Decimal, before: Decimal, what: str) -> str:
+    """40 % … instead of 80 %, with as many places as tell the two apart, up to two."""
+    for places in ("1", "0.1", "0.01"):
+        shown = [
+            (one * 100).quantize(Decimal(places), ROUND_HALF_EVEN)
+            for one in (after, before)
+        ]
+        if shown[0] != shown[1]:
+            break
+    new, old = (f"{one}{figures.THIN}%" for one in shown)
+    return f"{new} {what} instead of {old}"
 
 
 def _number(count: Number) -> str:

@@ -387,7 +387,7 @@ def _days(plan: Plan, extent: Extent) -> list[DayRow]:
 
 def _drivers(plan: Side, actual: Side, team: Team) -> list[Driver]:
     ids = {int(cell.model) for cell in (*plan, *actual)}
-    names = {
+    names: dict[int | str, str] = {
         pk: model.display_name for pk, model in LanguageModel.objects.in_bulk(ids).items()
     }
     return drivers.drivers(plan, actual, names, team.organization.currency)

@@ -23,6 +23,7 @@ from billing.web.raises import ask_for_raise, raise_request, raise_requests
 from billing.web.routing import routing_policy
 from billing.web.savings import savings
 from billing.web.team import team_budget
+from billing.web.variance import team_variance
 from billing.web.velocities import end_velocity, velocity_list
 from billing.web.what_if import team_what_if
 
@@ -32,6 +33,7 @@ urlpatterns = [
     path("teams/<slug:slug>/savings", savings, name="savings"),
     path("teams/<slug:slug>/routing", routing_policy, name="routing"),
     path("teams/<slug:slug>/what-if", team_what_if, name="team-what-if"),
+    path("teams/<slug:slug>/variance", team_variance, name="team-variance"),
     path("channels", channel_list, name="channel-list"),
     path("channels/mine", mail_me, name="mail-me"),
     path("channels/<int:channel_id>/test", try_channel, name="try-channel"),

@@ -130,7 +130,7 @@ def test_batches_are_processing(cast: Cast):
     assert effects(found.total) == {"processing": Decimal("-0.015")}
     assert found.drivers[0].sentence == (
         "How requests were processed was cheaper than planned: "
-        "50\N{NARROW NO-BREAK SPACE}% of them in batches instead of "
+        "50\N{NARROW NO-BREAK SPACE}% of the requests with processing batch instead of "
         "0\N{NARROW NO-BREAK SPACE}%: −$0.015."
     )
 

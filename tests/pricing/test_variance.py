@@ -8,7 +8,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from billing.pricing import money
@@ -307,7 +307,7 @@ SHARES = st.builds(Fraction, st.integers(1, 31), st.integers(28, 31))
 
 @st.composite
 def sides(draw: st.DrawFn) -> dict[Cell, Amounts]:
-    cells = draw(st.lists(CELLS, max_size=5, unique=True))
+    cells = draw(st.lists(CELLS, max_size=4, unique=True))
     share = draw(st.one_of(st.just(1), SHARES))
     classes = len(TokenClass)
     return {
@@ -320,7 +320,7 @@ def sides(draw: st.DrawFn) -> dict[Cell, Amounts]:
     }
 
 
-@settings(max_examples=1000)
+@settings(max_examples=1000, suppress_health_check=[HealthCheck.too_slow])
 @given(sides(), sides())
 def test_effects_add_up_to_the_difference(plan, actual):
     found = variance(plan, actual)
@@ -410,6 +410,18 @@ def test_only_caching_moves_with_the_split(quantities, prices, order, requests):
     )
 
     assert set(dollars(found)) <= {"caching"}
+
+
+def test_a_model_of_one_side_is_no_base_of_what_it_has_not():
+    actual = {
+        Cell("small", STANDARD): usual(1000),
+        Cell("large", STANDARD): usual(200, LARGE),
+    }
+
+    found = variance(PLAN, actual).total
+
+    assert money.exact(found.base(Effect.OUTPUT_SIZE)) == Decimal(3)
+    assert money.exact(found.base(Effect.PRICE)) == Decimal("7.30")
 
 
 @pytest.mark.parametrize("effect", Effect)

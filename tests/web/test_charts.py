@@ -11,9 +11,10 @@ import pytest
 import vl_convert
 from django.contrib.staticfiles import finders
 
-from billing.charts import burn_up, look, stacked_days
+from billing.charts import burn_up, look, stacked_days, waterfall
 from billing.charts.burn_up import Expected, Mark, Planned, Point
 from billing.charts.stacked_days import Part
+from billing.charts.waterfall import Bar
 
 TOKENS = Path(str(finders.find("purser/tokens.css"))).read_text()
 FIRST, LAST = date(2026, 11, 1), date(2026, 11, 30)
@@ -61,6 +62,18 @@ def stack() -> look.Spec:
     )
 
 
+def steps() -> look.Spec:
+    bars = [("0", "10", False), ("10", "12", True), ("12", "9", True), ("0", "9", False)]
+    return waterfall.waterfall(
+        [
+            Bar(
+                f"Step {number}", Decimal(since), Decimal(until), f"${until}", change=change
+            )
+            for number, (since, until, change) in enumerate(bars)
+        ]
+    )
+
+
 def properties(spec: Any) -> set[str]:
     return set(re.findall(r"var\((--[a-z0-9-]+)\)", json.dumps(spec)))
 
@@ -78,13 +91,29 @@ def test_a_chart_is_drawn_offline(spec: look.Spec):
     assert "var(" not in svg
 
 
-@pytest.mark.parametrize("spec", [burn(), stack()], ids=["burn-up", "days"])
+def test_a_waterfall_has_a_row_for_each_step():
+    values = dict.fromkeys(properties(steps()), "#123456") | {"--font": "sans-serif"}
+
+    svg = vl_convert.vegalite_to_svg(look.resolved(steps(), values))
+
+    assert all(f"Step {number}" in svg for number in range(4))
+    assert [bar["kind"] for bar in steps()["data"]["values"]] == [
+        "total",
+        "more",
+        "less",
+        "total",
+    ]
+
+
+@pytest.mark.parametrize(
+    "spec", [burn(), stack(), steps()], ids=["burn-up", "days", "steps"]
+)
 def test_every_colour_is_one_of_the_palette(spec: look.Spec):
     assert all(f"{name}:" in TOKENS for name in properties(spec))
 
 
 def test_no_chart_holds_a_colour_of_its_own():
-    assert not re.search(r"#[0-9a-f]{3,8}\b", json.dumps([burn(), stack()]))
+    assert not re.search(r"#[0-9a-f]{3,8}\b", json.dumps([burn(), stack(), steps()]))
 
 
 def _luminance(colour: str) -> float:

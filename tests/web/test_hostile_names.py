@@ -1,8 +1,8 @@
 """Names that want to be markup, a header, a mention or the rest of the line (42, 43).
 
 They are kept as they were sent, and said harmlessly: pages and admin escape them, mails
-flatten them, Slack is told which characters are text. There is no export yet, where
-formulas would matter.
+flatten them, Slack is told which characters are text. What an export does with formulas
+is tested beside the answer that it is one form of.
 """
 
 import json

@@ -7,6 +7,7 @@ from io import StringIO
 
 import pytest
 
+from billing.models import LanguageModel
 from teams.actions import projects
 from tests.billing.spending import spend
 from tests.billing.test_plans import approved, line
@@ -101,6 +102,16 @@ def test_csv_has_the_rows_of_the_answer(lead: Service, group: str):
         if group == "model":
             assert flat["volume"] == row["effects"]["volume"]
             assert flat["size_output"] == row["size"]["output"]
+
+
+@pytest.mark.usefixtures("used")
+def test_no_spreadsheet_takes_a_name_for_a_formula(lead: Service):
+    LanguageModel.objects.filter(name="claude-opus-5-5").update(family="=1+1")
+
+    response = lead.get("reports/variance", **DAY, format="csv")
+
+    (row,) = csv.DictReader(StringIO(response.content.decode()))
+    assert (row["family"], row["difference"]) == ("'=1+1", "0.0084")
 
 
 @pytest.mark.usefixtures("used", "as_app")
