@@ -149,6 +149,10 @@ DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Purser <purser@local
 # Where PagerDuty takes events; its European region has an address of its own.
 PAGERDUTY_URL = env.str("PAGERDUTY_URL", default="https://events.pagerduty.com/v2/enqueue")
 
+# Counts the tokens of a text that somebody plans with, at Anthropic; without a key none.
+ANTHROPIC_API_KEY = env.str("ANTHROPIC_API_KEY", default="")
+ANTHROPIC_URL = env.str("ANTHROPIC_URL", default="https://api.anthropic.com")
+
 # Called each minute while everything works; who is behind it notices when it is not.
 DEADMAN_URL = env.str("DEADMAN_URL", default="")
 
@@ -167,6 +171,8 @@ TIME_ZONE = "UTC"
 
 # A little above the usage door's own limit, so that the door can answer 413 itself.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4_000_000
+# More than a sample that is uploaded: its text never lies on a disk.
+FILE_UPLOAD_MAX_MEMORY_SIZE = 11_000_000
 
 # Usage records that one API key may post in a minute, unless it has a limit of its own.
 RATE_LIMIT = env.int("RATE_LIMIT", default=6_000_000)

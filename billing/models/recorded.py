@@ -98,7 +98,7 @@ def sampled(
     *, team_id: int, project_id: int, since: datetime, until: datetime, most: int
 ) -> Sampled:
     """A project's records of [since, until) that are not void, or `most` of them."""
-    where = [team_id, project_id, _months(since, until), since, until]
+    where: list[Any] = [team_id, project_id, _months(since, until), since, until]
     with bound.cursor() as cursor:
         cursor.execute(_COUNT.format(_OF_PROJECT), [*where, 1, 1])
         (of,) = cursor.fetchone()

@@ -8,7 +8,7 @@ from decimal import Decimal
 from statistics import median
 from typing import Any, NamedTuple
 
-from django.db.models import F, Q, QuerySet, Sum
+from django.db.models import F, Q, Sum
 
 from billing.models import DailySpend, Sample, rate_book
 from billing.models.samples import Source
@@ -232,7 +232,7 @@ def _actual(
 
 def _sums_of_days(
     sample: Sample, model_ids: Sequence[int], now: datetime
-) -> "QuerySet[DailySpend, dict[str, Any]]":
+) -> Iterator[dict[str, Any]]:
     until = ReportingDays(sample.team.organization).day(now)
     of_project = Q(project=sample.project_id) if sample.project_id else Q()
     rows = DailySpend.objects.filter(
@@ -242,16 +242,14 @@ def _sums_of_days(
         day__gte=until - timedelta(days=COMPARED_DAYS),
         day__lt=until,
     )
-    return (
-        rows.values("model_id", "day")
-        .order_by()
-        .annotate(
-            made=Sum("requests"),
-            went_in=Sum(_INPUT),
-            came_out=Sum(_OUTPUT),
-            reads=Sum(F("cache_read") + F("cache_read_audio")),
-        )
-    )
+    sums = rows.values("model_id", "day").order_by()
+    for row in sums.annotate(
+        made=Sum("requests"),
+        went_in=Sum(_INPUT),
+        came_out=Sum(_OUTPUT),
+        reads=Sum(F("cache_read") + F("cache_read_audio")),
+    ):
+        yield dict(row)
 
 
 _INPUT = (
@@ -266,7 +264,7 @@ _OUTPUT = F("output") + F("output_audio") + F("output_image")
 
 
 def _differences(profile: Profile, days: Sequence[_Day]) -> Iterator[Warned]:
-    sides = {
+    sides: dict[str, tuple[int, Decimal]] = {
         "tokens in": (profile.sides[Side.INPUT].mean, median(day.input for day in days)),
         "tokens out": (
             profile.sides[Side.OUTPUT].mean,
@@ -274,7 +272,7 @@ def _differences(profile: Profile, days: Sequence[_Day]) -> Iterator[Warned]:
         ),
     }
     for words, (here, there) in sides.items():
-        if max(here, there) > _TIMES * min(here, there):
+        if here > _TIMES * there or there > _TIMES * here:
             yield Warned(
                 "unlike_actual",
                 f"Unlike the actual traffic: a request here has {here:,} {words}, one of "

@@ -22,9 +22,11 @@ class Scope(NamedTuple):
     project: Project | None
 
 
-def editable_teams(visitor: Visitor) -> list[Team]:
-    """Those whose budgets they may edit."""
-    editable = permissions.teams_of(visitor.user, Permission.EDIT_BUDGETS)
+def editable_teams(
+    visitor: Visitor, permission: Permission = Permission.EDIT_BUDGETS
+) -> list[Team]:
+    """Those whose budgets they may edit, or what else is said."""
+    editable = permissions.teams_of(visitor.user, permission)
     ids = set(editable.values_list("pk", flat=True))
     return [team for team in visitor.teams if team.pk in ids]
 

@@ -22,6 +22,13 @@ from billing.web.prices import model_prices, published_prices
 from billing.web.raises import ask_for_raise, raise_request, raise_requests
 from billing.web.routing import routing_policy
 from billing.web.savings import savings
+from billing.web.samples import (
+    delete_sample,
+    new_sample,
+    sample_list,
+    sample_page,
+    text_in_tokens,
+)
 from billing.web.team import team_budget
 from billing.web.variance import team_variance
 from billing.web.velocities import end_velocity, velocity_list
@@ -51,6 +58,11 @@ urlpatterns = [
     path("alerts/<int:alert_id>", alert_details, name="alert-details"),
     path("raises", raise_requests, name="raises"),
     path("raises/<int:request_id>", raise_request, name="raise"),
+    path("samples", sample_list, name="sample-list"),
+    path("samples/new", new_sample, name="new-sample"),
+    path("samples/words", text_in_tokens, name="text-in-tokens"),
+    path("samples/<int:sample_id>", sample_page, name="sample-page"),
+    path("samples/<int:sample_id>/delete", delete_sample, name="delete-sample"),
     path("prices", published_prices, name="prices"),
     path("prices/<str:provider>/<path:name>", model_prices, name="model-prices"),
 ]

@@ -62,12 +62,20 @@ def form_page(view: View[P]) -> Page[P]:
     return require_http_methods(["GET", "HEAD", "POST"])(_of_visitor(view))
 
 
-def _of_visitor(view: View[P]) -> Page[P]:
+def patient_form_page(view: View[P]) -> Page[P]:
+    """The same for a page that shows no team's rows: it may wait for others meanwhile,
+    for no transaction waits with it."""
+    return require_http_methods(["GET", "HEAD", "POST"])(_of_visitor(view, rows=False))
+
+
+def _of_visitor(view: View[P], *, rows: bool = True) -> Page[P]:
     @wraps(view)
     def wrapped(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         visitor = _visitor(request)
         if visitor is None:
             return render(request, "teams/no_membership.html", status=403)
+        if not rows:
+            return view(request, visitor, *args, **kwargs)
         with isolation.visible_teams(team.pk for team in visitor.teams):
             return view(request, visitor, *args, **kwargs)
 

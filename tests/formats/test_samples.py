@@ -92,8 +92,10 @@ def test_a_bare_usage_object_needs_a_model():
 def test_an_unknown_model_is_whose_it_says_it_is():
     unheard = Asked(model="unheard-of")
 
-    assert "say which provider" in problem(USAGE, unheard).detail
-    assert only(USAGE, unheard._replace(provider="openai")).provider == "openai"
+    ambiguous = {"input_tokens": 5, "output_tokens": 1}
+
+    assert "say which provider" in problem(ambiguous, unheard).detail
+    assert only(ambiguous, unheard._replace(provider="openai")).provider == "openai"
     assert only(USAGE, Asked(model="claude-unheard-of")).provider == "anthropic"
 
 

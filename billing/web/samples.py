@@ -1,0 +1,474 @@
+"""Samples: what past calls used, taken from whatever is at hand, and shown per model."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from django import forms
+from django.conf import settings
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import ProtectedError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+
+from billing.actions import samples as actions
+from billing.connectors import count_tokens
+from billing.connectors.count_tokens import NotCounted
+from billing.formats import sample_columns
+from billing.formats.errors import BodyError
+from billing.formats.samples import MAX_BYTES, MAX_ROWS, Asked
+from billing.models import LanguageModel, Sample
+from billing.models.samples import Source
+from billing.pricing import money, text_tokens
+from billing.pricing.bootstrap import Interval
+from billing.pricing.text_tokens import Kind, Range, Tokenizer, Unit
+from billing.reports import samples as reports
+from billing.web import scopes
+from billing.web.fields import add_errors
+from teams.models import Project, Team
+from teams.permissions import Permission
+from teams.reporting_days import ReportingDays
+from teams.web.visitors import Visitor, form_page, page, patient_form_page
+
+_LISTED = 200
+_MOST_WORDS = 10**9
+_LONGEST_TEXT = 200_000
+_COLUMN = "column_"
+_DEFAULT_MODEL = "claude-opus-5-5"
+_KINDS = {
+    Kind.PROSE.value: "English prose",
+    Kind.CODE.value: "Code",
+    Kind.NOT_ENGLISH.value: "Text in another language",
+    Kind.STRUCTURED.value: "Structured data: JSON, tables, markup",
+}
+
+
+# --- Forms --------------------------------------------------------------------------
+
+
+class NewSampleForm(forms.Form):
+    """What all ways of making a sample ask for."""
+
+    place = forms.ChoiceField(label="For")
+    name = forms.CharField(
+        max_length=200, required=False, help_text="Such as “Answers, last week”."
+    )
+
+    def __init__(
+        self, choices: Sequence[tuple[str, str]], *args: Any, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["place"].choices = choices  # type: ignore[attr-defined]
+
+
+class ReadForm(NewSampleForm):
+    """What records may leave open, and how a table is read that is guessed wrongly."""
+
+    model = forms.CharField(
+        max_length=200,
+        required=False,
+        help_text="Only where the records do not say it, such as a bare usage object.",
+        widget=forms.TextInput(attrs={"list": "models", "autocomplete": "off"}),
+    )
+    provider = forms.CharField(
+        max_length=40,
+        required=False,
+        help_text="Only where the model does not tell it: anthropic, openai, google, aws …",
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+    inclusive = forms.TypedChoiceField(
+        label="The input of the table",
+        required=False,
+        choices=[
+            ("", "is as its column's name suggests"),
+            ("yes", "counts what was cached (OpenAI, Google)"),
+            ("no", "does not count what was cached (Anthropic)"),
+        ],
+        coerce=lambda value: value == "yes",
+        empty_value=None,
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field, names in sample_columns.FIELDS.items():
+            self.fields[_COLUMN + field] = forms.CharField(
+                label=f"Column of {field}",
+                max_length=200,
+                required=False,
+                widget=forms.TextInput(
+                    attrs={"placeholder": f"{names[-1]} …", "autocomplete": "off"}
+                ),
+            )
+
+    @property
+    def shown(self) -> list[forms.BoundField]:
+        return [self[name] for name in self.fields if not self._is_of_table(name)]
+
+    @property
+    def of_table(self) -> list[forms.BoundField]:
+        """What only a table needs: folded away."""
+        return [self[name] for name in self.fields if self._is_of_table(name)]
+
+    @property
+    def shows_table(self) -> bool:
+        return any(field.errors or field.value() for field in self.of_table)
+
+    def _is_of_table(self, name: str) -> bool:
+        return name == "inclusive" or name.startswith(_COLUMN)
+
+    @property
+    def asked(self) -> Asked:
+        said = self.cleaned_data
+        columns = {
+            name: said[_COLUMN + name]
+            for name in sample_columns.FIELDS
+            if said[_COLUMN + name]
+        }
+        return Asked(
+            provider=said["provider"] or None,
+            model=said["model"] or None,
+            columns=columns,
+            inclusive=said["inclusive"],
+        )
+
+
+class PasteForm(ReadForm):
+    content = forms.CharField(
+        label="Records",
+        widget=forms.Textarea(attrs={"rows": 12, "spellcheck": "false"}),
+        strip=False,
+        help_text="Usage objects, whole responses, lines of a log or a table: one or many.",
+        error_messages={"required": "Paste at least one usage object."},
+    )
+    field_order = ("content", "place", "name")
+
+    @property
+    def bytes(self) -> bytes:
+        return str(self.cleaned_data["content"]).encode()
+
+
+class UploadForm(ReadForm):
+    content = forms.FileField(
+        label="File",
+        widget=forms.ClearableFileInput(
+            attrs={"accept": ".csv,.tsv,.json,.jsonl,.ndjson,.txt"}
+        ),
+        help_text=f"JSON, lines of JSON or a table (CSV); up to {MAX_ROWS:,} records and "
+        f"{MAX_BYTES // 10**6} MB.",
+        error_messages={"required": "Choose a file."},
+    )
+    field_order = ("content", "place", "name")
+
+    def clean_content(self) -> Any:
+        file = self.cleaned_data["content"]
+        if file.size > MAX_BYTES:
+            raise ValidationError(f"The file has more than {MAX_BYTES // 10**6} MB.")
+        return file
+
+    @property
+    def bytes(self) -> bytes:
+        return bytes(self.cleaned_data["content"].read())
+
+
+class ProjectForm(NewSampleForm):
+    days = forms.IntegerField(
+        label="Days before today",
+        min_value=1,
+        max_value=actions.MOST_DAYS,
+        initial=14,
+        help_text=f"1 to {actions.MOST_DAYS}. Of more than {MAX_ROWS:,} records about as "
+        "many are chosen evenly.",
+    )
+    field_order = ("place", "days", "name")
+
+
+class WordsForm(forms.Form):
+    """A text by its size; with a key of the provider, the text itself."""
+
+    count = forms.IntegerField(
+        label="How many",
+        min_value=1,
+        max_value=_MOST_WORDS,
+        required=False,
+        widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
+    )
+    unit = forms.ChoiceField(
+        choices=[(Unit.WORDS.value, "Words"), (Unit.CHARACTERS.value, "Characters")]
+    )
+    kind = forms.ChoiceField(
+        label="Of",
+        choices=list(_KINDS.items()),
+    )
+    model = forms.CharField(
+        max_length=200,
+        initial=_DEFAULT_MODEL,
+        widget=forms.TextInput(attrs={"list": "models", "autocomplete": "off"}),
+    )
+    text = forms.CharField(
+        label="Or the text itself",
+        required=False,
+        max_length=_LONGEST_TEXT,
+        strip=False,
+        widget=forms.Textarea(attrs={"rows": 6}),
+        help_text="It is sent to Anthropic to be counted, and kept nowhere here.",
+    )
+
+    def __init__(self, *args: Any, counts: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not counts:
+            del self.fields["text"]
+
+    def clean(self) -> None:
+        if self.errors or self.cleaned_data.get("text"):
+            return
+        if self.cleaned_data["count"] is None:
+            self.add_error("count", "Type a number, such as 1000.")
+
+
+# --- Pages --------------------------------------------------------------------------
+
+
+class Way(NamedTuple):
+    key: str
+    name: str
+    form: type[NewSampleForm]
+
+
+_WAYS = (
+    Way("paste", "Paste", PasteForm),
+    Way("upload", "Upload a file", UploadForm),
+    Way("project", "From a project", ProjectForm),
+)
+
+
+@page
+def sample_list(request: HttpRequest, visitor: Visitor) -> HttpResponse:
+    """The newest of the visitor's teams."""
+    listed = Sample.objects.filter(team__in=visitor.teams).listed().order_by("-pk")
+    return render(
+        request,
+        "billing/samples.html",
+        {
+            **_common(visitor, timezone.now()),
+            "samples": listed[:_LISTED],
+            "may_make": bool(_teams(visitor)),
+        },
+    )
+
+
+@form_page
+def new_sample(request: HttpRequest, visitor: Visitor) -> HttpResponse:
+    teams = _teams(visitor)
+    if not teams:
+        raise PermissionDenied
+    now = timezone.now()
+    way = next((one for one in _WAYS if one.key == request.GET.get("way")), _WAYS[0])
+    places = _places(teams, only_projects=way.form is ProjectForm)
+    form = way.form(
+        list(places.items()),
+        *([request.POST, request.FILES] if request.method == "POST" else []),
+        initial={"place": request.GET.get("place", "")},
+    )
+    if request.method == "POST" and form.is_valid():
+        sample = _made(form, teams, visitor, now)
+        if sample is not None:
+            messages.success(request, "Kept: counts and models, and no text.")
+            return redirect("sample-page", sample_id=sample.pk)
+    return render(
+        request,
+        "billing/new_sample.html",
+        {
+            **_common(visitor, now),
+            "form": form,
+            "way": way,
+            "ways": _WAYS,
+            "has_places": bool(places),
+            "models": _models(),
+        },
+    )
+
+
+@page
+def sample_page(request: HttpRequest, visitor: Visitor, sample_id: int) -> HttpResponse:
+    now = timezone.now()
+    sample = _found(visitor, sample_id)
+    report = reports.report(sample, now)
+    return render(
+        request,
+        "billing/sample.html",
+        {
+            **_common(visitor, now),
+            "sample": sample,
+            "report": report,
+            "models": [
+                (one, _costs(one.profile.cost_per_request, one.profile.mean_cost))
+                for one in report.models
+            ],
+            "may_edit": visitor.may(Permission.EDIT_ESTIMATES, sample.team),
+        },
+    )
+
+
+@form_page
+def delete_sample(request: HttpRequest, visitor: Visitor, sample_id: int) -> HttpResponse:
+    sample = _found(visitor, sample_id)
+    if not visitor.may(Permission.EDIT_ESTIMATES, sample.team):
+        raise PermissionDenied
+    if request.method == "POST":
+        by = visitor.user.get_username()
+        try:
+            actions.delete(sample=sample, by=by, now=timezone.now())
+        except ProtectedError:
+            messages.error(request, "An estimate is built on it: it stays.")
+            return redirect("sample-page", sample_id=sample_id)
+        messages.success(request, f"“{sample.name}” is forgotten.")
+        return redirect("sample-list")
+    context = {**_common(visitor, timezone.now()), "sample": sample}
+    return render(request, "billing/delete_sample.html", context)
+
+
+@patient_form_page
+def text_in_tokens(request: HttpRequest, visitor: Visitor) -> HttpResponse:
+    """For who has no sample: words or characters in tokens."""
+    counts = bool(settings.ANTHROPIC_API_KEY)
+    form = WordsForm(request.POST or None, counts=counts)
+    tokens: Range | None = None
+    counted: int | None = None
+    tokenizer = Tokenizer.UNKNOWN
+    if form.is_valid():
+        said = form.cleaned_data
+        tokenizer = text_tokens.tokenizer_of(said["model"])
+        if said.get("text"):
+            counted = _counted(form)
+        else:
+            unit, kind = Unit(said["unit"]), Kind(said["kind"])
+            tokens = text_tokens.tokens(said["count"], unit, kind, tokenizer)
+    return render(
+        request,
+        "billing/text_tokens.html",
+        {
+            **_common(visitor, timezone.now()),
+            "form": form,
+            "counts": counts,
+            "tokens": tokens,
+            "counted": counted,
+            "model": form.cleaned_data.get("model") if form.is_bound else "",
+            "tokenizer": tokenizer,
+            "kind": _KINDS.get(form["kind"].value(), ""),
+            "table": _TABLE,
+            "models": _models(),
+        },
+    )
+
+
+# English prose, 1,000 words: of each tokenizer that is known.
+_TABLE = [
+    (name, text_tokens.tokens(1_000, Unit.WORDS, Kind.PROSE, tokenizer))
+    for name, tokenizer in (
+        ("Claude before Opus 4.7", Tokenizer.CLAUDE_BEFORE_OPUS_4_7),
+        ("Claude Opus 4.7 and later", Tokenizer.CLAUDE_FROM_OPUS_4_7),
+        ("Other models", Tokenizer.UNKNOWN),
+    )
+]
+
+
+def _counted(form: WordsForm) -> int | None:
+    """What the provider counts; None where the form says why it does not."""
+    try:
+        return count_tokens.count(
+            form.cleaned_data["text"],
+            form.cleaned_data["model"],
+            api_key=settings.ANTHROPIC_API_KEY,
+            url=settings.ANTHROPIC_URL,
+            allow=settings.OUTGOING_ALLOW,
+        )
+    except NotCounted as error:
+        form.add_error("text", f"Anthropic did not count it: {error}.")
+        return None
+
+
+# --- What they need -----------------------------------------------------------------
+
+
+def _common(visitor: Visitor, now: datetime) -> dict[str, Any]:
+    return {
+        "visitor": visitor,
+        "section": "samples",
+        "currency": visitor.organization.currency,
+        "zone": ReportingDays(visitor.organization).zone(now).key,
+        "now": now,
+    }
+
+
+def _teams(visitor: Visitor) -> list[Team]:
+    return scopes.editable_teams(visitor, Permission.EDIT_ESTIMATES)
+
+
+def _places(teams: Sequence[Team], *, only_projects: bool) -> dict[str, str]:
+    """What a sample can be for, by the value of its choice."""
+    found = {} if only_projects else {f"team {one.pk}": f"team {one.name}" for one in teams}
+    for team in teams:
+        for project in scopes.projects_of([team]):
+            found[f"project {team.pk} {project.pk}"] = f"project {project.name}" + (
+                f" ({team.name})" if len(teams) > 1 else ""
+            )
+    return found
+
+
+def _place(choice: str, teams: Sequence[Team]) -> tuple[Team, Project | None]:
+    _, team_id, *project_id = choice.split()
+    team = next(one for one in teams if str(one.pk) == team_id)
+    return team, Project.objects.get(pk=project_id[0]) if project_id else None
+
+
+def _made(
+    form: NewSampleForm, teams: Sequence[Team], visitor: Visitor, now: datetime
+) -> Sample | None:
+    """The sample; None where the form says why there is none."""
+    team, project = _place(form.cleaned_data["place"], teams)
+    said: dict[str, Any] = {
+        "team": team,
+        "name": form.cleaned_data["name"],
+        "by": visitor.user.get_username(),
+        "now": now,
+    }
+    try:
+        if isinstance(form, PasteForm | UploadForm):
+            source = Source.PASTE if isinstance(form, PasteForm) else Source.UPLOAD
+            return actions.read(
+                project=project, content=form.bytes, source=source, asked=form.asked, **said
+            )
+        if project is None:
+            raise Http404
+        return actions.of_project(project=project, days=form.cleaned_data["days"], **said)
+    except BodyError as error:
+        form.add_error("content", error.detail)
+    except ValidationError as error:
+        if isinstance(form, ReadForm):
+            for message in error.messages:
+                form.add_error("content", message)
+        else:
+            add_errors(form, error, {})
+    return None
+
+
+def _found(visitor: Visitor, sample_id: int) -> Sample:
+    its = Sample.objects.filter(team__in=visitor.teams, pk=sample_id)
+    sample = its.select_related("team__organization", "project").first()
+    if sample is None:
+        raise Http404
+    return sample
+
+
+def _costs(interval: Interval | None, mean: int | None) -> dict[str, Any]:
+    """The cost of a request as amounts."""
+    if interval is None:
+        return {"mean": None if mean is None else money.exact(mean)}
+    return {name: money.exact(amount) for name, amount in interval._asdict().items()}
+
+
+def _models() -> list[str]:
+    """Names to choose from."""
+    return sorted(set(LanguageModel.objects.values_list("name", flat=True)))
