@@ -15,13 +15,13 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import NamedTuple
 
-from billing.pricing import engine
+from billing.pricing import engine, text_tokens
 from billing.pricing.engine import Unpriced
 from billing.pricing.rates import Rate, RateBook
+from billing.pricing.text_tokens import Times
 from billing.pricing.token_classes import Quantities, TokenClass
 from billing.pricing.usage import Processing, Speed
 
-_ONE = Fraction(1)
 _HUNDRED = 100
 # A cache read or written at these is billed apart from plain input.
 _WRITES = (TokenClass.CACHE_WRITE_5M, TokenClass.CACHE_WRITE_1H)
@@ -69,23 +69,8 @@ class Lever(StrEnum):
     PRICES = "prices"
 
 
-class Factor(NamedTuple):
-    """How many tokens another model makes of what is one token of the first: a range."""
-
-    low: Fraction
-    mid: Fraction
-    high: Fraction
-
-    @property
-    def is_certain(self) -> bool:
-        return self.low == self.high
-
-
-SAME_TOKENS = Factor(_ONE, _ONE, _ONE)
-
-
 class Guess(StrEnum):
-    """Which end of the ranges is taken; the fields of `Factor`."""
+    """Which end of the ranges is taken; the fields of `Times`."""
 
     LOW = "low"
     MID = "mid"
@@ -98,7 +83,7 @@ class Move(NamedTuple):
     model: str
     to: str
     percent: Fraction
-    factor: Factor = SAME_TOKENS
+    factor: Times = text_tokens.SAME
 
 
 class CachingKind(StrEnum):

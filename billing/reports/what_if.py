@@ -16,7 +16,7 @@ from billing.formats.what_if import AskedCaching, AskedMove, Question
 from billing.models import LanguageModel, rate_book
 from billing.models.estimates import Scenario
 from billing.models.rate_book import Book
-from billing.pricing import figures, money, what_if
+from billing.pricing import figures, money, text_tokens, what_if
 from billing.pricing.budget_periods import Period
 from billing.pricing.rates import RateBook
 from billing.pricing.token_classes import NOTHING, Quantities, TokenClass
@@ -304,7 +304,8 @@ def _move(number: int, asked: AskedMove, book: Book) -> Move:
     where = f"/moves/{number}"
     model = _model(asked.model, _USUALLY, book.rates, f"{where}/model")
     to = _model(asked.to, model.partition("/")[0], book.rates, f"{where}/to")
-    return Move(model, to, Fraction(asked.percent))
+    factor = text_tokens.factor(model, to)
+    return Move(model, to, Fraction(asked.percent), factor)
 
 
 def _model(name: str, at: str, rates: RateBook, pointer: str) -> str:

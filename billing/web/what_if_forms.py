@@ -28,13 +28,18 @@ _LIFETIMES = [("5m", "5 minutes"), ("1h", "an hour")]
 _NUMBER = {"inputmode": "numeric", "autocomplete": "off"}
 
 
-def _percent(label: str, **more: Any) -> forms.IntegerField:
+def _percent(
+    label: str, lowest: int = 1, highest: int = 100, help_text: str = ""
+) -> forms.IntegerField:
+    bounds = f"A whole percentage from {lowest:,} to {highest:,}.".replace("-", "−")
     return forms.IntegerField(
         label=label,
         required=False,
+        min_value=lowest,
+        max_value=highest,
+        help_text=help_text,
         widget=forms.TextInput(attrs=_NUMBER),
-        error_messages={"invalid": "Type a whole percentage, such as 50."},
-        **more,
+        error_messages=dict.fromkeys(("invalid", "min_value", "max_value"), bounds),
     )
 
 
@@ -86,12 +91,12 @@ class WhatIfForm(forms.Form):
     )
     caching = forms.ChoiceField(label="Prompt caching", required=False, choices=_CACHING)
     share_percent = _percent("On: percent of the input that repeats")
-    hit_percent = _percent("On: percent of that which is read, not written")
+    hit_percent = _percent("On: percent of that which is read, not written", lowest=0)
     ttl = forms.ChoiceField(
         label="On: writes live for", required=False, choices=_LIFETIMES, initial="5m"
     )
     output_percent = _percent(
-        "Output, percent longer", help_text="Below 0 for shorter: -20."
+        "Output, percent longer", -100, 1000, help_text="Below 0 for shorter: -20."
     )
     prices_on = LastDayField(label="Prices of the day", required=False)
 

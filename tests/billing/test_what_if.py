@@ -283,3 +283,21 @@ def test_a_name_of_several_providers(cast: Cast) -> None:
     with pytest.raises(RecordError, match="write provider/") as found:
         ask(cast, moves=[{"model": "gpt-5", "to": "claude-sonnet-5-5"}])
     assert found.value.pointer == "/moves/0/model"
+
+
+def test_another_tokenizer_makes_it_a_range(cast: Cast) -> None:
+    spend(cast, 10, usage=USAGE)
+    moves = [{"model": "claude-opus-5-5", "to": "claude-opus-4-6"}]
+    answer = ask(cast, moves=moves)
+    # On Opus 4.6 (5 and 25) a call costs 0.0075, at 2/3, 20/27 and 5/6 as many tokens.
+    calls = [(667, 67), (741, 74), (833, 83)]
+    costs = [(tokens * 5 + out * 25) for tokens, out in calls]
+    assert answer.before == Decimal("0.06")
+    assert not answer.after.is_certain
+    found = (answer.after.low, answer.after.mid, answer.after.high)
+    for amount, cost in zip(found, costs, strict=True):
+        assert abs(amount - Decimal(cost) / 100_000) < Decimal("0.0002")
+    assert sorted(answer.ends) == ["high", "low", "mid"]
+    assert answer.delta.low < answer.delta.mid < answer.delta.high
+    pays = answer.effects[0].sentences[1]
+    assert "fewer than 0.80 times the tokens: it may or may not, with 0.66 to 0.83" in pays

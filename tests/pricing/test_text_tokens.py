@@ -1,5 +1,6 @@
 """Words and characters in tokens: the published figures, and which way round they go."""
 
+from fractions import Fraction
 from itertools import pairwise, product
 
 import pytest
@@ -97,3 +98,29 @@ def test_every_claude_model_with_a_list_price_has_its_tokenizer():
 
 def test_nothing_is_no_token():
     assert text_tokens.tokens(0, Unit.WORDS, Kind.CODE, NEWER) == Range(0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("model", "to", "low", "mid", "high"),
+    [
+        ("claude-opus-4-6", "claude-opus-5-5", "1.2", "1.35", "1.5"),
+        ("anthropic/claude-sonnet-4-5", "aws/claude-opus-4-5", "1", "1", "1"),
+        ("claude-opus-5", "claude-haiku-5-5", "1", "1", "1"),
+        ("openai/gpt-5", "azure/gpt-5", "1", "1", "1"),
+        ("openai/gpt-5", "openai/gpt-5-mini", "2/3", "1", "1.5"),
+        ("claude-opus-5-5", "openai/gpt-5", "2/3", "1", "1.5"),
+    ],
+)
+def test_another_tokenizer_makes_more_or_fewer_tokens(
+    model: str, to: str, low: str, mid: str, high: str
+):
+    expected = (Fraction(low), Fraction(mid), Fraction(high))
+    assert text_tokens.factor(model, to) == expected
+
+
+def test_there_and_back_is_the_same_number_of_tokens():
+    older, newer = "claude-opus-4-6", "claude-opus-5-5"
+    there, back = text_tokens.factor(older, newer), text_tokens.factor(newer, older)
+    assert [one * other for one, other in zip(there, reversed(back), strict=True)] == [
+        1
+    ] * 3

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from billing.pricing import what_if
 from billing.pricing.rates import Rate, RateBook
+from billing.pricing.text_tokens import Times
 from billing.pricing.token_classes import NOTHING, Quantities, TokenClass
 from billing.pricing.usage import Processing, Speed
 from billing.pricing.what_if import (
     Caching,
     CachingKind,
     Cell,
-    Factor,
     Guess,
     Lever,
     Levers,
@@ -119,7 +119,7 @@ def test_a_move_takes_its_percent_to_the_other_model() -> None:
 
 
 def test_another_tokenizer_makes_other_numbers_of_text_alone() -> None:
-    factor = Factor(Fraction(9, 10), Fraction(13, 10), Fraction(3))
+    factor = Times(Fraction(9, 10), Fraction(13, 10), Fraction(3))
     used = Quantities(input=1000, output=100, web_search=10, input_audio=10)
     levers = Levers(moves=(move(100, factor=factor),))
     costs = [
@@ -136,7 +136,7 @@ def test_more_tokens_may_reach_a_dearer_tier() -> None:
     levers = Levers(moves=(Move("acme/two", "acme/one", Fraction(100)),))
     its = cell(model="acme/two", size=1000)
     assert asked(levers, its).total_after == 2_000_000
-    twice = levers.moves[0]._replace(factor=Factor(*[Fraction(2)] * 3))
+    twice = levers.moves[0]._replace(factor=Times(*[Fraction(2)] * 3))
     assert asked(Levers(moves=(twice,)), its).total_after == 12_000_000
 
 
@@ -307,7 +307,7 @@ GUESSES = st.sampled_from(list(Guess))
 def every_lever(draw: st.DrawFn) -> Levers:
     some = st.fractions(Fraction(1, 2), 2, max_denominator=100)
     first = draw(PERCENTS)
-    factor = Factor(*sorted(draw(st.tuples(some, some, some))))
+    factor = Times(*sorted(draw(st.tuples(some, some, some))))
     to = st.sampled_from(["acme/one", "acme/two", "acme/none"])
     return Levers(
         moves=(
