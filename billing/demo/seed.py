@@ -19,7 +19,7 @@ from django.db import connection, transaction
 from django.db.models import Max
 
 from billing.actions import partitions
-from billing.demo import estimates, posting, prices, stories
+from billing.demo import estimates, policies, posting, prices, stories
 from billing.demo.caps import Caps
 from billing.demo.helper import second_process
 from billing.demo.people import BY
@@ -56,6 +56,7 @@ def seed(organization: Organization, wanted: Wanted, stream: OutputWrapper) -> N
         _keep_partitions(plan)
         prices.ensure_change(organization, plan)
         estimates.ensure(organization, plan)
+        policies.ensure(organization, plan)
         progress = Progress(stream, plan.total)
         key = _key(organization, plan.wanted.now)
         with _helper(plan) as helper:

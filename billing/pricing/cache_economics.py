@@ -9,6 +9,8 @@ from billing.pricing import figures
 from billing.pricing.rates import Prices
 from billing.pricing.token_classes import TokenClass
 
+# What saves less is no advice.
+_WORTH_SAYING = Decimal("0.01")
 _PLACES = {name: place for place, name in enumerate(TokenClass)}
 
 
@@ -138,7 +140,7 @@ def advice(told: Told) -> str:
     said = [_outcome(told)]
     if told.other is not None:
         lifetime, saved = told.other
-        if saved > 0:
+        if saved >= _WORTH_SAYING:
             amount = figures.with_currency(saved, told.currency)
             said.append(f"With {lifetime.words} caching: about {amount} less.")
     return " ".join(said)

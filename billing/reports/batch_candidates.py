@@ -5,8 +5,9 @@ seen; what is named here is regular, and somebody has to know whether it may wai
 record may be in several candidates, so that they do not add up.
 """
 
+import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -164,111 +165,144 @@ def _by_policy(its: _Its) -> Iterator[Candidate]:
 
 # --- By tags that recur -------------------------------------------------------------
 
+# Habits are seen in so many records, chosen by their ids; what is named by them is then
+# added up over all.
+_SAMPLE = 50_000
 # So many hours of the day of tags are looked at, those that most comes in.
 _MOST = 500
-_QUANTITIES = ", ".join(f"sum({name})::bigint AS {name}" for name in TokenClass)
-_SUMS = ", ".join(f"sum(h.{name})::bigint" for name in TokenClass)
-# Records with equal tags are added up before their tags are told apart. A tag of each
-# request, such as the name of its user, comes on few days and is left out.
-_OF_TAGS = f"""
-WITH hours AS (
-    SELECT project_id, provider, model_name, geo, endpoint, tags,
-        date_trunc('hour', occurred_at, %(zone)s) AS hour, count(*) AS requests,
-        {_QUANTITIES}
-    FROM {UsageRecord._meta.db_table}
-    WHERE team_id = %(team)s AND month = ANY (%(months)s::date[])
-        AND occurred_at >= %(since)s AND occurred_at < %(end)s AND unbilled = ''
-        AND processing = '{Processing.STANDARD}' AND speed = '{Speed.STANDARD}'
-        AND tags <> '{{}}'
-    GROUP BY 1, 2, 3, 4, 5, 6, 7
-), of_day AS (
-    SELECT tag.key, tag.value, h.project_id, h.provider, h.model_name, h.geo, h.endpoint,
-        extract(hour FROM h.hour AT TIME ZONE %(zone)s)::int AS of_day,
-        count(DISTINCT (h.hour AT TIME ZONE %(zone)s)::date) AS days,
-        sum(h.requests)::bigint AS requests, ARRAY[{_SUMS}] AS quantities
-    FROM hours h, jsonb_each_text(h.tags) AS tag (key, value)
-    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
+_OF_STANDARD = f"""
+    u.team_id = %(team)s AND u.month = ANY (%(months)s::date[])
+    AND u.occurred_at >= %(since)s AND u.occurred_at < %(end)s AND u.unbilled = ''
+    AND u.processing = '{Processing.STANDARD}' AND u.speed = '{Speed.STANDARD}'
+"""
+_OF_DAY = "extract(hour FROM u.occurred_at AT TIME ZONE %(zone)s)::int"
+# A tag of each request, such as the name of its user, comes on few days.
+_HABITS = f"""
+WITH of_day AS (
+    SELECT tag.key, tag.value, u.project_id, u.provider, u.model_name,
+        {_OF_DAY} AS of_day, count(*) AS requests,
+        count(DISTINCT (u.occurred_at AT TIME ZONE %(zone)s)::date) AS days
+    FROM {UsageRecord._meta.db_table} u, jsonb_each_text(u.tags) AS tag (key, value)
+    WHERE {_OF_STANDARD} AND hashtext(u.record_id) %% %(every)s = 0
+    GROUP BY 1, 2, 3, 4, 5, 6
 )
-SELECT key, value, project_id, provider, model_name, geo, endpoint, of_day, days, requests,
-    sum(requests) OVER (PARTITION BY key, value, project_id, provider, model_name)::bigint,
-    quantities
+SELECT key, value, project_id, provider, model_name, of_day, days, requests,
+    sum(requests) OVER (PARTITION BY key, value, project_id, provider, model_name)::bigint
 FROM of_day ORDER BY days < {batch_hours.ENOUGH_DAYS}, requests DESC LIMIT {_MOST}
+"""
+_SUMS = ", ".join(f"sum(u.{name})::bigint" for name in TokenClass)
+_TAGGED = f"""
+SELECT chosen.place, u.geo, u.endpoint, count(*), {_SUMS}
+FROM {UsageRecord._meta.db_table} u
+JOIN unnest(%(places)s::int[], %(tags)s::jsonb[], %(projects)s::bigint[],
+    %(providers)s::text[], %(names)s::text[], %(hours)s::int[])
+    AS chosen (place, tag, project_id, provider, model_name, of_day)
+ON chosen.project_id = u.project_id AND chosen.provider = u.provider
+    AND chosen.model_name = u.model_name AND chosen.of_day = {_OF_DAY}
+    AND u.tags @> chosen.tag
+WHERE {_OF_STANDARD}
+GROUP BY chosen.place, u.geo, u.endpoint
 """
 
 
-class _TaggedHour(NamedTuple):
+class _Tagged(NamedTuple):
+    """Records of one tag, of a project on a model as it is named there."""
+
     key: str
     value: str
     project_id: int
     provider: str
     model_name: str
-    geo: str
-    endpoint: str
-    hour: int
-    days: int
-    requests: int
-    of_all: int  # requests with this tag, of this project on this model
-    quantities: list[int]
-
-    @property
-    def named(self) -> tuple[str, str, int, str, str]:
-        return self[:5]
 
 
 def _by_tag(its: _Its) -> Iterator[_Found]:
-    names = {model_id: key for key, model_id in its.book.model_ids.items()}
-    by_tag: defaultdict[tuple[Any, ...], list[_TaggedHour]] = defaultdict(list)
-    for hour in _tagged_hours(its):
-        by_tag[hour.named].append(hour)
-    for hours in by_tag.values():
-        first = hours[0]
-        model_id = its.book.model_id(first.provider, first.model_name)
-        used = [HourOfDay(one.hour, one.days, Decimal(one.requests)) for one in hours]
-        waiting = batch_hours.that_wait(used, Decimal(first.of_all))
-        if model_id is None or waiting is None:
+    named = list(_habits(its).items())
+    models = {model_id: key for key, model_id in its.book.model_ids.items()}
+    found: dict[_Tagged, _Found | None] = {}
+    for place, geo, endpoint, requests, *quantities in _sums(its, named):
+        tagged, hours = named[place]
+        model_id = its.book.model_id(tagged.provider, tagged.model_name)
+        if model_id is None:
             continue
-        waits = [one for one in hours if one.hour in waiting.hours]
-        costs = _costs_of_tags(its, names[model_id], waits)
-        if costs is not None:
-            yield _Found(
-                project_id=first.project_id,
-                model_id=model_id,
-                tag=f"{first.key}={first.value}",
-                hours=waiting,
-                requests=sum(one.requests for one in waits),
-                spent=costs[0],
-                saving=costs[0] - costs[1],
-            )
+        asked = (models[model_id], geo, endpoint, 0, min(its.now, its.window.end))
+        at_once = its.cost(quantities, Processing.STANDARD, *asked)
+        in_batch = its.cost(quantities, Processing.BATCH, *asked)
+        empty = _Found(
+            project_id=tagged.project_id,
+            model_id=model_id,
+            tag=f"{tagged.key}={tagged.value}",
+            hours=hours,
+            requests=0,
+            spent=Decimal(),
+            saving=Decimal(),
+        )
+        before = found.get(tagged, empty)
+        if before is None or at_once is None or in_batch is None:
+            found[tagged] = None
+            continue
+        found[tagged] = before._replace(
+            requests=before.requests + requests,
+            spent=before.spent + at_once,
+            saving=before.saving + at_once - in_batch,
+        )
+    yield from (one for one in found.values() if one is not None)
 
 
-def _tagged_hours(its: _Its) -> list[_TaggedHour]:
+def _habits(its: _Its) -> dict[_Tagged, Hours]:
+    """The tags whose records come in the same hours, with those hours."""
+    requests = _standard(its).aggregate(Sum("requests"))["requests__sum"] or 0
+    used: defaultdict[_Tagged, list[HourOfDay]] = defaultdict(list)
+    totals: dict[_Tagged, int] = {}
+    for *columns, hour, days, count, of_all in _read(
+        _HABITS, its, every=requests // _SAMPLE + 1
+    ):
+        tagged = _Tagged._make(columns)
+        used[tagged].append(HourOfDay(hour, days, Decimal(count)))
+        totals[tagged] = of_all
+    found = {
+        tagged: batch_hours.that_wait(hours, Decimal(totals[tagged]))
+        for tagged, hours in used.items()
+    }
+    waiting = {tagged: hours for tagged, hours in found.items() if hours is not None}
+    most = sorted(waiting, key=lambda tagged: -totals[tagged])[:LISTED]
+    return {tagged: waiting[tagged] for tagged in most}
+
+
+def _sums(its: _Its, named: Sequence[tuple[_Tagged, Hours]]) -> list[tuple[Any, ...]]:
+    """What all records of these tags, in these hours, add up to."""
+    every = [
+        (place, tagged, hour)
+        for place, (tagged, hours) in enumerate(named)
+        for hour in hours.hours
+    ]
+    if not every:
+        return []
+    return _read(
+        _TAGGED,
+        its,
+        places=[place for place, _, _ in every],
+        tags=[json.dumps({tagged.key: tagged.value}) for _, tagged, _ in every],
+        projects=[tagged.project_id for _, tagged, _ in every],
+        providers=[tagged.provider for _, tagged, _ in every],
+        names=[tagged.model_name for _, tagged, _ in every],
+        hours=[hour for _, _, hour in every],
+    )
+
+
+def _read(statement: str, its: _Its, **more: Any) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(
-            _OF_TAGS,
+            statement,
             {
                 "team": its.team.pk,
                 "months": its.window.months,
                 "since": its.window.since,
                 "end": its.window.end,
                 "zone": its.zone.key,
+                **more,
             },
         )
-        return list(map(_TaggedHour._make, cursor.fetchall()))
-
-
-def _costs_of_tags(
-    its: _Its, model: str, hours: Iterable[_TaggedHour]
-) -> tuple[Decimal, Decimal] | None:
-    """What it costs as it is and in batches: at the rates of now, below context tiers."""
-    at_once = in_batch = Decimal()
-    for one in hours:
-        asked = (model, one.geo, one.endpoint, 0, min(its.now, its.window.end))
-        standard = its.cost(one.quantities, Processing.STANDARD, *asked)
-        batch = its.cost(one.quantities, Processing.BATCH, *asked)
-        if standard is None or batch is None:
-            return None
-        at_once, in_batch = at_once + standard, in_batch + batch
-    return at_once, in_batch
+        return list(cursor.fetchall())
 
 
 # --- By hours -----------------------------------------------------------------------

@@ -165,9 +165,15 @@ def of(*, team: Team, since: date, until: date, now: datetime) -> CacheEconomics
         since=since,
         until=until,
         records_from=window.first,
-        rows=sorted(found.values(), key=lambda one: (one.saving.net, one.project.slug)),
+        rows=sorted(found.values(), key=_by_loss),
         total=total,
     )
+
+
+def _by_loss(row: ProjectCaching) -> tuple[bool, Decimal, str]:
+    """The largest loss first; what lost nothing comes after, the largest gain first."""
+    net = row.saving.net
+    return net >= 0, -abs(net), row.project.slug
 
 
 def _row(

@@ -28,7 +28,7 @@ from billing.models import (
     routing,
 )
 from billing.models.rate_book import Book
-from billing.models.routing import Stretch
+from billing.models.routing import Stretch, Tag
 from billing.pricing import engine, money
 from billing.pricing.token_classes import Quantities, TokenClass
 from billing.pricing.usage import Processing
@@ -234,18 +234,16 @@ class _Held:
             return list(cursor.fetchall())
 
     @property
-    def tags(self) -> dict[str, Any]:
-        """Each tag that has to wait, as it is looked for, with the moments it does."""
-        every = [
-            (json.dumps({tag.key: tag.value}), rule.since, rule.end)
-            for rule in self._rules
-            for tag in rule.policy.tags
-        ]
-        return {
-            "tags": [tag for tag, _, _ in every],
-            "tag_starts": [since for _, since, _ in every],
-            "tag_ends": [end for _, _, end in every],
-        }
+    def waiting(self) -> list[tuple[Tag, datetime, datetime]]:
+        """Each tag that has to wait, with the moments [since, end) that it does."""
+        spans: dict[Tag, list[tuple[datetime, datetime]]] = {}
+        for policy, since, end in self._rules:
+            for tag in policy.tags:
+                its = spans.setdefault(tag, [])
+                # One that stays from policy to policy is looked for once.
+                begun = its.pop()[0] if its and its[-1][1] == since else since
+                its.append((begun, end))
+        return [(tag, *span) for tag in sorted(spans) for span in spans[tag]]
 
     @property
     def maxima(self) -> dict[str, Any]:
@@ -275,21 +273,33 @@ count(*) FILTER (WHERE c.leg = 0) - count(*) FILTER (WHERE c.leg = -1)
 # --- Tags that have to wait ---------------------------------------------------------
 
 _QUANTITIES = ", ".join(f"sum(c.{one})::bigint" for one in TokenClass)
-# The first of several tags is the one that counts.
-_WAITING = f"""
-SELECT u.month, u.uid, u.occurred_at, (
-    SELECT min(rule.place)
-    FROM unnest(%(tags)s::jsonb[], %(tag_starts)s::timestamptz[],
-        %(tag_ends)s::timestamptz[]) WITH ORDINALITY AS rule (tag, since, until, place)
-    WHERE u.tags @> rule.tag AND u.occurred_at >= rule.since
-        AND u.occurred_at < rule.until
-) AS rule
+
+
+def _which(rules: Sequence[tuple[Tag, datetime, datetime]]) -> tuple[str, dict[str, Any]]:
+    """The records that have to wait, each with the place of the first rule that says so;
+    and the parameters of that statement."""
+    cases: list[str] = []
+    said: dict[str, Any] = {}
+    for place, (tag, since, end) in enumerate(rules):
+        cases.append(
+            f"WHEN u.tags @> %(tag_{place})s::jsonb AND u.occurred_at >= %(since_{place})s"
+            f" AND u.occurred_at < %(end_{place})s THEN {place}"
+        )
+        said |= {
+            f"tag_{place}": json.dumps({tag.key: tag.value}),
+            f"since_{place}": since,
+            f"end_{place}": end,
+        }
+    statement = f"""
+SELECT u.month, u.uid, u.occurred_at, CASE {" ".join(cases)} END AS rule
 FROM {UsageRecord._meta.db_table} u
 WHERE {_OF_WINDOW} AND u.processing <> '{Processing.BATCH}'
-    AND u.tags @> ANY (%(tags)s::jsonb[])
 """
+    return statement, said
+
+
 _NOT_BATCH = f"""
-WITH held AS ({_WAITING})
+WITH held AS ({{}})
 SELECT held.rule, c.project_id, c.model_id, c.speed, c.geo, c.endpoint, c.context_tier,
     c.day, {_REQUESTS}, sum(c.cost), {_QUANTITIES}
 FROM held {_EVERY_CHARGE}
@@ -300,12 +310,13 @@ GROUP BY held.rule, c.project_id, c.model_id, c.speed, c.geo, c.endpoint,
 
 
 def _not_batch(held: _Held) -> list[_Found]:
-    rules = held.tags
-    if not rules["tags"]:
+    rules = held.waiting
+    if not rules:
         return []
+    waiting, said = _which(rules)
     models = {model_id: key for key, model_id in held.book.model_ids.items()}
     found: dict[_Key, _Found] = {}
-    for row in held.read(_NOT_BATCH, **rules):
+    for row in held.read(_NOT_BATCH.format(waiting), **said):
         place, project_id, model_id, speed, geo, endpoint, tier, day, *rest = row
         requests, spent, *quantities = rest
         noon = datetime.combine(day, time(12), UTC)
@@ -317,7 +328,7 @@ def _not_batch(held: _Held) -> list[_Found]:
             kind=BreachKind.NOT_BATCH,
             project_id=project_id,
             model_id=model_id,
-            rule=_tag(rules["tags"][place - 1]),
+            rule=str(rules[place][0]),
             requests=requests,
             spent=spent,
             cost=spent - money.exact(in_batch.cost)
@@ -326,11 +337,6 @@ def _not_batch(held: _Held) -> list[_Found]:
         )
         _add(found, its)
     return list(found.values())
-
-
-def _tag(looked_for: str) -> str:
-    ((key, value),) = json.loads(looked_for).items()
-    return f"{key}={value}"
 
 
 # --- Long outputs -------------------------------------------------------------------
@@ -411,7 +417,7 @@ WHERE c.team_id = %(team)s AND c.month = ANY (%(months)s::date[])
 ORDER BY c.occurred_at DESC, c.record_uid LIMIT {EXAMPLES}
 """
 _LATEST_WAITING = f"""
-WITH held AS ({_WAITING})
+WITH held AS ({{}})
 SELECT month, uid FROM held WHERE rule IS NOT NULL
 ORDER BY occurred_at DESC, uid LIMIT {EXAMPLES}
 """
@@ -431,7 +437,8 @@ def _examples(
         rows = held.read(_LONGEST, **held.maxima)
         named += [_Named(BreachKind.LONG_OUTPUT, *row) for row in rows]
     if BreachKind.NOT_BATCH in kinds:
-        rows = held.read(_LATEST_WAITING, **held.tags)
+        waiting, said = _which(held.waiting)
+        rows = held.read(_LATEST_WAITING.format(waiting), **said)
         named += [_Named(BreachKind.NOT_BATCH, *row) for row in rows]
     if BreachKind.MODEL in kinds:
         wrong = {one.model_id for one in found if one.kind is BreachKind.MODEL}

@@ -40,7 +40,10 @@ class PolicyForm(forms.Form):
     """What a policy says; of a model its name, whoever serves it."""
 
     models = forms.MultipleChoiceField(
-        label="Models that may be used", required=False, help_text="None chosen: all."
+        label="Models that may be used",
+        widget=forms.SelectMultiple(attrs={"size": 8}),
+        required=False,
+        help_text="None chosen: all.",
     )
     tags = forms.CharField(
         label="Tags that have to be in batches",

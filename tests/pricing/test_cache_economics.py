@@ -158,6 +158,7 @@ def test_the_other_lifetime_is_named_where_it_is_cheaper():
 
     assert better.endswith(" With 1-hour caching: about $2.00 less.")
     assert told(other=(Lifetime.ONE_HOUR, Decimal(-2))) == told()
+    assert told(other=(Lifetime.ONE_HOUR, Decimal("0.009"))) == told()
 
 
 def test_reads_of_what_was_written_before_are_no_ratio():
