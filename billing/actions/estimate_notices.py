@@ -32,13 +32,14 @@ def decided(estimate: Estimate, *, by: str, now: datetime, person: User | None) 
 def _alert(estimate: Estimate, by: str, now: datetime) -> Alert:
     """One for each thing that happens to an estimate; what is decided needs nobody."""
     is_open = estimate.state == Estimate.State.SUBMITTED
+    of_it = Alert.objects.filter(kind=Alert.Kind.ESTIMATE, subject=_subject(estimate))
     return Alert.objects.create(
         kind=Alert.Kind.ESTIMATE,
         organization=estimate.team.organization,
         team=estimate.team,
         project=estimate.project,
         subject=_subject(estimate),
-        occurrence=f"{estimate.state} {now:%Y-%m-%dT%H:%M:%S.%f}",
+        occurrence=f"{estimate.state} {of_it.count() + 1}",
         details=estimate_sentences.details(estimate, by),
         state=Alert.State.FIRING if is_open else Alert.State.RESOLVED,
         fired_at=now,

@@ -17,6 +17,7 @@ from billing.models import (
     EstimateLine,
     EstimateModel,
     EstimateShape,
+    Sample,
 )
 from billing.models.estimates import Scenario
 from billing.models.planned import Chosen, Line, lines_of, priced
@@ -47,6 +48,7 @@ def save(
     plan: Scenario = Scenario.MEDIUM,
     contingency_percent: int = 0,
     source: str = "",
+    sample: Sample | None = None,
     note: str = "",
     estimate: Estimate | None = None,
 ) -> Estimate:
@@ -64,7 +66,7 @@ def save(
         _check_draft(estimate)
     estimate.project, estimate.month, estimate.months = project, first, months
     estimate.plan, estimate.source, estimate.note = plan, source, note
-    estimate.contingency_percent = contingency_percent
+    estimate.contingency_percent, estimate.sample = contingency_percent, sample
     estimate.priced_at = now
     estimate.full_clean()
     _check_scope(estimate, now)

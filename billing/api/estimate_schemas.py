@@ -110,6 +110,7 @@ ESTIMATE = object_of(
     id=STRING,
     team=STRING,
     **_TERMS,
+    sample={**nullable("string"), "description": "The id of what its sizes are of."},
     state={"type": "string", "enum": list(Estimate.State.values)},
     submitted_by=STRING,
     submitted_at=_TIME_OR_NULL,
@@ -189,6 +190,10 @@ _DETAILED = object_of(**{**ESTIMATE["properties"], **_VIEW})
 _ANSWER: dict[Any, Any] = {200: OpenApiResponse(_DETAILED), **_POSSIBLE}
 _GIVEN: dict[str, Schema] = {
     **_TERMS,
+    "sample": {
+        **nullable("integer"),
+        "description": "The id of a sample that the levers were taken from.",
+    },
     "lines": array_of(
         {**_LINE, "required": ["model", "scenario", "requests", "quantities"]}
     ),
@@ -196,7 +201,9 @@ _GIVEN: dict[str, Schema] = {
     "models": array_of(_SHARE),
 }
 _WITHOUT_LINES = {
-    name: its for name, its in _GIVEN.items() if name not in ("lines", "project", "note")
+    name: its
+    for name, its in _GIVEN.items()
+    if name not in ("lines", "project", "note", "sample")
 }
 
 list_estimates = extend_schema(

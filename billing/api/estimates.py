@@ -20,7 +20,7 @@ from billing.api import estimate_schemas as schemas
 from billing.api import lists, scopes
 from billing.api.amounts import AmountField
 from billing.api.problems import Refused
-from billing.models import Estimate, LanguageModel
+from billing.models import Estimate, LanguageModel, Sample
 from billing.models.estimates import MOST_MONTHS, Scenario
 from billing.models.planned import Chosen, Line
 from billing.models.rates import PRICE_FIELDS
@@ -141,6 +141,9 @@ class EstimateInput(serializers.Serializer[Any]):
     source = serializers.CharField(  # type: ignore[assignment]
         required=False, allow_blank=True, max_length=500
     )
+    sample = serializers.IntegerField(
+        min_value=1, max_value=10**18, required=False, allow_null=True
+    )
     note = serializers.CharField(required=False, allow_blank=True, max_length=5000)
     lines = LineInput(many=True, allow_empty=False, required=False)
     levers = ShapesInput(required=False)
@@ -205,6 +208,7 @@ class EstimatesView(APIView):
                 asked,
                 team=scopes.team_of(key, asked.get("team")),
                 project=_project(key, asked.get("project")),
+                sample=_sample(key, asked.get("sample")),
                 by=str(key),
                 now=timezone.now(),
             )
@@ -246,11 +250,15 @@ class OneEstimateView(APIView):
         project = estimate.project
         if "project" in asked:
             project = _project(key, asked["project"])
+        sample = estimate.sample
+        if "sample" in asked:
+            sample = _sample(key, asked["sample"])
         with _refusing():
             changed = _save(
                 _kept(estimate) | asked,
                 team=estimate.team,
                 project=project,
+                sample=sample,
                 by=str(key),
                 now=timezone.now(),
                 estimate=estimate,
@@ -396,6 +404,15 @@ def _project(key: ApiKey, slug: str | None) -> Project | None:
     return project
 
 
+def _sample(key: ApiKey, pk: int | None) -> Sample | None:
+    if pk is None:
+        return None
+    sample = Sample.objects.filter(team__in=scopes.teams_of(key), pk=pk).first()
+    if sample is None:
+        raise Refused(404, "not_found", f"This API key covers no sample {pk}.")
+    return sample
+
+
 def _line(asked: dict[str, Any]) -> Line:
     return Line(
         model=_model(asked),
@@ -524,6 +541,7 @@ def as_json(estimate: Estimate) -> dict[str, Any]:
         "state": estimate.state,
         "plan": estimate.plan,
         "contingency_percent": estimate.contingency_percent,
+        "sample": None if estimate.sample_id is None else str(estimate.sample_id),
         "source": estimate.source,
         "note": estimate.note,
         "submitted_by": estimate.submitted_by,

@@ -7,6 +7,7 @@ from django.db import models
 
 from billing.models.catalog import LanguageModel
 from billing.models.ledger import Counts
+from billing.models.samples import Sample
 from billing.pricing.budget_periods import Period, months_later
 from billing.pricing.levers import Ttl
 from billing.pricing.token_classes import TokenClass
@@ -92,6 +93,15 @@ class Estimate(models.Model):
         default=0,
         validators=_bounded(0, 100),
         help_text="What the proposed cap has on top of the plan.",
+    )
+    sample = models.ForeignKey(
+        Sample,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="estimates",
+        help_text="Whose requests its levers were filled in with.",
     )
     source = models.TextField(
         blank=True,
@@ -214,6 +224,11 @@ class EstimateLine(Counts):
 
     def __str__(self) -> str:
         return f"{self.scenario}: {self.cost}"
+
+    @property
+    def written(self) -> int:
+        """To the cache, for however long."""
+        return self.cache_write_5m + self.cache_write_1h
 
 
 class EstimateShape(models.Model):

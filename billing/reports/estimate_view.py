@@ -17,10 +17,12 @@ from billing.models.rate_book import Book
 from billing.pricing import money, scenarios
 from billing.pricing.budget_periods import Period, months_later
 from billing.pricing.levers import Levers, Ttl
+from billing.pricing.rates import Rate
 from billing.pricing.scenarios import Balance
 from billing.pricing.token_classes import Quantities, TokenClass
 from billing.pricing.usage import Processing
 from billing.reports import assumptions
+from billing.reports.prices import SINCE_EVER
 from teams.models import Organization
 
 
@@ -47,8 +49,13 @@ class ModelRow:
     costs: dict[Scenario, Decimal | None]
     per_request: Decimal | None
     balance: Balance | None
-    effective_from: datetime | None  # of the rate that prices it
+    effective_from: datetime | None  # of its rate; None: its provider names no beginning
     why: str
+
+    @property
+    def per_thousand(self) -> Decimal | None:
+        """What 1,000 requests cost on the average."""
+        return None if self.per_request is None else self.per_request * 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +73,7 @@ class EstimateView:
     contingency_percent: int
     proposed_cap: Decimal
     priced_at: datetime
-    rates_since: datetime | None
+    rates_since: datetime | None  # the newest of its rates
     assumptions: list[str]
     warnings: list[str]
 
@@ -236,6 +243,12 @@ def _model(chosen: Chosen, wanted: Wanted, book: Book, at: datetime) -> ModelRow
             None if its_plan.per_request is None else money.exact(its_plan.per_request)
         ),
         balance=its_plan.balance,
-        effective_from=its_plan.rate.effective_from if its_plan.rate else None,
+        effective_from=_since(its_plan.rate),
         why=unpriced[0] if unpriced else "",
     )
+
+
+def _since(rate: Rate | None) -> datetime | None:
+    if rate is None or rate.effective_from <= SINCE_EVER:
+        return None
+    return rate.effective_from

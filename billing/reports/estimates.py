@@ -1,15 +1,18 @@
 """Estimate against actual: the one function behind the page, the API and the admin."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 
 from django.db.models import Sum
 
-from billing.models import DailySpend, Estimate, LanguageModel
+from billing.models import DailySpend, Estimate, EstimateLine, LanguageModel
 from billing.models.estimates import Scenario
 from teams.models import Team
+
+_LISTED = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,44 @@ class EstimateReport:
     estimate: Estimate | None
     rows: list[ModelRow]
     total: ModelRow
+
+
+@dataclass(frozen=True, slots=True)
+class ListedEstimate:
+    """An estimate in a list: what its whole period comes to, by scenario."""
+
+    estimate: Estimate
+    totals: dict[Scenario, Decimal]
+
+    @property
+    def planned(self) -> Decimal:
+        return self.totals.get(Scenario(self.estimate.plan), Decimal())
+
+
+def listed(teams: Sequence[Team]) -> list[ListedEstimate]:
+    """Those of these teams and their projects, newest first, as many as a page has."""
+    newest = Estimate.objects.with_scope().filter(team__in=teams).order_by("-pk")
+    found = {one.pk: ListedEstimate(one, {}) for one in newest[:_LISTED]}
+    lines = EstimateLine.objects.filter(estimate__in=found).values_list(
+        "estimate_id", "scenario"
+    )
+    for pk, scenario, cost in lines.annotate(Sum("cost")).order_by():
+        found[pk].totals[Scenario(scenario)] = cost
+    return list(found.values())
+
+
+def planned_months(estimate: Estimate) -> list[date]:
+    """The months whose plan it is: no other one of its scope was approved after it."""
+    if estimate.state != Estimate.State.APPROVED:
+        return []
+    of_scope = Estimate.objects.filter(
+        team=estimate.team_id, project=estimate.project_id, state=Estimate.State.APPROVED
+    )
+    newest = {
+        month: of_scope.covering(month).by_weight().first()
+        for month in estimate.covered_months
+    }
+    return [month for month, one in newest.items() if one == estimate]
 
 
 def estimate_vs_actual(*, team: Team, month: date) -> EstimateReport:

@@ -25,7 +25,7 @@ from teams.models import Organization
 _FAMILIES = ("Opus", "Sonnet", "Haiku", "Fable", "Mythos")
 
 # List prices without a stated beginning start here.
-_SINCE_EVER = datetime(2020, 1, 1, tzinfo=UTC)
+SINCE_EVER = datetime(2020, 1, 1, tzinfo=UTC)
 
 # The years that a record may lie in.
 _FIRST_YEAR, _LAST_YEAR = 2000, 2199
@@ -78,7 +78,7 @@ class PublishedRate:
     def since(self) -> datetime | None:
         """None where the provider names no beginning."""
         start = self.rate.effective_from
-        return start if start > _SINCE_EVER else None
+        return start if start > SINCE_EVER else None
 
 
 def conditions(rate: Rate) -> tuple[str, ...]:

@@ -1,8 +1,10 @@
 """Filters and tags of the pages. What is shown rounded keeps its exact value in `title`."""
 
+from collections.abc import Mapping
 from datetime import datetime, time, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from fractions import Fraction
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from django import template
@@ -27,6 +29,8 @@ register = template.Library()
 register.filter("percent", percent)
 register.filter("rate", rate)
 register.filter("span", figures.span)
+register.filter("from_to", figures.from_to)
+register.filter("plain", money.plain)
 
 
 @register.filter(name="times")
@@ -102,6 +106,12 @@ def window(budget: Budget) -> str:
 @register.filter
 def cap(budget: Budget, now: datetime) -> Decimal:
     return budget.cap(now)
+
+
+@register.filter(name="of")
+def of_tag(values: Mapping[str, Any], name: str) -> Any:
+    """What stands under a name; nothing where there is none."""
+    return values.get(name)
 
 
 @register.filter

@@ -17,6 +17,12 @@ from billing.web.channels import (
     send_again,
     try_channel,
 )
+from billing.web.estimates import (
+    edit_estimate,
+    estimate_list,
+    estimate_page,
+    new_estimate,
+)
 from billing.web.overview import home
 from billing.web.prices import model_prices, published_prices
 from billing.web.raises import ask_for_raise, raise_request, raise_requests
@@ -56,6 +62,10 @@ urlpatterns = [
     path("budgets/<int:budget_id>/raise", ask_for_raise, name="ask-for-raise"),
     path("alerts", inbox, name="inbox"),
     path("alerts/<int:alert_id>", alert_details, name="alert-details"),
+    path("estimates", estimate_list, name="estimates"),
+    path("estimates/new", new_estimate, name="new-estimate"),
+    path("estimates/<int:estimate_id>", estimate_page, name="estimate"),
+    path("estimates/<int:estimate_id>/edit", edit_estimate, name="edit-estimate"),
     path("raises", raise_requests, name="raises"),
     path("raises/<int:request_id>", raise_request, name="raise"),
     path("samples", sample_list, name="sample-list"),

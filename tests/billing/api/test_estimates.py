@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from billing.actions import samples
 from billing.models import Budget, Estimate
-from tests.conftest import Cast, Service, issue
+from billing.models.samples import Source
+from tests.conftest import NOW, Cast, Service, issue
 
 pytestmark = pytest.mark.usefixtures("as_app")
 
@@ -239,6 +241,22 @@ def test_no_other_key_reaches_it(
         assert service.patch(path, {"note": "mine"}).status_code == 404
         for step in ("submit", "send-back", "approve"):
             assert post(service, f"{path}/{step}", {"note": "x"}).status_code == 404
+
+
+def test_a_sample_is_named_by_who_covers_it(lead: Service, bob: Service, cast: Cast):
+    sample = samples.read(
+        team=cast.search,
+        content=b'{"model": "claude-opus-5-5", "usage": {"input_tokens": 1}}',
+        source=Source.PASTE,
+        by="lea",
+        now=NOW,
+    )
+
+    made = post(lead, "estimates", asked(sample=sample.pk)).json()
+    forgotten = lead.patch(f"estimates/{made['id']}", {"sample": None}).json()
+
+    assert (made["sample"], forgotten["sample"]) == (str(sample.pk), None)
+    assert post(bob, "estimates", asked(sample=sample.pk)).status_code == 404
 
 
 def test_a_project_is_planned(lead: Service, made: dict[str, Any]):

@@ -1,0 +1,472 @@
+"""The form of an estimate: its terms, a column of levers for each scenario, its models."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from itertools import groupby
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from billing.models import Estimate, LanguageModel, Sample
+from billing.models.estimates import MOST_MONTHS, Scenario
+from billing.models.planned import Chosen
+from billing.pricing import budget_periods, money
+from billing.pricing.levers import Levers, Ttl
+from billing.pricing.text_tokens import Kind, Tokenizer, Unit, tokenizer_of, tokens
+from billing.reports import estimate_view
+from billing.reports.estimate_view import Wanted
+from billing.reports.sampled import Sampled
+from billing.web.fields import AmountField, PercentField, add_errors
+from teams.models import Organization, Project, Team
+
+MOST_MODELS = 4
+_MOST_TOKENS = 10**9
+_MOST_REQUESTS = 10**9
+_TTLS = [
+    (Ttl.NONE.value, "not cached"),
+    (Ttl.FIVE_MINUTES.value, "5 minutes"),
+    (Ttl.ONE_HOUR.value, "1 hour"),
+]
+_MONTHS = [(number, str(number)) for number in range(1, MOST_MONTHS + 1)]
+# Without these a scenario is not there.
+_NEEDED = ("requests_per_day", "input_tokens", "output_tokens")
+
+
+class NumberField(forms.DecimalField):
+    """A number as people type it: `1,000` or `2.5 %`."""
+
+    widget = forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"})
+    default_error_messages = {"invalid": "Write a number, such as 1000 or 2.5."}
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("required", False)
+        kwargs.setdefault("min_value", Decimal(0))
+        super().__init__(max_digits=21, decimal_places=9, **kwargs)
+
+    def to_python(self, value: Any) -> Any:
+        text = str(value if value is not None else "").replace("%", "").strip()
+        for separator in (",", " ", "_", "\N{NARROW NO-BREAK SPACE}"):
+            text = text.replace(separator, "")
+        if text and not text.isascii():
+            raise forms.ValidationError(self.error_messages["invalid"], code="invalid")
+        return super().to_python(text)
+
+    def prepare_value(self, value: Any) -> Any:
+        return money.plain(value) if isinstance(value, Decimal) else value
+
+    def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
+        return {}
+
+
+class CountField(NumberField):
+    """The same for what there are whole ones of. Cleaned: an int."""
+
+    default_error_messages = {"invalid": "Write a whole number, such as 1000."}
+
+    def clean(self, value: Any) -> Any:
+        number = super().clean(value)
+        if number is None:
+            return None
+        if number != number.to_integral_value():
+            raise forms.ValidationError(self.error_messages["invalid"], code="invalid")
+        return int(number)
+
+
+def _tokens(label: str, help_text: str = "") -> CountField:
+    return CountField(label=label, help_text=help_text, max_value=_MOST_TOKENS)
+
+
+def _percent(label: str, help_text: str = "", **bounds: int) -> NumberField:
+    return NumberField(label=label, help_text=help_text, **{"max_value": 100, **bounds})
+
+
+class ShapeForm(forms.Form):
+    """One scenario. Empty where nothing of what it needs is filled in."""
+
+    requests_per_day = NumberField(
+        label="Requests a day",
+        help_text="Of one user, where you give the number of users.",
+        max_value=_MOST_REQUESTS,
+    )
+    users = CountField(label="Users", help_text="If any.", max_value=_MOST_REQUESTS)
+    active_days = CountField(
+        label="Active days a month",
+        help_text="22 for working days; empty for every day.",
+        min_value=1,
+        max_value=31,
+    )
+    growth_percent = _percent(
+        "Growth a month, %",
+        "More requests each month than in the one before.",
+        min_value=-100,
+        max_value=10_000,
+    )
+    prefix_tokens = _tokens(
+        "Prompt that repeats, tokens", "System prompt, tools, examples: each time the same."
+    )
+    cache_ttl = forms.ChoiceField(
+        label="and is cached for",
+        choices=_TTLS,
+        required=False,
+        help_text="From its last use. Writing costs more than reading it in, reading less.",
+    )
+    hit_percent = _percent("Find it cached, %", "Of the requests; the others write it.")
+    input_tokens = _tokens("Rest of the prompt, tokens", "What each request asks anew.")
+    output_tokens = _tokens("Output, tokens", "With thinking, where there is some.")
+    thinking_percent = _percent(
+        "of it thinking, %", "Billed as output; it changes no figure here."
+    )
+    searches_per_1000 = CountField(
+        label="Web searches in 1,000 requests", max_value=1_000_000
+    )
+    batch_percent = _percent("By batch, %", "Cheaper; an answer may take a day.")
+
+    def __init__(self, scenario: Scenario, data: Any, initial: Mapping[str, Any]) -> None:
+        super().__init__(data, prefix=scenario.value, initial=dict(initial))
+        self.scenario = scenario
+        for field in self.fields.values():
+            field.widget.attrs["aria-label"] = f"{scenario.label}: {field.label}"
+
+    @property
+    def is_given(self) -> bool:
+        return any(str(self[name].value() or "").strip() for name in _NEEDED)
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        for name in _NEEDED if self.is_given else ():
+            if data.get(name) is None and name not in self.errors:
+                self.add_error(name, "Type a number, or empty the column.")
+        return data
+
+    @property
+    def levers(self) -> Levers | None:
+        """What was filled in, once it is valid."""
+        if not self.is_given:
+            return None
+        typed = {name: its for name, its in self.cleaned_data.items() if its is not None}
+        return Levers(**{**typed, "cache_ttl": Ttl(typed["cache_ttl"])})
+
+
+class ShareForm(forms.Form):
+    """A model, its part of the requests, and how its tokens compare."""
+
+    model = forms.TypedChoiceField(coerce=int, required=False, empty_value=None)
+    share_percent = _percent("Share of requests, %")
+    token_factor = NumberField(
+        label="Tokens for one above",
+        min_value=Decimal("0.01"),
+        max_value=10,
+    )
+
+    def __init__(
+        self,
+        number: int,
+        choices: Sequence[Any],
+        data: Any,
+        initial: Mapping[str, Any],
+    ) -> None:
+        super().__init__(data, prefix=f"model-{number}", initial=dict(initial))
+        self.fields["model"].choices = choices  # type: ignore[attr-defined]
+        for name, label in (
+            ("model", "Model"),
+            ("share_percent", "share of the requests in percent"),
+            ("token_factor", "tokens that it counts for one above"),
+        ):
+            self.fields[name].widget.attrs["aria-label"] = f"Model {number + 1}: {label}"
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        if "model" in data and data["model"] is None and data.get("share_percent"):
+            self.add_error("model", "Choose the model that gets this share.")
+        return data
+
+
+class TermsForm(forms.Form):
+    """For whom, for when, and what of the three is the plan."""
+
+    scope = forms.ChoiceField(label="For")
+    month = forms.CharField(
+        label="First month",
+        widget=forms.TextInput(attrs={"type": "month", "placeholder": "2026-12"}),
+        error_messages={"required": "Choose a month."},
+    )
+    months = forms.TypedChoiceField(label="Months", choices=_MONTHS, coerce=int, initial=1)
+    plan = forms.ChoiceField(
+        label="The plan is",
+        choices=Scenario.choices,
+        initial=Scenario.MEDIUM.value,
+        help_text="What actual spend is held against.",
+    )
+    contingency_percent = PercentField(
+        label="Contingency, %",
+        required=False,
+        max_value=100,
+        help_text="On top of the plan in the proposed cap alone.",
+    )
+    source = forms.CharField(
+        label="Where the tokens come from",
+        required=False,
+        max_length=500,
+        help_text="It stands among the assumptions.",
+    )
+    note = forms.CharField(
+        widget=forms.Textarea(attrs={"rows": 2}), required=False, max_length=5000
+    )
+    sample = forms.IntegerField(widget=forms.HiddenInput, required=False)
+
+    def clean_month(self) -> date:
+        try:
+            return budget_periods.month(self.cleaned_data["month"])
+        except ValueError as error:
+            raise forms.ValidationError("Write a month as 2026-12.") from error
+
+
+class WordsForm(forms.Form):
+    """Sizes in words or characters, to be told in tokens."""
+
+    unit = forms.ChoiceField(
+        choices=[(one.value, one.value) for one in Unit], required=False, label="Counted in"
+    )
+    kind = forms.ChoiceField(
+        choices=[
+            (Kind.PROSE.value, "English prose"),
+            (Kind.CODE.value, "code"),
+            (Kind.NOT_ENGLISH.value, "another language"),
+            (Kind.STRUCTURED.value, "JSON, tables, markup"),
+        ],
+        required=False,
+        label="of",
+    )
+    prefix_tokens = CountField(label="Prompt that repeats", max_value=_MOST_TOKENS)
+    input_tokens = CountField(label="Rest of the prompt", max_value=_MOST_TOKENS)
+    output_tokens = CountField(label="Output", max_value=_MOST_TOKENS)
+
+    def tokens(self, tokenizer: Tokenizer) -> dict[str, dict[Scenario, int]]:
+        """By lever and scenario, for what was filled in, once it is valid."""
+        data = self.cleaned_data
+        unit, kind = Unit(data["unit"] or Unit.WORDS), Kind(data["kind"] or Kind.PROSE)
+        return {
+            name: dict(
+                zip(Scenario, tokens(data[name], unit, kind, tokenizer), strict=True)
+            )
+            for name in ("prefix_tokens", "input_tokens", "output_tokens")
+            if data[name] is not None
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One lever in all columns."""
+
+    label: str
+    hint: str
+    fields: list[forms.BoundField]
+
+    @property
+    def errors(self) -> list[str]:
+        found = [str(error) for field in self.fields for error in field.errors]
+        return list(dict.fromkeys(found))
+
+
+class Builder:
+    """All the forms of an estimate together."""
+
+    def __init__(
+        self,
+        data: Any,
+        *,
+        organization: Organization,
+        scopes: Mapping[str, tuple[Team, Project | None]],
+        models: Sequence[LanguageModel],
+        initial: Mapping[str, Any],
+    ) -> None:
+        """`scopes` are what may be planned, by the value that is posted. `initial` has
+        those of the terms, of `shapes` by scenario, and of `models` one by one."""
+        self._organization, self._scopes = organization, scopes
+        # Ours to fill in.
+        data = data.copy() if data else None
+        self._data = data
+        self._models = {model.pk: model for model in models}
+        self.terms = TermsForm(data, initial=dict(initial))
+        self.words = WordsForm(data, prefix="words")
+        self.terms.fields["scope"].choices = [  # type: ignore[attr-defined]
+            (key, f"{project.name} ({team.name})" if project else f"{team.name}, all of it")
+            for key, (team, project) in scopes.items()
+        ]
+        shapes = initial.get("shapes", {})
+        self.shapes = [
+            ShapeForm(scenario, data, shapes.get(scenario, {})) for scenario in Scenario
+        ]
+        choices = [("", "–"), *_by_provider(models)]
+        shares = initial.get("models", [])
+        self.shares = [
+            ShareForm(number, choices, data, shares[number] if number < len(shares) else {})
+            for number in range(MOST_MODELS)
+        ]
+
+    @property
+    def rows(self) -> list[Row]:
+        return [
+            Row(
+                str(field.label), str(field.help_text), [form[name] for form in self.shapes]
+            )
+            for name, field in self.shapes[0].fields.items()
+        ]
+
+    @property
+    def main_fields(self) -> list[forms.BoundField]:
+        return [self.terms[name] for name in ("scope", "month", "months", "plan")]
+
+    @property
+    def has_words(self) -> bool:
+        """Whether words are filled in."""
+        sizes = ("prefix_tokens", "input_tokens", "output_tokens")
+        return any(self.words[name].value() for name in sizes)
+
+    @property
+    def is_wrong(self) -> bool:
+        forms_ = (self.words, self.terms, *self.shapes, *self.shares)
+        return any(form.is_bound and form.errors for form in forms_)
+
+    def fill_in_words(self) -> None:
+        """Put what the words come to, by the first model's tokenizer, into the columns."""
+        if not self.words.is_valid():
+            return
+        chosen = self._data.get("model-0-model", "")
+        model = self._models.get(int(chosen)) if chosen.isdecimal() else None
+        tokenizer = tokenizer_of(model.key) if model else Tokenizer.CLAUDE_FROM_OPUS_4_7
+        for name, found in self.words.tokens(tokenizer).items():
+            for scenario, count in found.items():
+                self._data[f"{scenario}-{name}"] = str(count)
+        if found_by := self.words.cleaned_data:
+            unit = found_by["unit"] or Unit.WORDS
+            self._data["source"] = (
+                f"Tokens are told by {unit}, of {self._kind}: a range, light to heavy."
+            )
+
+    @property
+    def _kind(self) -> str:
+        field = self.words.fields["kind"]
+        kinds = dict(field.choices)  # type: ignore[attr-defined]
+        return str(kinds[self.words.cleaned_data["kind"] or Kind.PROSE.value])
+
+    def is_valid(self) -> bool:
+        # Each is asked, so that each says what is wrong with it.
+        valid = [form.is_valid() for form in (self.terms, *self.shapes, *self.shares)]
+        return all(valid)
+
+    def add_error(self, error: ValidationError) -> None:
+        add_errors(self.terms, error)
+
+    @property
+    def scope(self) -> tuple[Team, Project | None]:
+        return self._scopes[self.terms.cleaned_data["scope"]]
+
+    @property
+    def wanted(self) -> Wanted:
+        data = self.terms.cleaned_data
+        found = {form.scenario: form.levers for form in self.shapes}
+        return Wanted(
+            organization=self._organization,
+            month=data["month"],
+            months=data["months"],
+            shapes={scenario: its for scenario, its in found.items() if its is not None},
+            models=list(self._chosen()),
+            plan=Scenario(data["plan"]),
+            contingency_percent=data["contingency_percent"] or 0,
+            source=data["source"],
+        )
+
+    def _chosen(self) -> Iterator[Chosen]:
+        given = [form.cleaned_data for form in self.shares]
+        typed = [data for data in given if data["model"] is not None]
+        for data in typed:
+            # The only one gets everything.
+            share = data["share_percent"]
+            if share is None:
+                share = Decimal(100 if len(typed) == 1 else 0)
+            factor = data["token_factor"] or Decimal(1)
+            yield Chosen(self._models[data["model"]], share, factor)
+
+
+def initial_of(estimate: Estimate) -> dict[str, Any]:
+    """What an estimate made by levers is filled in with."""
+    shares = estimate.models.order_by("-share_percent", "pk")
+    project = estimate.project_id
+    return {
+        "scope": f"project-{project}" if project else f"team-{estimate.team_id}",
+        "month": f"{estimate.month:%Y-%m}",
+        "months": estimate.months,
+        "plan": estimate.plan,
+        "contingency_percent": estimate.contingency_percent or None,
+        "source": estimate.source,
+        "note": estimate.note,
+        "sample": estimate.sample_id,
+        "shapes": {
+            scenario: _shown(its)
+            for scenario, its in estimate_view.shapes_of(estimate).items()
+        },
+        "models": [
+            {
+                "model": one.model_id,
+                "share_percent": one.share_percent,
+                "token_factor": None if one.token_factor == 1 else one.token_factor,
+            }
+            for one in shares
+        ],
+    }
+
+
+def initial_of_sample(sample: Sample, found: Sampled) -> dict[str, Any]:
+    """What a sample fills in; how many requests a day is asked where it does not know."""
+    project = sample.project_id
+    shapes = {scenario: _shown(its) for scenario, its in found.shapes.items()}
+    if not found.knows_volume:
+        for shape in shapes.values():
+            del shape["requests_per_day"]
+    return {
+        "scope": f"project-{project}" if project else f"team-{sample.team_id}",
+        "source": found.source,
+        "sample": sample.pk,
+        "shapes": shapes,
+        "models": [
+            {"model": one.model.pk, "share_percent": one.share_percent}
+            for one in found.models
+        ],
+    }
+
+
+def _shown(its: Levers) -> dict[str, Any]:
+    """Nothing where it is none, so that a column is as empty as it was."""
+    return {
+        name: value
+        for name, value in its._asdict().items()
+        if name in _NEEDED or value not in (None, 0, "")
+    }
+
+
+def _by_provider(models: Sequence[LanguageModel]) -> list[Any]:
+    return [
+        (provider, [(one.pk, one.display_name) for one in its])
+        for provider, its in groupby(models, key=lambda one: one.provider)
+    ]
+
+
+class DecisionForm(forms.Form):
+    """What is decided of a submitted estimate."""
+
+    cap = AmountField(
+        label="Monthly cap",
+        required=False,
+        help_text="Of the budget of this team or project, from now on. Empty: no budget "
+        "is changed.",
+    )
+    note = forms.CharField(
+        widget=forms.Textarea(attrs={"rows": 2}),
+        max_length=1000,
+        required=False,
+        help_text="To send it back: what has to change.",
+    )

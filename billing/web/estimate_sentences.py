@@ -1,0 +1,28 @@
+"""What an estimate's page says of each model: which side of a request costs more."""
+
+from billing.pricing import figures
+from billing.pricing.scenarios import Larger
+from billing.reports.estimate_view import EstimateView, ModelRow
+
+
+def of_balances(view: EstimateView) -> list[str]:
+    """One for each model that has a price, of the planned scenario."""
+    return [sentence for row in view.models if (sentence := _of(row))]
+
+
+def _of(row: ModelRow) -> str:
+    balance = row.balance
+    if balance is None or balance.price_ratio is None or balance.token_ratio is None:
+        return ""
+    said = (
+        f"{row.model.display_name}: {balance.token_ratio:f} tokens in for each one out, "
+        f"and a token out costs {balance.price_ratio:f} times one in. "
+    )
+    if balance.larger is Larger.NEITHER:
+        return f"{said}So both sides cost the same."
+    percent = figures.percent(balance.output_percent)
+    most = "more" if balance.larger is Larger.OUTPUT else "less"
+    return (
+        f"{said}So output costs {most} than input: {percent} of both. They would be equal "
+        f"at {balance.token_ratio:f} times."
+    )

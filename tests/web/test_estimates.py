@@ -1,0 +1,324 @@
+"""The pages of estimates: built, computed, kept, submitted, decided."""
+
+import json
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.utils import timezone
+
+from billing.actions import estimates, samples
+from billing.models import Budget, Estimate, LanguageModel, Sample
+from billing.models.estimates import Scenario
+from billing.models.planned import Line
+from billing.models.samples import Source
+from billing.pricing.token_classes import Quantities
+from teams.models import Role
+from tests.conftest import Cast
+from tests.web.conftest import Browser
+
+pytestmark = pytest.mark.usefixtures("as_app")
+
+
+@pytest.fixture
+def lead(cast: Cast, person: Callable[..., User], browser: Browser) -> Client:
+    return browser(person("lea", Role.LEAD, cast.acme, cast.search))
+
+
+def model(name: str) -> LanguageModel:
+    return LanguageModel.objects.get(provider="anthropic", name=name)
+
+
+def typed(cast: Cast, **changes: Any) -> dict[str, Any]:
+    """In November three thousand requests, each at 0.0042 on Opus."""
+    its = {
+        "scope": f"team-{cast.search.pk}",
+        "month": "2026-11",
+        "months": "1",
+        "plan": "medium",
+        "contingency_percent": "20 %",
+        "medium-requests_per_day": "100",
+        "medium-input_tokens": "1,000",
+        "medium-output_tokens": "10",
+        "model-0-model": model("claude-opus-5-5").pk,
+        "model-1-model": model("claude-sonnet-5").pk,
+        "model-0-share_percent": "100",
+        "step": "compute",
+    }
+    return {**its, **changes}
+
+
+def build(client: Client, cast: Cast, **changes: Any) -> Any:
+    return client.post("/estimates/new", typed(cast, **changes))
+
+
+@pytest.fixture
+def draft(lead: Client, cast: Cast) -> Estimate:
+    build(lead, cast, step="save")
+    return Estimate.objects.get()
+
+
+def decide(client: Client, estimate: Estimate, step: str, **typed_: str) -> Any:
+    return client.post(f"/estimates/{estimate.pk}", {"step": step, **typed_})
+
+
+# --- The builder --------------------------------------------------------------------
+
+
+def test_what_is_typed_is_computed_and_not_kept(lead: Client, cast: Cast):
+    shown = build(lead, cast).content.decode()
+
+    assert '<data value="12.6"' in shown  # on Opus
+    assert '<data value="6.3"' in shown  # on Sonnet
+    assert '<data value="16"' in shown  # with a fifth on top
+    assert "tokens in for each one out" in shown
+    assert 'value="1,000"' in shown
+    assert not Estimate.objects.exists()
+
+
+def test_a_draft_is_saved_and_changed(lead: Client, cast: Cast, draft: Estimate):
+    assert draft.created_by == "lea"
+    assert draft.lines.get().cost == Decimal("12.6")
+    filled = lead.get(f"/estimates/{draft.pk}/edit").content.decode()
+    assert 'name="medium-input_tokens" value="1000"' in filled
+
+    changes = typed(cast, months="2", **{"medium-users": "2"}, step="save")
+    lead.post(f"/estimates/{draft.pk}/edit", changes)
+
+    draft.refresh_from_db()
+    assert draft.lines.count() == 2
+    assert draft.shapes.get().users == 2
+
+
+def test_a_project_is_planned(lead: Client, cast: Cast):
+    build(lead, cast, scope=f"project-{cast.answers.pk}", step="save")
+
+    assert Estimate.objects.get().project == cast.answers
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"medium-requests_per_day": "many"}, "Write a number"),
+        ({"medium-requests_per_day": "١٢"}, "Write a number"),
+        ({"medium-input_tokens": "1.5"}, "Write a whole number"),
+        ({"medium-output_tokens": ""}, "or empty the column"),
+        ({"medium-hit_percent": "101"}, "less than or equal to 100"),
+        ({"medium-active_days": "32"}, "less than or equal to 31"),
+        ({"medium-cache_ttl": "2h"}, "not one of the available choices"),
+        ({"month": "soon"}, "Write a month as 2026-12."),
+        ({"months": "13"}, "not one of the available choices"),
+        ({"scope": "team-0"}, "not one of the available choices"),
+        ({"contingency_percent": "101"}, "less than or equal to 100"),
+        ({"plan": "heavy"}, "no heavy scenario"),
+        ({"model-0-share_percent": "60"}, "add up to 100"),
+        ({"model-0-model": ""}, "Choose the model"),
+        ({"model-0-model": "", "model-0-share_percent": "0"}, "add up to 100"),
+        ({"model-0-model": "0"}, "not one of the available choices"),
+        ({"model-1-token_factor": "0"}, "greater than or equal to 0.01"),
+    ],
+)
+def test_what_is_wrong_is_said_and_what_was_typed_stays(
+    lead: Client, cast: Cast, changes: dict[str, str], sentence: str
+):
+    shown = build(lead, cast, step="save", **changes).content.decode()
+
+    assert sentence in shown
+    assert 'value="1,000"' in shown or "medium-input_tokens" in changes
+    assert not Estimate.objects.exists()
+
+
+def test_words_are_told_in_tokens(lead: Client, cast: Cast):
+    words = {"words-input_tokens": "1,000", "medium-input_tokens": "", "step": "words"}
+
+    shown = build(lead, cast, **words).content.decode()
+
+    # The low, likely and high count on current models.
+    for scenario, tokens in zip(Scenario, (1620, 1800, 2057), strict=True):
+        assert f'name="{scenario}-input_tokens" value="{tokens}"' in shown
+    assert not Estimate.objects.exists()
+
+
+def test_the_example_is_filled_in(lead: Client):
+    shown = lead.get("/estimates/new?example").content.decode()
+
+    assert 'name="heavy-prefix_tokens" value="8000"' in shown
+
+
+def test_another_one_is_copied_for_the_month_to_come(lead: Client, draft: Estimate):
+    shown = lead.get(f"/estimates/new?copy={draft.pk}").content.decode()
+
+    assert 'name="medium-input_tokens" value="1000"' in shown
+    assert 'value="2026-11"' not in shown or timezone.now().month == 10
+
+
+@pytest.fixture
+def sample(cast: Cast) -> Sample:
+    """Ten calls of Opus and thirty of Sonnet, larger and larger; Sonnet's cached."""
+    calls = [
+        {
+            "model": "claude-opus-5-5" if number < 10 else "claude-sonnet-5",
+            "usage": {
+                "input_tokens": 100 * number,
+                "output_tokens": 10 * number,
+                **(
+                    {}
+                    if number < 10
+                    else {
+                        "cache_read_input_tokens": 1800,
+                        "cache_creation_input_tokens": 200,
+                    }
+                ),
+            },
+        }
+        for number in range(40)
+    ]
+    return samples.read(
+        team=cast.search,
+        content="\n".join(map(json.dumps, calls)).encode(),
+        source=Source.PASTE,
+        by="lea",
+        now=timezone.now(),
+    )
+
+
+def test_a_sample_fills_it_in(lead: Client, cast: Cast, sample: Sample):
+    shown = lead.get(f"/estimates/new?sample={sample.pk}").content.decode()
+
+    # Of thirty, from 1,000 to 3,900: the 8th, 15th and 27th.
+    for scenario, tokens in (("light", 1700), ("medium", 2400), ("heavy", 3600)):
+        assert f'name="{scenario}-input_tokens" value="{tokens}"' in shown
+    assert 'name="medium-prefix_tokens" value="2000"' in shown
+    assert 'name="medium-hit_percent" value="90"' in shown
+    assert 'name="model-0-share_percent" value="75"' in shown
+    assert 'name="model-1-share_percent" value="25"' in shown
+    build(lead, cast, step="save", sample=str(sample.pk))
+    assert Estimate.objects.get().sample == sample
+
+
+def test_nobody_elses_sample_fills_anything_in(
+    cast: Cast, sample: Sample, person: Callable[..., User], browser: Browser
+):
+    tina = browser(person("tina", Role.LEAD, cast.acme, cast.support))
+
+    shown = tina.get(f"/estimates/new?sample={sample.pk}").content.decode()
+
+    assert "sample #" not in shown
+    build(tina, cast, step="save", sample=str(sample.pk), scope=f"team-{cast.support.pk}")
+    assert Estimate.objects.get().sample is None
+
+
+# --- One of them --------------------------------------------------------------------
+
+
+def test_submitted_and_approved_with_a_cap(
+    lead: Client, finance: Client, cast: Cast, draft: Estimate
+):
+    decide(lead, draft, "submit")
+    waiting = finance.get(f"/estimates/{draft.pk}").content.decode()
+    assert "Send back" in waiting
+    assert 'name="cap" value="16"' in waiting
+
+    decide(finance, draft, "approve", cap="17")
+
+    draft.refresh_from_db()
+    assert (draft.state, draft.approved_by) == ("approved", "frank")
+    assert Budget.objects.get(team=cast.search).amount == 17
+    assert "The plan of November 2026" in (
+        lead.get(f"/estimates/{draft.pk}").content.decode()
+    )
+
+
+def test_sent_back_with_a_note(lead: Client, finance: Client, draft: Estimate):
+    decide(lead, draft, "submit")
+    refused = decide(finance, draft, "send_back", note="").content.decode()
+    assert "Say what has to change." in refused
+
+    decide(finance, draft, "send_back", note="For <b>whom</b>?")
+
+    shown = lead.get(f"/estimates/{draft.pk}").content.decode()
+    assert "For &lt;b&gt;whom&lt;/b&gt;?" in shown
+    assert "Submit for approval" in shown
+
+
+def test_a_cap_that_is_none_approves_nothing(finance: Client, draft: Estimate):
+    shown = decide(finance, draft, "approve", cap="much").content.decode()
+
+    assert "Type an amount" in shown
+    assert Estimate.objects.get().state == "draft"
+
+
+def test_one_made_from_lines_is_shown_and_not_edited_here(lead: Client, cast: Cast):
+    opus = model("claude-opus-5-5")
+    made = estimates.save(
+        team=cast.search,
+        month=timezone.now().date(),
+        lines=[Line(opus, Scenario.MEDIUM, 1, Quantities(input=1_000_000))],
+        by="tests",
+        now=timezone.now(),
+    )
+
+    shown = lead.get(f"/estimates/{made.pk}").content.decode()
+
+    assert '<data value="4"' in shown
+    assert "/edit" not in shown
+    assert lead.get(f"/estimates/{made.pk}/edit").status_code == 302
+
+
+def test_the_list_has_them_by_state(lead: Client, draft: Estimate, cast: Cast):
+    build(lead, cast, step="save")
+    decide(lead, draft, "submit")
+
+    shown = lead.get("/estimates").content.decode()
+
+    assert shown.index("Waiting for approval") < shown.index("Drafts")
+    assert shown.count("/estimates/") >= 3
+
+
+def test_an_empty_list_teaches(lead: Client, viewer: Client):
+    assert "Nobody has estimated anything yet" in lead.get("/estimates").content.decode()
+    assert "New estimate" not in viewer.get("/estimates").content.decode()
+
+
+# --- Who may ------------------------------------------------------------------------
+
+
+def test_a_viewer_looks_and_does_nothing(viewer: Client, draft: Estimate, cast: Cast):
+    assert viewer.get(f"/estimates/{draft.pk}").status_code == 200
+    assert viewer.get("/estimates/new").status_code == 403
+    assert build(viewer, cast, step="save").status_code == 403
+    assert viewer.get(f"/estimates/{draft.pk}/edit").status_code == 403
+    for step in ("submit", "approve", "send_back"):
+        assert decide(viewer, draft, step, note="x").status_code == 403
+
+
+def test_a_lead_does_not_approve(lead: Client, draft: Estimate):
+    decide(lead, draft, "submit")
+
+    assert decide(lead, draft, "approve").status_code == 403
+    assert decide(lead, draft, "send_back", note="x").status_code == 403
+
+
+def test_a_lead_plans_only_for_the_own_team(lead: Client, cast: Cast):
+    shown = build(lead, cast, scope=f"team-{cast.support.pk}", step="save")
+
+    assert "not one of the available choices" in shown.content.decode()
+
+
+def test_nobody_else_sees_it(
+    outsider: Client,
+    cast: Cast,
+    draft: Estimate,
+    person: Callable[..., User],
+    browser: Browser,
+):
+    other = browser(person("tina", Role.LEAD, cast.acme, cast.support))
+    for client in (outsider, other):
+        assert client.get(f"/estimates/{draft.pk}").status_code == 404
+        assert client.get(f"/estimates/{draft.pk}/edit").status_code == 404
+        assert decide(client, draft, "submit").status_code == 404
+        assert f"/estimates/{draft.pk}" not in client.get("/estimates").content.decode()
+        assert client.get(f"/estimates/new?copy={draft.pk}").status_code == 404
