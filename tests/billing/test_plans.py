@@ -6,17 +6,19 @@ from decimal import Decimal
 import pytest
 
 from billing.actions import estimates
+from billing.actions.budgets import Limits
 from billing.models import Estimate, LanguageModel, rate_book
 from billing.models.estimates import Scenario
 from billing.models.planned import Line
 from billing.pricing import money
-from billing.pricing.budget_periods import Period
+from billing.pricing.budget_periods import Period, PeriodKind
 from billing.pricing.plans import class_costs
 from billing.pricing.token_classes import NOTHING, Quantities, TokenClass
 from billing.pricing.usage import Processing
-from billing.reports import plans
+from billing.reports import budget_view, plans
 from teams.actions import projects
 from teams.models import Project
+from tests.billing.spending import make
 from tests.conftest import NOW, Cast
 
 NOVEMBER = Period(date(2026, 11, 1), date(2026, 12, 1))
@@ -190,3 +192,36 @@ def test_without_prices_a_cost_falls_to_the_quantities(prices):
     parts = class_costs(100, NOTHING._replace(input=3, output=1), prices)
 
     assert (parts[0], parts[4], sum(parts)) == (75, 25, 100)
+
+
+# --- The line of the burn-up ----------------------------------------------------------
+
+
+def line_of(cast: Cast, **budget) -> list[tuple[date, Decimal]]:
+    made = make(cast, "100", **budget)
+    view = budget_view.running_view(
+        made, team=cast.search, visible_team_ids=[cast.search.pk], now=NOW
+    )
+    return [(one.day, one.total) for one in view.plan]
+
+
+def test_the_line_of_a_budget_is_the_plan_of_its_days(cast: Cast):
+    approved(cast, line(3000))
+    approved(cast, line(1500), project=cast.answers)
+
+    month, day = line_of(cast), line_of(cast, project=cast.answers, period=PeriodKind.DAY)
+
+    assert (month[0], month[-1]) == (
+        (date(2026, 11, 1), Decimal("0.42")),
+        (date(2026, 11, 30), Decimal("12.6")),
+    )
+    assert day == [(date(2026, 11, 22), Decimal("0.21"))]
+
+
+def test_a_budget_of_a_part_or_of_unplanned_days_has_no_line(cast: Cast):
+    approved(cast, line(3000))
+    opus = LanguageModel.objects.get(provider="anthropic", name="claude-opus-5-5")
+
+    assert line_of(cast, period=PeriodKind.QUARTER) == []
+    assert line_of(cast, limits=Limits(model_ids=(opus.pk,))) == []
+    assert line_of(cast, project=cast.answers) == []
