@@ -75,6 +75,7 @@ def team_variance(request: HttpRequest, visitor: Visitor, slug: str) -> HttpResp
             "freshness": freshness,
             "zone": freshness.time_zone,
             **_of_range(request, shown),
+            "during": _during(report),
             **_of_total(report.total, currency),
             "days_to_come": report.days_to_come(today),
             "may_estimate": visitor.may(Permission.EDIT_ESTIMATES, team),
@@ -102,8 +103,13 @@ def _of_range(request: HttpRequest, shown: Range) -> dict[str, Any]:
         "presets": links.presets(request.GET, shown),
         "kept": links.kept(request.GET),
         "span": figures.span(its),
-        "during": figures.from_to(its),
     }
+
+
+def _during(report: VarianceReport) -> str:
+    """The days that the figures are about: of those asked for the planned ones."""
+    stretches = report.plan.covered or [report.asked]
+    return figures.from_to(stretches[0]) if len(stretches) == 1 else "on planned days"
 
 
 def _of_total(total: Compared | None, currency: str) -> dict[str, Any]:

@@ -102,6 +102,7 @@ def test_days_without_a_plan_and_records_without_a_price_are_said(
 
     page = read(viewer, PATH, **{"from": "2026-10-29", "through": "2026-11-20"})
 
+    assert "from 1 to 20 Nov 2026; planned were" in page.text
     assert "29–31 Oct 2026 had no approved estimate, and cost <$0.01" in page.text
     assert "1 record without a price" in page.text
     assert "claude-unheard-of" in page.text
