@@ -21,7 +21,6 @@ from billing.web.overview import home
 from billing.web.prices import model_prices, published_prices
 from billing.web.raises import ask_for_raise, raise_request, raise_requests
 from billing.web.routing import routing_policy
-from billing.web.savings import savings
 from billing.web.samples import (
     delete_sample,
     new_sample,
@@ -29,6 +28,7 @@ from billing.web.samples import (
     sample_page,
     text_in_tokens,
 )
+from billing.web.savings import savings
 from billing.web.team import team_budget
 from billing.web.velocities import end_velocity, velocity_list
 from billing.web.what_if import team_what_if
