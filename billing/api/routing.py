@@ -97,7 +97,7 @@ class RoutingBreachesView(APIView):
     def get(self, request: Request) -> Response:
         asked = asked_of(request)
         with isolation.visible_teams([asked.team.pk]):
-            report = reports.breaches(team=asked.team, since=asked.since, until=asked.until)
+            report = reports.breaches(**asked._asdict())
         return answered(
             asked,
             report.records_from,

@@ -114,7 +114,7 @@ class OutputsView(APIView):
     def get(self, request: Request) -> Response:
         asked = asked_of(request)
         with isolation.visible_teams([asked.team.pk]):
-            report = outputs.of(team=asked.team, since=asked.since, until=asked.until)
+            report = outputs.of(**asked._asdict())
         return answered(
             asked,
             report.records_from,

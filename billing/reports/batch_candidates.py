@@ -80,7 +80,7 @@ def of(*, team: Team, since: date, until: date, now: datetime) -> BatchCandidate
     """What a team spent at the standard price that could have waited, in the last 31 days
     of [since, until)."""
     days = ReportingDays(team.organization)
-    window = record_window.last_of(days, since, until)
+    window = record_window.last_of(days, since, until, now)
     its = _Its(team, window, days.zone(now), rate_book.current(team.organization_id), now)
     found = [one for one in (*_by_tag(its), *_by_hour(its)) if one.saving > 0]
     projects = Project.objects.in_bulk({one.project_id for one in found})
@@ -102,7 +102,7 @@ def of(*, team: Team, since: date, until: date, now: datetime) -> BatchCandidate
         ),
     ]
     rows.sort(key=lambda one: (-one.saving, one.project.slug, one.tag))
-    return BatchCandidates(window.first, until, rows[:LISTED])
+    return BatchCandidates(window.first, window.until, rows[:LISTED])
 
 
 class _Its(NamedTuple):
@@ -149,7 +149,9 @@ class _Found(NamedTuple):
 
 def _by_policy(its: _Its) -> Iterator[Candidate]:
     window = its.window
-    for one in routing.not_in_batch(team=its.team, since=window.first, until=window.until):
+    for one in routing.not_in_batch(
+        team=its.team, since=window.first, until=window.until, now=its.now
+    ):
         if one.cost:
             yield Candidate(
                 reason=Reason.POLICY,

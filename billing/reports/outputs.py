@@ -83,9 +83,9 @@ class Outputs:
 Place = tuple[int, int]
 
 
-def of(*, team: Team, since: date, until: date) -> Outputs:
+def of(*, team: Team, since: date, until: date, now: datetime) -> Outputs:
     """Of each project and model of a team that gave anything out, the dearest first."""
-    window = record_window.last_of(ReportingDays(team.organization), since, until)
+    window = record_window.last_of(ReportingDays(team.organization), since, until, now)
     book = rate_book.current(team.organization_id)
     bounds = _bounds(team.pk, window)
     beyond = _beyond(team.pk, window, bounds)
@@ -166,10 +166,10 @@ _OF_WINDOW = """
     AND u.unbilled = '' AND u.output > 0
 """
 _QUARTILES = f"""
-SELECT u.project_id, u.provider, u.model_name,
+SELECT u.project_id, u.provider COLLATE "C", u.model_name COLLATE "C",
     percentile_disc(ARRAY[0.25, 0.75]) WITHIN GROUP (ORDER BY u.output)
 FROM {UsageRecord._meta.db_table} u WHERE {_OF_WINDOW}
-GROUP BY u.project_id, u.provider, u.model_name
+GROUP BY u.project_id, u.provider COLLATE "C", u.model_name COLLATE "C"
 HAVING count(*) >= {long_outputs.ENOUGH}
 """
 _LONG = f"""

@@ -7,6 +7,7 @@ from billing.pricing.budget_periods import calendar_month
 from teams.reporting_days import ReportingDays
 
 LONGEST = timedelta(days=31)
+_ONE_DAY = timedelta(days=1)
 _BEFORE_THE_END = timedelta(microseconds=1)
 
 
@@ -21,12 +22,20 @@ class RecordWindow(NamedTuple):
 
 
 def last_of(
-    days: ReportingDays, since: date, until: date, *, ahead: timedelta = timedelta()
+    days: ReportingDays,
+    since: date,
+    until: date,
+    now: datetime,
+    *,
+    ahead: timedelta = timedelta(),
 ) -> RecordWindow:
     """The last 31 days of [since, until), or all of them if they are fewer.
 
-    `ahead` says how much earlier than their first moment records are read, too.
+    Days to come have no records: of a range that reaches beyond today the days up to
+    today are taken. `ahead` says how much earlier than their first moment records are
+    read, too.
     """
+    until = min(until, max(days.day(now), since) + _ONE_DAY)
     first = max(since, until - LONGEST)
     start, end = days.start(first), days.start(until)
     return RecordWindow(first, until, start, end, _months(start - ahead, end))

@@ -115,9 +115,9 @@ def history(team: Team) -> list[RoutingPolicy]:
     return list(RoutingPolicy.objects.filter(team=team).order_by("-pk"))
 
 
-def breaches(*, team: Team, since: date, until: date) -> RoutingBreaches:
+def breaches(*, team: Team, since: date, until: date, now: datetime) -> RoutingBreaches:
     """What was in breach of the team's policies on the days [since, until)."""
-    window = record_window.last_of(ReportingDays(team.organization), since, until)
+    window = record_window.last_of(ReportingDays(team.organization), since, until, now)
     policies = routing.stretches(team, since, until)
     held = _Held(team, window, policies)
     found = [*_of_models(team.pk, policies), *_not_batch(held), *_long_outputs(held)]
@@ -131,9 +131,9 @@ def breaches(*, team: Team, since: date, until: date) -> RoutingBreaches:
     )
 
 
-def not_in_batch(*, team: Team, since: date, until: date) -> list[Breach]:
+def not_in_batch(*, team: Team, since: date, until: date, now: datetime) -> list[Breach]:
     """Of these breaches those of tags that have to wait."""
-    window = record_window.last_of(ReportingDays(team.organization), since, until)
+    window = record_window.last_of(ReportingDays(team.organization), since, until, now)
     return _rows(_not_batch(_Held(team, window, routing.stretches(team, since, until))))
 
 

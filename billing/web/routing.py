@@ -127,7 +127,7 @@ def routing_policy(request: HttpRequest, visitor: Visitor, slug: str) -> HttpRes
     shown = ranges.chosen(
         request.GET, today=today, this=month, before=calendar_month(month.first - _ONE_DAY)
     )
-    report = routing.breaches(team=team, since=shown.since, until=shown.until)
+    report = routing.breaches(team=team, since=shown.since, until=shown.until, now=now)
     zone = days.zone(now).key
     return render(
         request,

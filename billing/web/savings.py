@@ -48,7 +48,7 @@ def savings(request: HttpRequest, visitor: Visitor, slug: str) -> HttpResponse:
             "records_span": figures.span(Period(caching.records_from, shown.until)),
             "headline": _headline(caching.total, currency),
             "caching": caching,
-            "outputs": outputs.of(team=team, since=since, until=until),
+            "outputs": outputs.of(team=team, since=since, until=until, now=now),
             "batches": batch_candidates.of(team=team, since=since, until=until, now=now),
             "freshness": completeness.freshness(
                 team_ids=[team.pk], now=now, time_zone=zone

@@ -81,7 +81,7 @@ def test_parts_add_up_to_what_the_team_page_shows(cast: Cast):
 
     assert report.total == whole
     assert sum(row.saving.net for row in report.rows) == whole.net
-    assert [len(row.models) for row in report.rows] == [2, 1]
+    assert [len(row.models) for row in report.rows] == [1, 2]
 
 
 def test_nothing_used_gives_no_rows(cast: Cast):
@@ -178,11 +178,23 @@ def test_projects_and_models_have_caches_of_their_own(cast: Cast):
 
 
 def test_records_are_read_for_31_days(cast: Cast):
-    until = NOVEMBER["until"]
+    until = NOW.date() + timedelta(days=1)
 
-    report = economics(cast, since=until - timedelta(days=90))
+    report = economics(cast, since=until - timedelta(days=90), until=until)
 
     assert report.records_from == until - timedelta(days=31)
+
+
+def test_days_to_come_take_no_place_of_those_31(cast: Cast):
+    report = economics(cast, since=date(2026, 11, 1), until=date(2027, 6, 1))
+
+    assert report.records_from == date(2026, 11, 1)
+
+
+def test_a_range_that_has_not_begun_has_no_records(cast: Cast):
+    report = economics(cast, since=date(2027, 1, 1), until=date(2027, 6, 1))
+
+    assert (report.records_from, report.rows) == (date(2027, 1, 1), [])
 
 
 # --- Too short ----------------------------------------------------------------------

@@ -8,14 +8,14 @@ from billing.reports import outputs
 from billing.reports.outputs import Outputs
 from teams import isolation
 from tests.billing.savings import NOVEMBER, call, counted, take_back
-from tests.conftest import Cast
+from tests.conftest import NOW, Cast
 
 pytestmark = pytest.mark.usefixtures("as_app")
 
 
 def reported(cast: Cast) -> Outputs:
     with isolation.visible_teams([cast.search.pk]):
-        return outputs.of(team=cast.search, **NOVEMBER)
+        return outputs.of(team=cast.search, now=NOW, **NOVEMBER)
 
 
 def test_share_is_of_all_that_it_cost(cast: Cast):

@@ -18,7 +18,7 @@ from billing.reports.routing import Breach, BreachKind, RoutingBreaches
 from teams import isolation
 from teams.models import AuditEvent
 from tests.billing.savings import NOVEMBER, call, counted, take_back
-from tests.conftest import Cast
+from tests.conftest import NOW, Cast
 
 pytestmark = pytest.mark.usefixtures("as_app")
 
@@ -38,9 +38,9 @@ def ids(*names: str) -> list[int]:
     return list(named.values_list("pk", flat=True))
 
 
-def breaches(cast: Cast, **changes: date) -> RoutingBreaches:
+def breaches(cast: Cast, **changes: Any) -> RoutingBreaches:
     with isolation.visible_teams([cast.search.pk]):
-        return reports.breaches(team=cast.search, **{**NOVEMBER, **changes})
+        return reports.breaches(team=cast.search, **{**NOVEMBER, "now": NOW, **changes})
 
 
 def only(report: RoutingBreaches) -> Breach:
@@ -188,7 +188,9 @@ def test_models_are_told_for_any_range_and_records_for_31_days(cast: Cast):
     policy(cast, model_ids=ids("claude-sonnet-5"), now=BEFORE - timedelta(days=31))
     counted(cast, [call(-20 * 24 * 60, input_tokens=1_000)])
 
-    report = breaches(cast, since=date(2026, 9, 1), until=date(2026, 12, 20))
+    december = datetime(2026, 12, 19, 12, tzinfo=UTC)
+    long = {"since": date(2026, 9, 1), "until": date(2026, 12, 20)}
+    report = breaches(cast, **long, now=december)
 
     assert only(report).requests == 1
     assert report.records_from == date(2026, 11, 19)
