@@ -9,7 +9,7 @@ DEPLOYED = env DEBUG=false HTTPS_ONLY=true ALLOWED_HOSTS=purser.example.com EMAI
 LOCK = uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --quiet --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help up manage demo test machines faults check smoke lint types imports migrations deploy-check openapi openapi-diff chaos chaos-planted chaos-disk pressure fuzz fuzz-api bench-bootstrap bench-forecast bench-ingest bench-holds bench-pricing bench-rerate format lock
+.PHONY: help up manage demo test machines faults check smoke lint types imports migrations deploy-check openapi openapi-diff chaos chaos-planted chaos-disk pressure fuzz fuzz-api bench-bootstrap bench-forecast bench-ingest bench-holds bench-pricing bench-rerate bench-what-if format lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -87,6 +87,9 @@ bench-rerate: ## how long it takes to re-rate RECORDS=1000000, on a server of it
 
 bench-bootstrap: ## how often the interval of a mean cost holds it; TRIALS=1000, about ten minutes
 	$(TOOL) python -m tests.bench.bootstrap --trials $(or $(TRIALS),1000)
+
+bench-what-if: ## how long a what-if takes on RECORDS=1000000, from the sums and by tag, on a server of its own
+	$(TOOL) python -m tests.bench.what_if --records $(or $(RECORDS),1000000)
 
 bench-forecast: ## how far off forecasts are, beside run-rate and seasonal naive; a few seconds
 	$(TOOL) python -m tests.bench.forecast

@@ -76,7 +76,10 @@ def team_what_if(request: HttpRequest, visitor: Visitor, slug: str) -> HttpRespo
         "moves": asking.moves,
         "targets": _targets(used),
         "found": found,
-        "saved": [_linked(one, team) for one in team.what_ifs.order_by("name")],
+        "saved": [
+            _linked(one, team)
+            for one in SavedWhatIf.objects.filter(team=team).order_by("name")
+        ],
         "may_save": visitor.may(Permission.EDIT_ESTIMATES, team),
         "problem": problem,
         "typed_name": request.POST.get("name", ""),
@@ -126,7 +129,9 @@ def _take(
     step = request.POST.get("step", "")
     if step == "forget":
         number = request.POST.get("saved", "")
-        its = team.what_ifs.filter(pk=int(number) if number.isdecimal() else 0)
+        its = SavedWhatIf.objects.filter(
+            team=team, pk=int(number) if number.isdecimal() else 0
+        )
         saved = get_object_or_404(its)
         actions.forget(saved=saved, by=by, now=now)
         messages.success(request, f"{saved.name} is forgotten.")
@@ -183,6 +188,8 @@ def _shown(found: Answer) -> dict[str, Any]:
 
 def _headline(found: Answer) -> str:
     days = figures.from_to(Period(found.since, found.until))
+    if found.is_empty:
+        return f"Nothing was used {days}."
     before = figures.with_currency(found.before, found.currency)
     if not found.question.asks:
         return f"The usage {days} costs {before} at the rates of its days. Pull a lever."
@@ -201,7 +208,7 @@ def _headline(found: Answer) -> str:
         return said
     low = figures.with_currency(found.after.low, found.currency)
     high = figures.with_currency(found.after.high, found.currency)
-    return f"{said} By the tokens that the text comes to, {low} to {high}."
+    return f"{said} By how many tokens the same text is there, {low} to {high}."
 
 
 def _chart(found: Answer) -> Spec | None:

@@ -139,12 +139,13 @@ class AskingForms:
         data.setdefault("since", days[0].isoformat())
         data.setdefault("through", (days[1] - _ONE_DAY).isoformat())
         self.form = WhatIfForm(projects, data)
-        asked = [data[f"{number}-model"] for number in _ROWS if data.get(f"{number}-model")]
-        known = {key for key, _ in models}
+        asked = {number: data.get(f"{number}-model") or "" for number in _ROWS}
+        last = max((number for number, model in asked.items() if model), default=-1)
+        known = {"", *(key for key, _ in models)}
         # A link may name a model that nobody here has used.
-        models = [*models, *((one, one) for one in asked if one not in known)]
+        models = [*models, *((one, one) for one in asked.values() if one not in known)]
         self.moves = [
-            MoveForm(models, data, prefix=str(number)) for number in _ROWS[: len(asked) + 1]
+            MoveForm(models, data, prefix=str(number)) for number in _ROWS[: last + 2]
         ]
 
     def _data(self, query: QueryDict) -> QueryDict:
@@ -152,7 +153,8 @@ class AskingForms:
         whole = query.get("question")
         if whole:
             try:
-                data.update(_flat(what_if.decode(whole.encode())))
+                for name, values in _flat(what_if.decode(whole.encode())).lists():
+                    data.setlist(name, values)
             except RecordError as error:
                 self._problem = (
                     f"The question in the address cannot be read. {error.detail}"

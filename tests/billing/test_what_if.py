@@ -282,7 +282,7 @@ def test_a_name_of_several_providers(cast: Cast) -> None:
     ask(cast, moves=[{"model": "aws/claude-opus-5-5", "to": "claude-sonnet-5-5"}])
     with pytest.raises(RecordError, match="write provider/") as found:
         ask(cast, moves=[{"model": "gpt-5", "to": "claude-sonnet-5-5"}])
-    assert found.value.pointer == "/moves/0/model"
+    assert found.value.pointer == "/moves/0/to"
 
 
 def test_another_tokenizer_makes_it_a_range(cast: Cast) -> None:

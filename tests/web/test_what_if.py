@@ -38,7 +38,7 @@ def used(cast: Cast) -> None:
 
 def test_without_usage_it_says_so(viewer: Client) -> None:
     page = read(viewer, PATH)
-    assert "Nothing was used in these days" in page.text
+    assert "Nothing was used from" in page.text
 
 
 def test_without_levers_it_is_what_it_was(viewer: Client, used: None) -> None:
@@ -93,8 +93,8 @@ def test_a_whole_question_may_stand_in_the_address(viewer: Client, used: None) -
         ({"tags": "nightly"}, "Write a tag as key=value"),
         ({"project": "triage"}, "Select a valid choice"),
         ({"caching": "on"}, "Say how many percent of the input repeat"),
-        ({"question": "{"}, "This question cannot be read"),
-        ({"question": '{"lever": 1}'}, "This question cannot be read"),
+        ({"question": "{"}, "The question in the address cannot be read"),
+        ({"question": '{"lever": 1}'}, "The question in the address cannot be read"),
     ],
     ids=str,
 )
