@@ -24,6 +24,7 @@ from billing.actions import (
     post,
     proposals,
     rerates,
+    reviews,
     sweep,
     verifications,
 )
@@ -105,8 +106,15 @@ def watch_spend(**kwargs: Any) -> None:
 
 @shared_task
 def watch_prices(**kwargs: Any) -> None:
-    """What is days ahead: price changes, and API keys that expire."""
+    """What is days ahead or behind: price changes, API keys that expire, reviews."""
     rules.look(rules.EACH_HOUR, now=timezone.now())
+
+
+@shared_task
+def open_reviews(**kwargs: Any) -> None:
+    """Open the review of each project that has been used for two weeks."""
+    for organization in Organization.objects.order_by("pk"):
+        reviews.open_due(organization, now=timezone.now())
 
 
 @shared_task

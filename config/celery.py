@@ -85,6 +85,11 @@ app.conf.update(
             "task": "billing.tasks.watch_spend",
             "schedule": crontab(minute="*/15"),
         },
+        # Before the rule that says so.
+        "open reviews": {
+            "task": "billing.tasks.open_reviews",
+            "schedule": crontab(minute="9"),
+        },
         "watch prices": {
             "task": "billing.tasks.watch_prices",
             "schedule": crontab(minute="11"),

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from billing.actions import estimate_sentences, raise_sentences
+from billing.actions import estimate_sentences, raise_sentences, review_sentences
 from billing.models import Alert
 from billing.pricing import figures
 from billing.pricing.budget_periods import PeriodKind
@@ -223,6 +223,7 @@ _OF_KIND = {
     Alert.Kind.LEDGER_WRONG: _Said(_ledger, _ledger_subject),
     Alert.Kind.RAISE_REQUEST: _Said(raise_sentences.sentence, raise_sentences.subject),
     Alert.Kind.ESTIMATE: _Said(estimate_sentences.sentence, estimate_sentences.subject),
+    Alert.Kind.REVIEW_DUE: _Said(review_sentences.sentence, review_sentences.subject),
     Alert.Kind.TEST: _Said(_test, _test_subject),
 }
 

@@ -294,6 +294,11 @@ def keep(
     return raised
 
 
+def end(*, kind: Alert.Kind, subject: str, now: datetime) -> None:
+    """What was said of this subject holds no longer, as somebody has seen to it."""
+    _resolve(Alert.objects.filter(kind=kind, subject=subject), now)
+
+
 def open_occurrences(organization: Organization, kind: Alert.Kind) -> dict[str, str]:
     """By subject, the occurrence that holds still: what goes on is not said anew."""
     its = Alert.objects.filter(organization=organization, kind=kind)

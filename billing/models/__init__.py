@@ -31,6 +31,7 @@ from billing.models.raises import BudgetPolicy, RaiseDecision, RaiseRequest
 from billing.models.rates import Publication, Rate, RateCard
 from billing.models.receipts import Receipt
 from billing.models.rerates import Rerate, RerateTotal
+from billing.models.reviews import Review
 from billing.models.rollups import DailySpend, HourlySpend
 from billing.models.routing import RoutingPolicy
 from billing.models.samples import Sample
@@ -72,6 +73,7 @@ __all__ = [
     "Receipt",
     "Rerate",
     "RerateTotal",
+    "Review",
     "RoutingPolicy",
     "Sample",
     "SavedWhatIf",

@@ -47,6 +47,7 @@ class Alert(models.Model):
         LEDGER_WRONG = "ledger_wrong", "Ledger does not add up"
         RAISE_REQUEST = "raise_request", "Raise asked for"
         ESTIMATE = "estimate", "Estimate submitted"
+        REVIEW_DUE = "review_due", "Review due"
         TEST = "test", "Test"
 
     class State(models.TextChoices):

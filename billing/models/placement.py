@@ -62,6 +62,7 @@ LOCAL = frozenset(
         "billing.HoldPart",
         "billing.Rerate",
         "billing.RerateTotal",
+        "billing.Review",
         "billing.Proposal",
         "billing.SavedWhatIf",
         "billing.RoutingPolicy",

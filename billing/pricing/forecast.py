@@ -10,7 +10,7 @@ and go out as Decimals, and what is already spent is carried through exactly.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from enum import StrEnum
@@ -141,6 +141,16 @@ class Forecast:
         if self.expected < cap:  # what is expected of a day is never negative
             return None
         return next((day for day, rest in self.rests if self._with(rest) >= cap), None)
+
+    def beginning(self, first: date) -> "Forecast":
+        """Return the forecast of the days from `first` on alone: nothing of them is spent
+        yet, and what the days before them cost is not in it."""
+        before = max((rest for day, rest in self.rests if day < first), default=0.0)
+        return replace(
+            self,
+            spent=Decimal(),
+            rests=tuple((day, rest - before) for day, rest in self.rests if day >= first),
+        )
 
     def path(self) -> list[Ahead]:
         """From the end of today to that of the period, in the same band."""

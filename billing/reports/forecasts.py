@@ -23,7 +23,7 @@ from billing.models import (
 )
 from billing.pricing import forecast as forecasting
 from billing.pricing import money
-from billing.pricing.budget_periods import PeriodKind
+from billing.pricing.budget_periods import Period, PeriodKind
 from billing.pricing.forecast import Ahead, Forecast, Spread
 from billing.pricing.token_classes import TokenClass
 from billing.reports import plans
@@ -126,6 +126,30 @@ def of_budgets(
             whole = replace(ahead, spent=status.spent)
             found[status.budget.pk] = _against_cap(status, whole, series[part])
     return found
+
+
+def of_next_period(budget: Budget, *, now: datetime) -> tuple[Period, Forecast] | None:
+    """The period after the running one, and its forecast; of a budget that is saved or
+    not. None for a custom period, which nothing follows, and where there is neither a day
+    of data nor a plan."""
+    days = ReportingDays(budget.organization)
+    today = days.day(now)
+    running = None if budget.window.custom else budget.window.period(today)
+    following = running and budget.window.period(running.until)
+    if running is None or following is None or (budget.tag_key and budget.pk is None):
+        return None
+    since = today - DAYS_BACK * _ONE_DAY
+    costs = _series([budget], since, today)[_Part.of(budget)]
+    made = forecasting.forecast(
+        spent=Decimal(),
+        history=_history(costs, since, today),
+        today=today,
+        today_left=_share_left(days, today, now),
+        until=following.until,
+        planned_daily=_planned_daily(budget, [following, running], now),
+        others=_errors_kept(budget.organization),
+    )
+    return None if made is None else (following, made.beginning(following.first))
 
 
 def as_json(one: BudgetForecast) -> dict[str, Any]:
@@ -372,6 +396,21 @@ def _planned(statuses: Sequence[BudgetStatus]) -> dict[int, Decimal]:
         for scope, one in months
         if (cost := found[scope].cost)
     }
+
+
+def _planned_daily(
+    budget: Budget, periods: Iterable[Period], now: datetime
+) -> Decimal | None:
+    """What a day is planned to cost, in the first of these periods that has a plan."""
+    team_id = budget.owner_id(now)
+    if team_id is None or budget.is_limited:
+        return None
+    scope = Scope(team_id, budget.project_id)
+    for period in periods:
+        plan = plans.plans_of([scope], period)[scope]
+        if plan.cost:
+            return plan.cost / sum(stretch.days for stretch in plan.covered)
+    return None
 
 
 def _errors_kept(organization: Organization) -> Spread:

@@ -14,6 +14,7 @@ from billing.watch import (
     failing_channels,
     forecasts,
     price_changes,
+    reviews,
     silences,
     velocities,
 )
@@ -36,10 +37,11 @@ EACH_QUARTER: Mapping[Alert.Kind, Rule] = {
     Alert.Kind.ANOMALY: anomalies.holding,
     Alert.Kind.GONE_SILENT: silences.holding,
 }
-# They price a month again; or what they say is days ahead.
+# They price a month again; or what they say is not of this hour.
 EACH_HOUR: Mapping[Alert.Kind, Rule] = {
     Alert.Kind.PRICE_CHANGE: price_changes.holding,
     Alert.Kind.KEY_EXPIRING: expiring_keys.holding,
+    Alert.Kind.REVIEW_DUE: reviews.holding,
 }
 
 

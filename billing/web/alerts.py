@@ -198,6 +198,7 @@ _FIGURES: dict[Alert.Kind, Callable[[dict[str, Any]], str]] = {
     Alert.Kind.KEY_EXPIRING: lambda its: f"{its['days']} days",
     Alert.Kind.RAISE_REQUEST: lambda its: _money(its, "amount"),
     Alert.Kind.ESTIMATE: lambda its: _money(its, "total"),
+    Alert.Kind.REVIEW_DUE: lambda its: _money(its, "spent"),
 }
 
 

@@ -9,7 +9,7 @@ from billing.models import Alert
 
 
 def page_of(alert: Alert) -> str:
-    """Its own, or that of the raise or the estimate that is asked for.
+    """Its own, or that of the raise, the estimate or the review that it is about.
 
     In the organization of the alert, where somebody is in several.
     """
@@ -17,6 +17,8 @@ def page_of(alert: Alert) -> str:
         path = reverse("raise", args=[alert.details["raise"]])
     elif alert.kind == Alert.Kind.ESTIMATE:
         path = reverse("estimate", args=[alert.details["estimate"]])
+    elif alert.kind == Alert.Kind.REVIEW_DUE:
+        path = reverse("review", args=[alert.details["review"]])
     else:
         path = reverse("alert-details", args=[alert.pk])
     query = urlencode({"organization": alert.organization.slug})

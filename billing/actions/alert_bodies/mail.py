@@ -100,6 +100,7 @@ _NEWS = (
     Alert.Kind.TEST,
     Alert.Kind.RAISE_REQUEST,
     Alert.Kind.ESTIMATE,
+    Alert.Kind.REVIEW_DUE,
     Alert.Kind.PRICE_CHANGE,
 )
 

@@ -24,6 +24,7 @@ _SEVERITIES = {
     Alert.Kind.TEST: "info",
     Alert.Kind.RAISE_REQUEST: "info",
     Alert.Kind.ESTIMATE: "info",
+    Alert.Kind.REVIEW_DUE: "info",
     Alert.Kind.PRICE_CHANGE: "info",
 }
 
