@@ -1,21 +1,26 @@
-"""The demo's estimates: what three teams planned for this month and the last."""
+"""The demo's estimates: what three teams planned for this month and the last, line by line,
+and one of their projects by levers.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 
 from django.db import transaction
 
 from billing.actions import estimates
 from billing.demo import stories
 from billing.demo.plan import Plan
-from billing.demo.stories import Call
+from billing.demo.rehearsal import round_sum
+from billing.demo.stories import POLICY_ANSWERS, PROVIDER, Call
 from billing.models import Estimate, LanguageModel
 from billing.models.estimates import Scenario
-from billing.models.planned import Line
-from billing.pricing.token_classes import Quantities
-from teams.models import Organization, Team
+from billing.models.planned import Chosen, Line
+from billing.pricing.levers import Levers
+from billing.pricing.token_classes import Quantities, TokenClass
+from teams.models import Organization, Project, Team
 
 _FINANCE = "finance"
 # What of the medium plan the others are, in percent.
@@ -49,11 +54,21 @@ def ensure(organization: Organization, plan: Plan) -> None:
     next_month = (this_month + timedelta(days=31)).replace(day=1)
     for planned in _APPROVED:
         for month in (last_month, this_month):
-            at = datetime.combine(month, time(7, 30), stories.ZONE) - timedelta(days=3)
-            draft = _save(organization, plan, planned, month, at)
-            estimates.approve(estimate=draft, by=_FINANCE, now=at + timedelta(hours=26))
+            at = _before(month)
+            _approve(_save(organization, plan, planned, month, at), at)
+    for month in (last_month, this_month):
+        at = _before(month)
+        _approve(_policy_answers(organization, plan, month, at), at)
     yesterday = plan.wanted.now - timedelta(days=1)
     _save(organization, plan, _DRAFT, next_month, yesterday)
+
+
+def _before(month: date) -> datetime:
+    return datetime.combine(month, time(7, 30), stories.ZONE) - timedelta(days=3)
+
+
+def _approve(draft: Estimate, at: datetime) -> None:
+    estimates.approve(estimate=draft, by=_FINANCE, now=at + timedelta(hours=26))
 
 
 def _save(
@@ -73,6 +88,44 @@ def _save(
     )
 
 
+def _policy_answers(
+    organization: Organization, plan: Plan, month: date, at: datetime
+) -> Estimate:
+    """Right about everything, but that the system prompt would be cached."""
+    call = POLICY_ANSWERS.call
+    daily = _daily(plan, month)
+    model = LanguageModel.objects.get(provider=PROVIDER, name=POLICY_ANSWERS.model)
+    shapes = {
+        scenario: Levers(
+            requests_per_day=round_sum(daily * percent / 100),
+            prefix_tokens=call.system,
+            input_tokens=call.input,
+            output_tokens=call.output,
+        )
+        for scenario, percent in _SCENARIOS.items()
+    }
+    return estimates.save_shapes(
+        team=Team.objects.get(organization=organization, slug=POLICY_ANSWERS.team),
+        project=Project.objects.get(organization=organization, slug=POLICY_ANSWERS.project),
+        month=month,
+        months=1,
+        shapes=shapes,
+        models=[Chosen(model, Decimal(100))],
+        by="support-lead",
+        now=at,
+        contingency_percent=20,
+        source="A morning's calls: 8,000 tokens of policies before each question.",
+        note="The policies go in with every question; caching is not built yet.",
+    )
+
+
+def _daily(plan: Plan, month: date) -> Decimal:
+    days = plan.full_days(POLICY_ANSWERS, month)
+    if not sum(days):
+        return Decimal(plan.usual_records(POLICY_ANSWERS))
+    return Decimal(sum(days)) / len(days)
+
+
 def _lines(plan: Plan, planned: _Planned, month: date) -> Iterator[Line]:
     expected = _expected(plan, planned.team, month)
     models = {
@@ -90,30 +143,40 @@ def _lines(plan: Plan, planned: _Planned, month: date) -> Iterator[Line]:
 
 def _expected(plan: Plan, team: str, month: date) -> dict[str, tuple[int, Quantities]]:
     """Per model a month's requests, and the tokens of one of them."""
-    requests: dict[str, int] = defaultdict(int)
-    tokens: dict[str, Quantities] = {}
+    calls: dict[str, list[tuple[int, Quantities]]] = defaultdict(list)
     for workload in stories.WORKLOADS:
         if workload.team != team:
             continue
         daily = plan.usual_records(workload)
         usual = sum(workload.week)
         days = [month + timedelta(days=number) for number in range(_days_in(month))]
-        requests[workload.model] += sum(
+        requests = sum(
             daily * workload.week[day.weekday()] * len(workload.week) // usual
             for day in days
         )
-        tokens.setdefault(workload.model, _tokens(workload.call))
-    return {name: (requests[name], tokens[name]) for name in requests}
+        calls[workload.model].append((requests, _tokens(workload.call)))
+    return {name: _together(its) for name, its in calls.items()}
+
+
+def _together(calls: list[tuple[int, Quantities]]) -> tuple[int, Quantities]:
+    """The requests of several kinds of call, and the tokens of one of them on average."""
+    requests = sum(count for count, _ in calls)
+    totals = [
+        sum(count * its[place] for count, its in calls) for place in range(len(TokenClass))
+    ]
+    return requests, Quantities(*(total // max(requests, 1) for total in totals))
 
 
 def _tokens(call: Call) -> Quantities:
-    written = call.prefix * (1000 - call.warm) // 1000
+    prefix = call.prefix + call.system
+    plain, read = prefix * call.uncached // 1000, prefix * call.warm // 1000
+    written = prefix - plain - read
     one_hour = written * call.one_hour // 1000
     return Quantities(
-        input=call.input,
+        input=call.input + plain,
         cache_write_5m=written - one_hour,
         cache_write_1h=one_hour,
-        cache_read=call.prefix * call.warm // 1000,
+        cache_read=read,
         output=call.output,
     )
 

@@ -83,6 +83,14 @@ class Plan:
         counts = [count for count in self._counts[workload.name].values() if count]
         return sum(counts) // len(counts) if counts else 0
 
+    def full_days(self, workload: Workload, month: date) -> list[int]:
+        """What each day of a month (its first) has of it, of those that are over."""
+        return [
+            self.records(workload, day.date)
+            for day in self.days
+            if day.date.replace(day=1) == month and day.date < self.today
+        ]
+
     def first_number(self, team: str, day: date) -> int:
         """The running number of the team's first record of a day."""
         return self._numbers[team][day]

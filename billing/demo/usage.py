@@ -58,7 +58,7 @@ def _calls(
     plan: Plan, workload: Workload, day: Day
 ) -> Iterator[tuple[datetime, dict[str, Any]]]:
     random = generator(plan.wanted.seed, workload.name, day.date)
-    call = workload.call_on((plan.today - day.date).days)
+    call = workload.call_on(day.date, plan.today)
     count = plan.records(workload, day.date)
     for at in _moments(random, count, workload.hours, day):
         yield at, {"project": workload.project, **record(workload, call, random)}
@@ -120,11 +120,13 @@ def _usage(workload: Workload, call: Call, random: Random) -> dict[str, Any]:
 
 
 def _counts(call: Call, random: Random) -> dict[str, Any]:
-    fresh, prefix = _size(random, call.input), _size(random, call.prefix)
+    fresh = _size(random, call.input)
+    prefix = call.system or _size(random, call.prefix)
     read = written = 0
     how = random.getrandbits(20) % 1000
     if how < call.warm:
-        read, written = prefix, fresh // 8  # the end of the conversation is cached anew
+        # Of a conversation the end is cached anew.
+        read, written = prefix, 0 if call.system else fresh // 8
         fresh -= written
     elif how < call.warm + call.uncached:
         fresh += prefix

@@ -41,7 +41,8 @@ from billing.models import (
     UnpricedRecord,
     UsageRecord,
 )
-from billing.reports import verification
+from billing.pricing.variance import Effect
+from billing.reports import variance, verification
 from teams.models import ApiKey, AuditEvent, Membership, Organization, Project, Team
 from tests.conftest import NOW
 
@@ -339,7 +340,7 @@ class TestStories:
         assert after == Decimal("0.10")
 
     def test_three_teams_planned_this_month_and_the_last(self, seeded):
-        approved = Estimate.objects.filter(state=Estimate.State.APPROVED)
+        approved = Estimate.objects.filter(state=Estimate.State.APPROVED, project=None)
         draft = Estimate.objects.get(state=Estimate.State.DRAFT)
 
         assert sorted(approved.values_list("team__slug", "month")) == [
@@ -356,6 +357,18 @@ class TestStories:
                 for scenario in ("light", "medium", "heavy")
             }
             assert 0 < cost["light"] < cost["medium"] < cost["heavy"]
+
+    def test_policy_answers_was_planned_by_levers_without_caching(self, seeded):
+        estimates = Estimate.objects.filter(project__slug="policy-answers")
+
+        assert {one.month for one in estimates} == {date(2026, 10, 1), MONTH}
+        for estimate in estimates:
+            assert estimate.state == Estimate.State.APPROVED
+            for shape in estimate.shapes.all():
+                assert (shape.prefix_tokens, shape.cache_ttl) == (8_000, "")
+            for line in estimate.lines.filter(scenario="medium"):
+                # $4 a million in, $20 out.
+                assert line.cost == line.requests * Decimal("0.0682")
 
     def test_the_key_it_was_posted_with_is_revoked(self, seeded):
         key = ApiKey.objects.get(name="Demo seeding")
@@ -420,6 +433,40 @@ def test_the_stories_hold_on_other_days_of_the_month(day: int, tmp_path: Path):
     assert spent_percent(budget_of("search"), month) < 95
     onboarding = DailySpend.objects.filter(team__slug="onboarding").values_list("day")
     assert len(set(onboarding)) == 9
+
+
+@pytest.mark.django_db
+def test_caching_explains_why_policy_answers_costs_less(tmp_path: Path):
+    """About 40 % of the plan, as worked out by hand in docs/walkthrough.md."""
+    seed(tmp_path / "c.json", records=12_000, days=30)
+    project = Project.objects.get(slug="policy-answers")
+    support = Team.objects.get(slug="support")
+
+    report = variance.variance(team=support, project=project, since=MONTH, until=TODAY)
+
+    assert report.total is not None
+    percents = {
+        effect: report.total.percent_of_plan(amount)
+        for effect, amount in report.total.effects.items()
+    }
+    assert report.drivers[0].effect == Effect.CACHING
+    assert -43 < percents[Effect.CACHING] < -37
+    assert all(
+        abs(percent) < 4
+        for effect, percent in percents.items()
+        if effect is not Effect.CACHING
+    )
+    assert percents[Effect.MIX] == percents[Effect.PROCESSING] == 0
+    # The system prompt is the same to the token: of each call it is read or written.
+    sums = DailySpend.objects.filter(project=project, day__gte=MONTH).aggregate(
+        requests=Sum("requests"), read=Sum("cache_read"), written=Sum("cache_write_1h")
+    )
+    assert sums["read"] + sums["written"] == sums["requests"] * 8_000
+    before = variance.variance(
+        team=support, project=project, since=date(2026, 10, 24), until=MONTH
+    )
+    assert before.total is not None
+    assert before.total.effects[Effect.CACHING] == 0
 
 
 class Interrupted(Exception):
