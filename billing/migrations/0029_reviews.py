@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("billing", "0027_estimate_alerts"),
+        ("billing", "0028_estimate_samples"),
         ("teams", "0003_rate_limits"),
     ]
 
