@@ -14,7 +14,7 @@ from billing.pricing import figures
 from billing.pricing.budget_periods import Period, calendar_month
 from billing.pricing.variance import Effect
 from billing.reports import completeness, variance
-from billing.reports.variance import Compared
+from billing.reports.variance import Compared, VarianceReport
 from billing.web import links, ranges
 from billing.web.ranges import Range
 from teams.models import Project, Team
