@@ -136,7 +136,7 @@ class Migration(migrations.Migration):
                             models.Q(
                                 ("closed_at", None),
                                 ("decision", ""),
-                                ("figures", None),
+                                ("figures__isnull", True),
                                 ("state", "open"),
                             ),
                             models.Q(

@@ -52,7 +52,9 @@ class Review(models.Model):
                 condition=models.Q(since__lt=models.F("until")), name="review_has_days"
             ),
             models.CheckConstraint(
-                condition=models.Q(state="open", decision="", closed_at=None, figures=None)
+                condition=models.Q(
+                    state="open", decision="", closed_at=None, figures__isnull=True
+                )
                 | (
                     models.Q(state="kept", closed_at__isnull=False, figures__isnull=False)
                     & ~models.Q(decision="")
