@@ -140,11 +140,9 @@ class Migration(migrations.Migration):
                                 ("state", "open"),
                             ),
                             models.Q(
-                                models.Q(
-                                    ("closed_at__isnull", False),
-                                    ("figures__isnull", False),
-                                    ("state", "kept"),
-                                ),
+                                ("closed_at__isnull", False),
+                                ("figures__isnull", False),
+                                ("state", "kept"),
                                 models.Q(("decision", ""), _negated=True),
                             ),
                             _connector="OR",
