@@ -36,7 +36,21 @@ _LISTED = 200
 _MOST_WORDS = 10**9
 _LONGEST_TEXT = 200_000
 _COLUMN = "column_"
+_DIGITS = 3
+_NUMBER_NEEDED = "Type a number, such as 1000."
 _DEFAULT_MODEL = "claude-opus-5-5"
+_COLUMNS = {
+    "model": "Column of the model",
+    "provider": "Column of the provider",
+    "processing": "Column of standard or batch",
+    "input": "Column of input tokens",
+    "cache_write_5m": "Column of tokens written to the cache for 5 minutes",
+    "cache_write_1h": "Column of tokens written to the cache for an hour",
+    "cache_read": "Column of tokens read from the cache",
+    "output": "Column of output tokens",
+    "thinking": "Column of thinking tokens",
+    "web_search": "Column of web searches",
+}
 _KINDS = {
     Kind.PROSE.value: "English prose",
     Kind.CODE.value: "Code",
@@ -94,12 +108,11 @@ class ReadForm(NewSampleForm):
         super().__init__(*args, **kwargs)
         for field, names in sample_columns.FIELDS.items():
             self.fields[_COLUMN + field] = forms.CharField(
-                label=f"Column of {field}",
+                label=_COLUMNS[field],
                 max_length=200,
                 required=False,
-                widget=forms.TextInput(
-                    attrs={"placeholder": f"{names[-1]} …", "autocomplete": "off"}
-                ),
+                help_text=f"Found as {', '.join(names[:3])} …",
+                widget=forms.TextInput(attrs={"autocomplete": "off"}),
             )
 
     @property
@@ -193,6 +206,7 @@ class WordsForm(forms.Form):
         max_value=_MOST_WORDS,
         required=False,
         widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
+        error_messages={"required": _NUMBER_NEEDED, "invalid": _NUMBER_NEEDED},
     )
     unit = forms.ChoiceField(
         choices=[(Unit.WORDS.value, "Words"), (Unit.CHARACTERS.value, "Characters")]
@@ -219,12 +233,13 @@ class WordsForm(forms.Form):
         super().__init__(*args, **kwargs)
         if not counts:
             del self.fields["text"]
+            self.fields["count"].required = True
 
     def clean(self) -> None:
         if self.errors or self.cleaned_data.get("text"):
             return
         if self.cleaned_data["count"] is None:
-            self.add_error("count", "Type a number, such as 1000.")
+            self.add_error("count", _NUMBER_NEEDED)
 
 
 # --- Pages --------------------------------------------------------------------------
@@ -463,10 +478,17 @@ def _found(visitor: Visitor, sample_id: int) -> Sample:
 
 
 def _costs(interval: Interval | None, mean: int | None) -> dict[str, Any]:
-    """The cost of a request as amounts."""
-    if interval is None:
-        return {"mean": None if mean is None else money.exact(mean)}
-    return {name: money.exact(amount) for name, amount in interval._asdict().items()}
+    """What a thousand requests cost, for one costs too little to read; and one, rounded."""
+    if mean is None:
+        return {}
+    each = money.exact(mean)
+    return {
+        "each": each if not each else round(each, _DIGITS - 1 - each.adjusted()),
+        **{
+            name: money.exact(amount * 1_000)
+            for name, amount in (interval._asdict() if interval else {"mean": mean}).items()
+        },
+    }
 
 
 def _models() -> list[str]:

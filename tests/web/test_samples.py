@@ -69,7 +69,7 @@ def test_what_is_pasted_is_stated_back(lead: Client, cast: Cast):
     assert "1 record read as Anthropic, 1 model: 1,000 input tokens, 10" in page.text
     assert "1 line not read." in page.text
     assert "Line 2: JSON is malformed." in page.text
-    assert "0.0042" in page.values()
+    assert "4.2" in page.values()
     assert SECRET not in page.html
     assert SECRET not in json.dumps(list(Sample.objects.values()), default=str)
 
@@ -157,14 +157,14 @@ def test_a_sample_has_its_profile(lead: Client, sample: Sample):
     page = read(lead, f"/samples/{sample.pk}")
 
     assert "claude-opus-5-5" in page.text
-    assert "0.0042" in page.values()
+    assert "4.2" in page.values()
     assert f"/estimates/new?sample={sample.pk}" in page.html
 
 
 def test_what_has_no_price_is_unknown_and_not_free(lead: Client, cast: Cast):
     page = paste(lead, cast, json.dumps(USAGE), model="claude-unheard-of")
 
-    assert "Cost of a request unknown" in page.text
+    assert "Cost of 1,000 requests unknown" in page.text
     assert "of a model that no rate card names" in page.text
 
 
