@@ -4,8 +4,8 @@ from datetime import date
 from typing import Any
 
 from django import forms
-from django.contrib import admin
-from django.core.exceptions import PermissionDenied
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -139,7 +139,10 @@ class EstimateAdmin(Kept):
     @admin.action(description="Approve: make it the plan", permissions=["change"])
     def approve(self, request: HttpRequest, queryset: QuerySet[Estimate]) -> None:
         for estimate in queryset.select_related("team__organization"):
-            estimates.approve(estimate=estimate, by=actor(request), now=timezone.now())
+            try:
+                estimates.approve(estimate=estimate, by=actor(request), now=timezone.now())
+            except ValidationError as error:
+                self.message_user(request, " ".join(error.messages), messages.ERROR)
 
     @admin.display(description="estimate vs actual")
     def compare(self, estimate: Estimate) -> str:

@@ -4,11 +4,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from fractions import Fraction
 
 from billing.models.estimates import Scenario
 from billing.models.planned import Chosen
 from billing.pricing import money, prefixes
 from billing.pricing.levers import MINUTES, Levers, Ttl
+from billing.pricing.text_tokens import times, tokenizer_of
 from teams.models import Organization
 from teams.reporting_days import ReportingDays
 
@@ -185,8 +187,32 @@ def _shares(its: Subject) -> Iterator[str]:
                 f"{one.model.display_name} counts {_number(one.token_factor)} tokens for "
                 "one of the sizes above: its tokenizer is another one."
             )
+    yield from _tokenizers(its)
     if len(its.models) > 1:
         yield "Side by side compares the price alone; quality and speed are not judged."
+
+
+def _tokenizers(its: Subject) -> Iterator[str]:
+    """Of models that count otherwise than the one that gets the most requests."""
+    if not its.models:
+        return
+    most = max(its.models, key=lambda one: one.share_percent)
+    reference = tokenizer_of(most.model.key)
+    for one in its.models:
+        tokenizer = tokenizer_of(one.model.key)
+        if one.token_factor != _ONE or tokenizer is reference:
+            continue
+        low, high = (_hundredths(end) for end in times(tokenizer, reference))
+        range_ = f"about {low}" if low == high else f"{low} to {high}"
+        yield (
+            f"{one.model.display_name} is counted with the same tokens, but its tokenizer "
+            f"makes {range_} of the same text where that of "
+            f"{most.model.display_name} makes one."
+        )
+
+
+def _hundredths(value: Fraction) -> Decimal:
+    return Decimal(money.nearest(value * 100)).scaleb(-2)
 
 
 def _warnings(scenario: Scenario, shape: Levers) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """The admin: every page opens, changes are audited, facts stay as they are."""
 
 import re
+from datetime import date
 from decimal import Decimal
 from uuid import uuid4
 
@@ -13,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from billing.actions import budgets, channels, post
+from billing.actions import budgets, channels, estimates, post
 from billing.actions.budgets import Terms
 from billing.models import (
     Alert,
@@ -577,6 +578,21 @@ def test_an_estimate_is_priced_when_it_is_saved_and_approved(admin: Client, cast
 
     estimate.refresh_from_db()
     assert (estimate.state, estimate.approved_by) == ("approved", "root")
+
+
+def test_an_estimate_of_nothing_is_not_approved(admin: Client, cast: Cast):
+    made = estimates.save(
+        team=cast.search, month=date(2026, 11, 1), lines=[], by="root", now=NOW
+    )
+
+    shown = admin.post(
+        reverse("admin:billing_estimate_changelist"),
+        {"action": "approve", "_selected_action": [made.pk]},
+        follow=True,
+    )
+
+    assert "nothing in this estimate" in shown.content.decode()
+    assert Estimate.objects.get().state == "draft"
 
 
 def test_estimate_vs_actual_shows_what_the_api_says(

@@ -476,6 +476,25 @@ def test_a_model_whose_least_prefix_is_not_published_has_one_assumed(cast: Cast)
 
 
 @pytest.mark.parametrize(
+    ("provider", "name", "range_"),
+    [
+        ("anthropic", "claude-haiku-4-5", "about 0.74 of"),
+        ("openai", "gpt-5.4", "0.74 to 1.00 of"),
+    ],
+)
+def test_another_tokenizer_is_told(cast: Cast, provider: str, name: str, range_: str):
+    other = LanguageModel.objects.get(provider=provider, name=name)
+    models = [Chosen(other, Decimal(0)), Chosen(model(), Decimal(100))]
+
+    told = estimate_view.compute(wanted(cast, models=models), now=NOW).assumptions
+    factored = [models[0]._replace(token_factor=Decimal("0.74")), models[1]]
+    silent = estimate_view.compute(wanted(cast, models=factored), now=NOW).assumptions
+
+    assert [range_ in one for one in told if "tokenizer makes" in one] == [True]
+    assert not any("tokenizer makes" in one for one in silent)
+
+
+@pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"requests_per_day": Decimal(144)}, "10 minutes apart"),

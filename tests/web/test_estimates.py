@@ -116,7 +116,6 @@ def test_a_project_is_planned(lead: Client, cast: Cast):
         ({"plan": "heavy"}, "no heavy scenario"),
         ({"model-0-share_percent": "60"}, "add up to 100"),
         ({"model-0-model": ""}, "Choose the model"),
-        ({"model-0-model": "", "model-0-share_percent": "0"}, "add up to 100"),
         ({"model-0-model": "0"}, "not one of the available choices"),
         ({"model-1-token_factor": "0"}, "greater than or equal to 0.01"),
     ],

@@ -246,7 +246,7 @@ def test_no_other_key_reaches_it(
 def test_a_sample_is_named_by_who_covers_it(lead: Service, bob: Service, cast: Cast):
     sample = samples.read(
         team=cast.search,
-        content=b'{"model": "claude-opus-5-5", "usage": {"input_tokens": 1}}',
+        content=b'{"model": "claude-opus-5-5", "input_tokens": 1, "output_tokens": 1}',
         source=Source.PASTE,
         by="lea",
         now=NOW,
