@@ -41,7 +41,7 @@ from billing.models import (
     UnpricedRecord,
     UsageRecord,
 )
-from billing.reports import verification
+from billing.reports import routing, verification
 from teams.models import ApiKey, AuditEvent, Membership, Organization, Project, Team
 from tests.conftest import NOW
 
@@ -209,6 +209,15 @@ class TestStories:
             assert (
                 timedelta() <= record.received_at - record.occurred_at < timedelta(days=1)
             )
+
+    def test_research_does_not_quite_keep_to_its_policy(self, seeded):
+        research = Team.objects.get(slug="research")
+
+        report = routing.breaches(team=research, since=MONTH, until=TODAY, now=NOW)
+
+        (policy,) = report.policies
+        assert (policy.since, policy.policy.changed_by) == (date(2026, 11, 6), "finance")
+        assert {row.kind for row in report.rows} == {"model", "long_output"}
 
     def test_the_demo_key_has_an_empty_project(self, seeded):
         project = Project.objects.get(slug=seeded["project"])
