@@ -250,7 +250,6 @@ def _cache_prices(rate: Rate | None) -> CachePrices | None:
 
 # --- What had expired ---------------------------------------------------------------
 
-# Names are compared as bytes: in their language they would take most of the time.
 # `before` is what the use before had in the cache, `gap` how long ago that was. A place's
 # records of the hour before are read too, so that the first ones have one before them.
 _USES = f"""
@@ -263,10 +262,7 @@ WITH used AS (
     WHERE team_id = %(team)s AND month = ANY (%(months)s::date[])
         AND occurred_at >= %(first)s AND occurred_at < %(end)s
         AND unbilled = '' AND cache_read + cache_write_5m + cache_write_1h > 0
-    WINDOW place AS (
-        PARTITION BY project_id, provider COLLATE "C", model_name COLLATE "C"
-        ORDER BY occurred_at
-    )
+    WINDOW place AS (PARTITION BY project_id, provider, model_name ORDER BY occurred_at)
 )
 SELECT project_id, provider, model_name,
     sum(cache_write_5m)::bigint, sum(cache_write_1h)::bigint,

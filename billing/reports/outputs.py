@@ -166,10 +166,10 @@ _OF_WINDOW = """
     AND u.unbilled = '' AND u.output > 0
 """
 _QUARTILES = f"""
-SELECT u.project_id, u.provider COLLATE "C", u.model_name COLLATE "C",
+SELECT u.project_id, u.provider, u.model_name,
     percentile_disc(ARRAY[0.25, 0.75]) WITHIN GROUP (ORDER BY u.output)
 FROM {UsageRecord._meta.db_table} u WHERE {_OF_WINDOW}
-GROUP BY u.project_id, u.provider COLLATE "C", u.model_name COLLATE "C"
+GROUP BY u.project_id, u.provider, u.model_name
 HAVING count(*) >= {long_outputs.ENOUGH}
 """
 _LONG = f"""

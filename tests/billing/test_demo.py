@@ -42,7 +42,7 @@ from billing.models import (
     UsageRecord,
 )
 from billing.pricing.variance import Effect
-from billing.reports import variance, verification
+from billing.reports import routing, variance, verification
 from teams.models import ApiKey, AuditEvent, Membership, Organization, Project, Team
 from tests.conftest import NOW
 
@@ -210,6 +210,15 @@ class TestStories:
             assert (
                 timedelta() <= record.received_at - record.occurred_at < timedelta(days=1)
             )
+
+    def test_research_does_not_quite_keep_to_its_policy(self, seeded):
+        research = Team.objects.get(slug="research")
+
+        report = routing.breaches(team=research, since=MONTH, until=TODAY, now=NOW)
+
+        (policy,) = report.policies
+        assert (policy.since, policy.policy.changed_by) == (date(2026, 11, 6), "finance")
+        assert {row.kind for row in report.rows} == {"model", "long_output"}
 
     def test_the_demo_key_has_an_empty_project(self, seeded):
         project = Project.objects.get(slug=seeded["project"])
