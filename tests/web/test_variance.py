@@ -73,6 +73,13 @@ def test_without_a_plan_the_page_says_what_one_would_tell(cast: Cast, viewer: Cl
     assert not any("waterfall" in str(attrs.get("id")) for _, attrs in page.elements)
 
 
+def test_who_may_is_led_to_an_estimate(viewer: Client, finance: Client):
+    address = "/estimates/new?team=search"
+
+    assert address in {attrs.get("href") for _, attrs in read(finance, PATH).elements}
+    assert address not in {attrs.get("href") for _, attrs in read(viewer, PATH).elements}
+
+
 @pytest.mark.usefixtures("used")
 def test_a_project_without_a_plan_of_its_own_says_so(viewer: Client):
     whole = read(viewer, PATH, **DAY)
