@@ -4,23 +4,28 @@ Figures of a month are those of 30 days on the page; the running month may have 
 """
 
 import json
-import re
 from calendar import monthrange
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
-from urllib.parse import parse_qsl
 
 import pytest
+from django.contrib.auth.models import User
+from django.test import Client
 from django.utils import timezone
 
 from billing.models import Budget
 from teams.actions import projects
+from teams.models import Role
 from teams.reporting_days import ReportingDays
 from tests.conftest import NOW, Cast, Service
-from tests.docs import pages
+from tests.docs import calls
 from tests.docs.pages import CHECKOUT
+from tests.web.conftest import Browser, Page, browser, person, read
+
+__all__ = ["browser", "person"]
 
 PAGE = CHECKOUT / "docs" / "walkthrough.md"
 # Of Claude Opus 5.5, per million tokens.
@@ -33,19 +38,13 @@ READS = (8_000 * READ + 1_550 * INPUT + 1_500 * OUTPUT) / 1_000_000
 CACHED = (WRITING * WRITES + (REQUESTS - WRITING) * READS) / REQUESTS
 
 
-def shown_calls() -> list[str]:
-    return pages.blocks(PAGE, "sh")
-
-
 def shown_answers() -> list[Any]:
     """In the order of the calls."""
-    found = [json.loads(block) for block in pages.blocks(PAGE, "json")]
-    return [one for one in found if "usage" not in one]
+    return [one for one in calls.shown(PAGE) if "usage" not in one]
 
 
 def shown_records() -> list[dict[str, Any]]:
-    found = [json.loads(block) for block in pages.blocks(PAGE, "json")]
-    return [one for one in found if "usage" in one]
+    return [one for one in calls.shown(PAGE) if "usage" in one]
 
 
 @dataclass
@@ -66,15 +65,7 @@ class Reader:
         text = text.replace("2026-11-20", f"{self.today}")
         text = text.replace("2026-11", f"{self.today:%Y-%m}")
         text = text.replace("$ESTIMATE", self.estimate)
-        (path,) = re.findall(r'"\$URL/([^"]+)"', text)
-        body = re.findall(r"-d '(.+?)'", text, re.DOTALL)
-        if body or "-X POST" in text:
-            answer = self.service.post(path, body[0] if body else "{}")
-        else:
-            path, _, query = path.partition("?")
-            answer = self.service.get(path, **dict(parse_qsl(query)))
-        assert answer.status_code in (200, 201), answer.content
-        return answer.json()
+        return calls.answer(self.service, text)
 
     def post_usage(self) -> list[Decimal]:
         """A day of it; what each record cost."""
@@ -129,13 +120,15 @@ def cap(month: Decimal) -> Decimal:
     return (month * 12 / 100).to_integral_value(ROUND_CEILING) * 10
 
 
-def test_the_calls_of_the_page_are_answered_as_shown(cast: Cast, reader: Reader) -> None:
-    calls, answers = shown_calls(), shown_answers()
-    assert len(calls) == len(answers) == 8
+def test_the_calls_of_the_page_are_answered_as_shown(
+    cast: Cast, reader: Reader, person: Callable[..., User], browser: Browser
+) -> None:
+    typed, answers = calls.typed(PAGE), shown_answers()
+    assert len(typed) == len(answers) == 8
     factor = Decimal(reader.days) / 30
 
     # 1. Plan: without and with a cache.
-    uncached, cached = (reader.call(call) for call in calls[:2])
+    uncached, cached = (reader.call(call) for call in typed[:2])
     check(answers[0], uncached, factor)
     check(answers[1], cached, factor)
     month = PLAIN * REQUESTS * reader.days
@@ -144,15 +137,15 @@ def test_the_calls_of_the_page_are_answered_as_shown(cast: Cast, reader: Reader)
     assert Decimal(cached["totals"]["medium"]) == CACHED * REQUESTS * reader.days
     assert cap(PLAIN * REQUESTS * 30) == Decimal(answers[0]["proposed_cap"]["amount"])
     assert cap(CACHED * REQUESTS * 30) == Decimal(answers[1]["proposed_cap"]["amount"])
-    for_five_minutes = reader.call(calls[1].replace('"1h"', '"5m"'))
+    for_five_minutes = reader.call(typed[1].replace('"1h"', '"5m"'))
     assert any("14 minutes" in warning for warning in for_five_minutes["warnings"])
 
     # 2. Approve.
-    draft = reader.call(calls[2])
+    draft = reader.call(typed[2])
     check(answers[2], draft, factor)
     reader.estimate = draft["id"]
-    check(answers[3], reader.call(calls[3]))
-    check(answers[4], reader.call(calls[4]))
+    check(answers[3], reader.call(typed[3]))
+    check(answers[4], reader.call(typed[4]))
     budget = Budget.objects.get(project__slug="policy-answers")
     assert (budget.amount, budget.period) == (250, "month")
 
@@ -160,9 +153,32 @@ def test_the_calls_of_the_page_are_answered_as_shown(cast: Cast, reader: Reader)
     assert reader.post_usage() == [WRITES] * WRITING + [READS] * (REQUESTS - WRITING)
 
     # 4. Why; 5. The same, asked twice more.
-    check(answers[5], reader.call(calls[5]))
-    check(answers[6], reader.call(calls[6]))
-    check(answers[7], reader.call(calls[7]))
+    check(answers[5], reader.call(typed[5]))
+    check(answers[6], reader.call(typed[6]))
+    check(answers[7], reader.call(typed[7]))
+
+    on_pages(browser(person("lea", Role.LEAD, cast.acme, cast.support)), reader)
+
+
+def on_pages(lead: Client, reader: Reader) -> None:
+    """The same in the estimate, beside what was spent, and among the savings."""
+    planned, spent = PLAIN * REQUESTS, CACHED * REQUESTS
+    saved = (REQUESTS - WRITING) * 8_000 * (INPUT - READ) / 1_000_000
+    premium = WRITING * 8_000 * (WRITE - INPUT) / 1_000_000
+    today = {"from": f"{reader.today}", "through": f"{reader.today}"}
+
+    estimate = read(lead, f"/estimates/{reader.estimate}")
+    variance = read(lead, "/teams/support/variance", project="policy-answers", **today)
+    savings = read(lead, "/teams/support/savings", **today)
+
+    assert {planned * reader.days, cap(planned * reader.days)} <= figures_of(estimate)
+    assert {planned, spent, spent - planned} <= figures_of(variance)
+    assert "Caching made input cheaper than planned" in variance.text
+    assert {saved, premium, saved - premium} <= figures_of(savings)
+
+
+def figures_of(page: Page) -> set[Decimal]:
+    return {Decimal(value) for value in page.values() if value}
 
 
 def test_the_figures_of_the_page_are_these() -> None:
