@@ -45,14 +45,17 @@ _LONGEST = timedelta(days=366)
 
 
 class VarianceQuery(serializers.Serializer[Any]):
-    """Days are those of the reporting zone; `until` is the first day not in the report."""
+    """Days are those of the reporting zone; `to` is the first day not in the report."""
 
     team = serializers.SlugField(required=False)
     project = serializers.SlugField(required=False)
-    since = serializers.DateField(required=False)
-    until = serializers.DateField(required=False)
+    to = serializers.DateField(required=False)
     group = serializers.ChoiceField(GROUPS, default="model")
     format = serializers.ChoiceField(FORMATS, default="json")
+
+    def get_fields(self) -> dict[str, Any]:
+        # `from` is no name that a class body can hold.
+        return {**super().get_fields(), "from": serializers.DateField(required=False)}
 
 
 class VarianceView(APIView):
@@ -67,7 +70,7 @@ class VarianceView(APIView):
         query.is_valid(raise_exception=True)
         asked = query.validated_data
         team, project = scopes.spender_of(key, asked.get("team"), asked.get("project"), now)
-        its = _period(asked.get("since"), asked.get("until"), days.day(now))
+        its = _period(asked.get("from"), asked.get("to"), days.day(now))
         with isolation.visible_teams([team.pk]):
             report = variance.variance(
                 team=team, project=project, since=its.first, until=its.until
@@ -90,14 +93,14 @@ class VarianceView(APIView):
 def _period(since: date | None, until: date | None, today: date) -> Period:
     """The days asked for; without an end whole days alone, from the month's first on."""
     if not all(_FIRST <= day <= _LAST for day in (since, until) if day is not None):
-        raise serializers.ValidationError({"since": "A range is from 2000 to 2199."})
+        raise serializers.ValidationError({"from": "A range is from 2000 to 2199."})
     if until is None:
         until = today if since is None else max(today, since + _ONE_DAY)
     since = since or (until - _ONE_DAY).replace(day=1)
     if until <= since:
-        raise serializers.ValidationError({"until": "This day must come after `since`."})
+        raise serializers.ValidationError({"to": "This day must come after `from`."})
     if until - since > _LONGEST:
-        raise serializers.ValidationError({"until": "A range is 366 days at most."})
+        raise serializers.ValidationError({"to": "A range is 366 days at most."})
     return Period(since, until)
 
 
@@ -108,8 +111,8 @@ def _as_json(report: VarianceReport, today: date) -> dict[str, Any]:
     return {
         "team": report.team.slug,
         "project": report.project.slug if report.project else None,
-        "since": report.asked.first,
-        "until": report.asked.until,
+        "from": report.asked.first,
+        "to": report.asked.until,
         "estimates": [_estimate(one) for one in report.plan.estimates],
         "planned_days": [_span(one) for one in report.plan.covered],
         "unplanned_days": [_span(one) for one in report.plan.uncovered],
@@ -134,7 +137,7 @@ def _estimate(estimate: Estimate) -> dict[str, Any]:
 
 
 def _span(its: Period) -> dict[str, date]:
-    return {"since": its.first, "until": its.until}
+    return {"from": its.first, "to": its.until}
 
 
 def _compared(its: Compared) -> dict[str, Any]:

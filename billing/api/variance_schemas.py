@@ -45,7 +45,7 @@ _COMPARED: dict[str, Schema] = {
         "description": "What the effect `size` is made of.",
     },
 }
-_SPAN = object_of(since=DATE, until=DATE)
+_SPAN = object_of(**{"from": DATE}, to=DATE)
 _MODEL = object_of(model=STRING, family=STRING, **_COMPARED)
 _PROJECT = object_of(
     project=STRING,
@@ -68,8 +68,8 @@ _DAY = object_of(day=DATE, **_SIDES, planned_total=MONEY, actual_total=MONEY)
 _REPORT = object_of(
     team=STRING,
     project=nullable("string"),
-    since=DATE,
-    until=DATE,
+    **{"from": DATE},
+    to=DATE,
     estimates=array_of(
         object_of(
             id=STRING,
@@ -116,10 +116,10 @@ get_variance = extend_schema(
         OpenApiParameter("team", OpenApiTypes.STR, description="Needed for several teams."),
         OpenApiParameter("project", OpenApiTypes.STR, description="Only this project."),
         OpenApiParameter(
-            "since", OpenApiTypes.DATE, description="First day; default: of the month."
+            "from", OpenApiTypes.DATE, description="First day; default: of the month."
         ),
         OpenApiParameter(
-            "until",
+            "to",
             OpenApiTypes.DATE,
             description="First day not in it; default: today, so that all days are whole.",
         ),

@@ -13,7 +13,7 @@ from tests.billing.spending import spend
 from tests.billing.test_plans import approved, line
 from tests.conftest import NOW, Cast, Service, issue
 
-DAY = {"since": "2026-11-20", "until": "2026-11-21"}
+DAY = {"from": "2026-11-20", "to": "2026-11-21"}
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_the_parts_add_up_to_the_difference(lead: Service):
 @pytest.mark.usefixtures("used", "as_app")
 @pytest.mark.parametrize("group", ["model", "class", "day"])
 def test_rows_of_every_group_add_up_to_the_total(lead: Service, group: str):
-    found = lead.get("reports/variance", since="2026-11-18", group=group).json()
+    found = lead.get("reports/variance", **{"from": "2026-11-18"}, group=group).json()
 
     for side in ("planned", "actual", "difference"):
         parts = (Decimal(row[side]) for row in found["rows"])
@@ -151,13 +151,13 @@ def test_a_project_that_moved_is_asked_of_its_owner(cast: Cast):
 @pytest.mark.parametrize(
     "query",
     [
-        {"since": "2026-11-20", "until": "2026-11-20"},
-        {"since": "2025-11-20", "until": "2026-11-22"},
-        {"since": "1999-12-31", "until": "2000-01-02"},
-        {"since": "9999-12-30", "until": "9999-12-31"},
-        {"since": "9999-12-31"},
-        {"until": "0001-01-01"},
-        {"since": "yesterday"},
+        {"from": "2026-11-20", "to": "2026-11-20"},
+        {"from": "2025-11-20", "to": "2026-11-22"},
+        {"from": "1999-12-31", "to": "2000-01-02"},
+        {"from": "9999-12-30", "to": "9999-12-31"},
+        {"from": "9999-12-31"},
+        {"to": "0001-01-01"},
+        {"from": "yesterday"},
         {"group": "colour"},
         {"format": "pdf"},
         {"project": "a b"},
@@ -173,5 +173,5 @@ def test_what_cannot_be_asked_is_refused(lead: Service, query: dict[str, str]):
 def test_without_days_the_month_is_asked_until_yesterday(lead: Service):
     found = lead.get("reports/variance").json()
 
-    assert found["since"].endswith("-01")
-    assert found["until"] <= found["as_of"][:10] or found["time_zone"] != "UTC"
+    assert found["from"].endswith("-01")
+    assert found["to"] <= found["as_of"][:10] or found["time_zone"] != "UTC"
