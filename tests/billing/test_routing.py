@@ -299,3 +299,15 @@ def test_what_each_kind_cost_adds_up(cast: Cast):
 
     assert report.requests == {BreachKind.LONG_OUTPUT: 3}
     assert report.costs == {BreachKind.LONG_OUTPUT: 300 * Decimal("0.00002")}
+
+
+def test_examples_are_the_latest_and_as_old_as_they_must_be(cast: Cast):
+    policy(cast, model_ids=ids("claude-sonnet-5"), batch_only_tags=[NIGHTLY])
+    day, tags = 24 * 60, {"job": "nightly"}
+    old = [call(-5 * day + at, input_tokens=9, tags=tags, id=f"old-{at}") for at in (1, 2)]
+    new = [call(at, input_tokens=9, tags=tags, id=f"new-{at}") for at in range(9)]
+    counted(cast, [*old, *new])
+
+    for kind in (BreachKind.MODEL, BreachKind.NOT_BATCH):
+        named = [one.record_id for one in breaches(cast).examples if one.kind is kind]
+        assert named == [*(f"new-{at}" for at in reversed(range(9))), "old-2"]
