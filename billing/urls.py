@@ -63,6 +63,13 @@ from billing.api.rerates import (
     RerateView,
     UnpricedView,
 )
+from billing.api.reviews import (
+    EstimateAccuracyView,
+    RecommendedCapView,
+    ReviewClosureView,
+    ReviewsView,
+    ReviewView,
+)
 from billing.api.routing import RoutingBreachesView, RoutingPoliciesView
 from billing.api.samples import SamplesView, SampleView, TextTokensView
 from billing.api.savings import (
@@ -103,6 +110,19 @@ urlpatterns = [
         name="estimate-vs-actual",
     ),
     path("reports/variance", VarianceView.as_view(), name="variance"),
+    path(
+        "reports/estimate-accuracy",
+        EstimateAccuracyView.as_view(),
+        name="estimate-accuracy",
+    ),
+    path("reports/recommended-cap", RecommendedCapView.as_view(), name="recommended-cap"),
+    path("reviews", ReviewsView.as_view(), name="reviews"),
+    path("reviews/<int:review_id>", ReviewView.as_view(), name="one-review"),
+    path(
+        "reviews/<int:review_id>/close",
+        ReviewClosureView.as_view(),
+        name="close-review",
+    ),
     path("reports/budget-flags", BudgetFlagsView.as_view(), name="budget-flags"),
     path("reports/cache-economics", CacheEconomicsView.as_view(), name="cache-economics"),
     path("reports/outputs", OutputsView.as_view(), name="outputs"),

@@ -14,11 +14,12 @@ from django.utils import timezone
 from billing.actions import budgets
 from billing.actions.budgets import Limits, Terms
 from billing.models import Budget
+from billing.pricing import figures
 from billing.pricing.budget_periods import PeriodKind
-from billing.reports import budget_preview
+from billing.reports import budget_preview, recommended_cap
 from billing.reports.budget_preview import BudgetPreview
 from billing.web.budget_forms import NAMES, EndForm, NewBudgetForm, TermsForm
-from billing.web.fields import add_errors
+from billing.web.fields import add_errors, suggested
 from teams.models import Project, Team
 from teams.permissions import Permission
 from teams.reporting_days import ReportingDays
@@ -79,6 +80,8 @@ def _new(request: HttpRequest, visitor: Visitor, team: Team | None) -> HttpRespo
         organization=visitor.organization,
         team=team,
         projects=list(Project.objects.owned_by(team, now).order_by("name")) if team else [],
+        amount=suggested(request.GET.get("amount", "")),
+        project=request.GET.get("project", ""),
     )
     planned = _planned(form, now)
     if form.is_valid() and "preview" not in request.POST:
@@ -91,7 +94,7 @@ def _new(request: HttpRequest, visitor: Visitor, team: Team | None) -> HttpRespo
             return redirect(page_of(Found(made, team)))
     preview = budget_preview.budget_preview(planned, now=now) if planned else None
     title = f"New budget of {team.name if team else visitor.organization.name}"
-    return _editor(request, visitor, form, preview, title=title, team=team)
+    return _editor(request, visitor, form, preview, title=title, team=team, planned=planned)
 
 
 def _planned(form: NewBudgetForm, now: datetime) -> Budget | None:
@@ -136,7 +139,8 @@ def edit_budget(request: HttpRequest, visitor: Visitor, budget_id: int) -> HttpR
     found = find(visitor, budget_id, now)
     _require_editing(visitor, found.team)
     budget = found.budget
-    form = TermsForm.of(budget, request.POST or None)
+    amount = suggested(request.GET.get("amount", ""))
+    form = TermsForm.of(budget, request.POST or None, amount=amount)
     seen = _revision_seen(request)
     if seen not in (None, budget.revision):
         form.add_error(None, _CHANGED_MEANWHILE)
@@ -167,6 +171,7 @@ def edit_budget(request: HttpRequest, visitor: Visitor, budget_id: int) -> HttpR
         title=f"Budget of {budget.project or budget.team or budget.organization}",
         team=found.team,
         budget=budget,
+        planned=changed if preview else None,
     )
 
 
@@ -225,7 +230,9 @@ def _editor(
     title: str,
     team: Team | None,
     budget: Budget | None = None,
+    planned: Budget | None = None,
 ) -> HttpResponse:
+    """`planned` has the terms that the preview is of."""
     if "preview" in request.POST:
         form.errors.pop("reason", None)  # nothing is saved that needs one
     revisions = list(budget.revisions.order_by("revision")) if budget else []
@@ -239,6 +246,7 @@ def _editor(
             "budget": budget,
             "form": form,
             "preview": preview,
+            "advice": _advice(planned),
             "history": list(zip(revisions, [None, *revisions], strict=False))[::-1],
             "currency": visitor.organization.currency,
             "is_raised": budget is not None and budget.cap(timezone.now()) != budget.amount,
@@ -246,6 +254,27 @@ def _editor(
             "back": page_of(Found(budget, team)) if budget else _place(team),
         },
     )
+
+
+def _advice(planned: Budget | None) -> str:
+    """How often the next periods pass this cap, and which they pass seldom."""
+    if planned is None:
+        return ""
+    found = recommended_cap.recommended_cap(planned, now=timezone.now())
+    if found is None:
+        return ""
+    currency = planned.organization.currency
+    expected = figures.with_currency(found.forecast.expected, currency)
+    fitting = figures.with_currency(found.amount, currency)
+    said = (
+        f"The next {found.kind} is expected to cost {expected}. "
+        f"{figures.with_currency(planned.amount, currency)} is passed "
+        f"{found.odds(planned.amount)}"
+    )
+    if found.amount != planned.amount:
+        said += f", {fitting} {found.odds(found.amount)}"
+    low = found.forecast.low_confidence is not None
+    return f"{said}.{' Low confidence.' if low else ''}"
 
 
 def _place(team: Team | None) -> str:

@@ -3,6 +3,7 @@
 import calendar
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from itertools import groupby
 from typing import Any
 
@@ -83,12 +84,15 @@ class TermsForm(forms.Form):
     more: tuple[str, ...] = ("exempt_free", "last_day")  # what few need: folded away
 
     @classmethod
-    def of(cls, budget: Budget, data: Any = None) -> "TermsForm":
+    def of(
+        cls, budget: Budget, data: Any = None, *, amount: Decimal | None = None
+    ) -> "TermsForm":
+        """Filled in with its terms; with another amount, where one is suggested."""
         ends = budget.expires_on
         return cls(
             data,
             initial={
-                "amount": budget.amount,
+                "amount": budget.amount if amount is None else amount,
                 "hard": "hard" if budget.hard else "soft",
                 "thresholds": tuple(budget.thresholds),
                 "forecast_alert": budget.forecast_alert,
@@ -196,8 +200,13 @@ class NewBudgetForm(TermsForm):
         organization: Organization,
         team: Team | None,
         projects: Sequence[Project] = (),
+        amount: Decimal | None = None,
+        project: str = "",
     ) -> None:
-        super().__init__(data)
+        """`amount` and `project` (its slug) are what it is filled in with, at first."""
+        chosen = [f"project {one.pk}" for one in projects if one.slug == project]
+        initial = {"amount": amount, **({"scope": chosen[0]} if chosen else {})}
+        super().__init__(data, initial=initial)
         self._organization, self._team = organization, team
         self._projects = {f"project {one.pk}": one for one in projects}
         models = LanguageModel.objects.order_by("provider", "name")

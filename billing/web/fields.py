@@ -54,6 +54,15 @@ class AmountField(forms.DecimalField):
         return {}
 
 
+def suggested(written: str) -> Decimal | None:
+    """An amount that an address fills a form in with; None where it is none."""
+    try:
+        found: Decimal | None = AmountField(required=False).clean(written)
+    except ValidationError:
+        return None
+    return found
+
+
 class PercentField(forms.IntegerField):
     """A whole percentage: `50` or `50 %`."""
 

@@ -18,7 +18,7 @@ from billing.reports import raises as reports
 from billing.web import budget_editor, pictures, sentences
 from billing.web.budget_editor import Found
 from billing.web.budget_forms import AskForm, DecisionForm
-from billing.web.fields import add_errors
+from billing.web.fields import add_errors, suggested
 from teams.permissions import Permission
 from teams.reporting_days import ReportingDays
 from teams.web.visitors import Visitor, form_page, page
@@ -61,6 +61,7 @@ def ask_for_raise(request: HttpRequest, visitor: Visitor, budget_id: int) -> Htt
         request.POST or None,
         organization=visitor.organization,
         today=ReportingDays(visitor.organization).day(now),
+        initial={"amount": suggested(request.GET.get("amount", ""))},
     )
     if form.is_valid():
         try:

@@ -26,6 +26,7 @@ from billing.web.estimates import (
 from billing.web.overview import home
 from billing.web.prices import model_prices, published_prices
 from billing.web.raises import ask_for_raise, raise_request, raise_requests
+from billing.web.reviews import new_review, review_list, review_page
 from billing.web.routing import routing_policy
 from billing.web.samples import (
     delete_sample,
@@ -68,6 +69,9 @@ urlpatterns = [
     path("estimates/<int:estimate_id>/edit", edit_estimate, name="edit-estimate"),
     path("raises", raise_requests, name="raises"),
     path("raises/<int:request_id>", raise_request, name="raise"),
+    path("reviews", review_list, name="review-list"),
+    path("reviews/new", new_review, name="new-review"),
+    path("reviews/<int:review_id>", review_page, name="review"),
     path("samples", sample_list, name="sample-list"),
     path("samples/new", new_sample, name="new-sample"),
     path("samples/words", text_in_tokens, name="text-in-tokens"),

@@ -28,11 +28,12 @@ def make(cast: Cast, amount: str, **more: Any) -> Budget:
 
 def spend(cast: Cast, records: int, *, project: str = "answers", **changes: Any) -> None:
     """Post and count so many records."""
+    now = changes.pop("now", NOW)
     key, _ = issue(cast.acme)
     bodies = body(*(record(project=project, **changes) for _ in range(records)))
-    receive.receive(key=key, raws=split(bodies, "application/json", 1000), now=NOW)
+    receive.receive(key=key, raws=split(bodies, "application/json", 1000), now=now)
     for team_id in post.batches_waiting():
-        post.count(team_id=team_id, now=NOW)
+        post.count(team_id=team_id, now=now)
 
 
 def fired(budget: Budget) -> list[int]:
