@@ -13,7 +13,7 @@ _LEAST: dict[str, int] = {
     **dict.fromkeys(
         (
             *("claude-opus-5", "claude-opus-5-5", "claude-sonnet-5-5", "claude-haiku-5-5"),
-            *("claude-fable-5", "claude-fable-5-1", "claude-mythos-5", "claude-mythos-5-1"),
+            *("claude-fable-5", "claude-fable-5-1", "claude-mythos-5"),
         ),
         512,
     ),
@@ -24,7 +24,9 @@ _LEAST: dict[str, int] = {
         ),
         1_024,
     ),
-    **dict.fromkeys(("claude-opus-4-7", "claude-3-5-haiku"), 2_048),
+    **dict.fromkeys(
+        ("claude-opus-4-7", "claude-mythos-preview", "claude-3-5-haiku"), 2_048
+    ),
     **dict.fromkeys(("claude-opus-4-5", "claude-opus-4-6", "claude-haiku-4-5"), 4_096),
 }
 

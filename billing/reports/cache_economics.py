@@ -19,7 +19,7 @@ from django.db.models import F, QuerySet, Sum
 from billing.models import DailySpend, LanguageModel, UsageRecord, rate_book
 from billing.models.rate_book import Book
 from billing.pricing import cache_economics as economics
-from billing.pricing import cacheable_prefix, money
+from billing.pricing import money, prefixes
 from billing.pricing.cache_economics import BreakEven, CachePrices, Lifetime, Told, Uses
 from billing.pricing.rates import Rate
 from billing.pricing.token_classes import TokenClass
@@ -190,7 +190,7 @@ def _row(
         saving=saving,
         requests=sent.requests,
         break_even=_break_even(rate),
-        minimum=cacheable_prefix.minimum(model.key),
+        minimum=prefixes.least(model.key),
         rebuilds=_rebuilds(uses, prices),
         other_lifetime=economics.with_other_lifetime(uses, prices) if prices else None,
         currency=team.organization.currency,

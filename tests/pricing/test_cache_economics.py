@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.pricing import cache_economics, cacheable_prefix
+from billing.pricing import cache_economics, prefixes
 from billing.pricing.cache_economics import (
     BreakEven,
     CachePrices,
@@ -210,4 +210,4 @@ def test_times_are_short(reads: Fraction, shown: str):
     ],
 )
 def test_a_model_has_a_minimum_whoever_serves_it(model: str, tokens: int | None):
-    assert cacheable_prefix.minimum(model) == tokens
+    assert prefixes.least(model) == tokens
