@@ -1,6 +1,6 @@
 """What an estimate's page says of each model: which side of a request costs more."""
 
-from billing.pricing import figures
+from billing.pricing import figures, money
 from billing.pricing.scenarios import Larger
 from billing.reports.estimate_view import EstimateView, ModelRow
 
@@ -14,15 +14,15 @@ def _of(row: ModelRow) -> str:
     balance = row.balance
     if balance is None or balance.price_ratio is None or balance.token_ratio is None:
         return ""
+    equal = money.plain(balance.token_ratio)
     said = (
-        f"{row.model.display_name}: {balance.token_ratio:f} tokens in for each one out, "
-        f"and a token out costs {balance.price_ratio:f} times one in. "
+        f"{row.model.display_name}: {equal} tokens in for each one out, "
+        f"and a token out costs {money.plain(balance.price_ratio)} times one in. "
     )
-    if balance.larger is Larger.NEITHER:
+    if balance.larger is Larger.NEITHER or balance.output_percent is None:
         return f"{said}So both sides cost the same."
-    percent = figures.percent(balance.output_percent)
     most = "more" if balance.larger is Larger.OUTPUT else "less"
     return (
-        f"{said}So output costs {most} than input: {percent} of both. They would be equal "
-        f"at {balance.token_ratio:f} times."
+        f"{said}So output costs {most} than input: {money.plain(balance.output_percent)}"
+        f"{figures.THIN}% of both. They would be equal at {equal} times."
     )
