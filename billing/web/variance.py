@@ -13,7 +13,7 @@ from billing.charts.waterfall import Bar, waterfall
 from billing.pricing import figures
 from billing.pricing.budget_periods import Period, calendar_month
 from billing.pricing.variance import Effect
-from billing.reports import completeness, variance
+from billing.reports import accuracy, completeness, variance
 from billing.reports.variance import Compared, VarianceReport
 from billing.web import links, ranges
 from billing.web.ranges import Range
@@ -78,6 +78,7 @@ def team_variance(request: HttpRequest, visitor: Visitor, slug: str) -> HttpResp
             "during": _during(report),
             **_of_total(report.total, currency),
             "days_to_come": report.days_to_come(today),
+            "accuracy": accuracy.accuracy(team=team, project=report.project, now=now),
             "may_estimate": visitor.may(Permission.EDIT_ESTIMATES, team),
         },
     )
