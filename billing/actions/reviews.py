@@ -97,7 +97,9 @@ def open_review(
     range or are to come, and where there is one of the same days."""
     today = ReportingDays(team.organization).day(now)
     if not since < until or until - since > LONGEST:
-        raise ValidationError({"until": "It ends 1 to 366 days after it begins."})
+        raise ValidationError(
+            {"until": "It ends after its first day, and within 366 days."}
+        )
     if until > today:
         raise ValidationError({"until": "Only days that are over can be reviewed."})
     review = Review(

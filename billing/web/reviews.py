@@ -152,7 +152,6 @@ def review_page(request: HttpRequest, visitor: Visitor, review_id: int) -> HttpR
         "billing/review.html",
         {
             **_common(visitor, now),
-            "page": {"team": review.team},
             "team": review.team,
             "review": review,
             "found": found,
@@ -291,7 +290,7 @@ def _headline(review: Review, found: ReviewFigures) -> str:
     said = f"{review.project.name} cost {amount(found.spent)} {days}"
     plan = found.plan
     if plan is None:
-        return f"{said}. There was no plan for it."
+        return f"{said}. It has no plan of its own for these days."
     if not plan.difference:
         return f"{said}: exactly what was planned."
     percent = "" if plan.percent is None else f" ({figures.percent(abs(plan.percent))})"
