@@ -68,7 +68,7 @@ class Accuracy:
         if len(self._percents) < _ENOUGH:
             return f"One planned month is over: it was {figures.percent(mean)} off."
         if abs(bias) < 1:
-            way = "as often too low as too high"
+            way = "neither too low nor too high"
         else:
             way = f"{figures.percent(abs(bias))} too {'low' if bias > 0 else 'high'}"
         return (

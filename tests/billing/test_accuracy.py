@@ -55,7 +55,7 @@ def test_what_months_have_in_common_is_the_bias():
 def test_errors_both_ways_are_no_bias():
     found = Accuracy([month(9, "100", "110"), month(10, "100", "90")])
 
-    assert found.sentence.startswith("Plans were as often too low as too high on average")
+    assert found.sentence.startswith("Plans were neither too low nor too high on average")
 
 
 def test_a_plan_of_nothing_has_no_percent():
