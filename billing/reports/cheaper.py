@@ -220,11 +220,12 @@ def _is_long(row: ModelCaching) -> bool:
 
 def _batches(asked: Asked) -> Verdict | None:
     since, until = asked.days.first, asked.days.until
-    report = batch_candidates.of(team=asked.team, since=since, until=until, now=asked.now)
-    mine = [row for row in report.rows if row.project.pk == asked.project.pk]
-    if not mine:
+    report = batch_candidates.of(
+        team=asked.team, project=asked.project, since=since, until=until, now=asked.now
+    )
+    if not report.rows:
         return None
-    best = max(mine, key=lambda row: row.saving)
+    best = report.rows[0]
     return Verdict(
         action=Action.BATCH_THAT,
         amount=best.saving,
