@@ -1,7 +1,7 @@
 """How long a prompt's beginning has to be before a provider caches it at all.
 
 From the providers' pages on prompt caching, by model. What is shorter is not cached and no
-error says so: both counts of the cache are 0.
+error says so: both counts of the cache are 0, and the tokens are plain input.
 """
 
 from billing.pricing.model_names import spellings

@@ -41,15 +41,17 @@ class Profile(NamedTuple):
 
     `model` is the canonical key, or the provider and the name as seen when it is unknown.
     `classes` has the token classes that were used at all, over all requests: one without
-    them counts as 0. Percentages are of tokens or of requests, `output_cost_percent` of the
-    cost; None where there is nothing to be a part of. The cost of a request is that of the
-    `priced` ones; `unpriced` says why the others have none, and how many they are. `free`
-    ones are priced: the provider bills nothing for them.
+    them counts as 0; `totals` are theirs, of all requests together. Percentages are of
+    tokens or of requests, `output_cost_percent` of the cost; None where there is nothing
+    to be a part of. The cost of a request is that of the `priced` ones; `unpriced` says
+    why the others have none, and how many they are. `free` ones are priced: the provider
+    bills nothing for them.
     """
 
     model: str
     requests: int
     classes: Mapping[TokenClass, Distribution]
+    totals: Mapping[TokenClass, int]
     sides: Mapping[Side, Distribution]
     hit_percent: Decimal | None
     thinking_percent: Decimal | None
@@ -115,6 +117,7 @@ def _profile(model: str, usages: Sequence[Usage], book: RateBook) -> Profile:
         model=model,
         requests=len(usages),
         classes={name: distribution(its) for name, its in used.items() if any(its)},
+        totals={name: sum(its) for name, its in used.items() if any(its)},
         sides={side: distribution(its) for side, its in sides.items()},
         hit_percent=percent(reads, sum(sides[Side.INPUT])),
         thinking_percent=percent(

@@ -11,7 +11,10 @@ our allowance for short, plain words.
 Of other texts the provider publishes nothing. Users have measured, beside prose of the
 same length: Python 1.3 to 1.4 times as many tokens, JSON 1.6 to 1.7, HTML 1.8; beside the
 same text in English: French, Spanish, German 1.1 to 1.2 times, Chinese and Japanese 2.1 to
-2.4, Korean 2.6 to 2.8. The ranges below hold those, and are ours. Counting the text itself
+2.4, Korean 2.6 to 2.8. That text is shorter there: in Chinese it has about a third of the
+characters, in Japanese two fifths, in Korean half of them and three fifths of the words.
+So beside prose of as many characters it has up to 7 times the tokens, of as many words up
+to 4.5 times. The ranges below hold those, and are ours. Counting the text itself
 (`connectors/count_tokens.py`), or a sample of real calls, is better than any of this.
 """
 
@@ -94,10 +97,14 @@ _WORDS_OF_A_CHARACTER = Fraction(3, 16)
 _BESIDE_PROSE: dict[Kind, Times] = {
     Kind.PROSE: Times(Fraction(1), Fraction(1), Fraction(1)),
     Kind.CODE: Times(Fraction(11, 10), Fraction(27, 20), Fraction(17, 10)),
-    Kind.NOT_ENGLISH: Times(Fraction(11, 10), Fraction(3, 2), Fraction(3)),
+    Kind.NOT_ENGLISH: Times(Fraction(11, 10), Fraction(3, 2), Fraction(4)),
     Kind.STRUCTURED: Times(Fraction(13, 10), Fraction(33, 20), Fraction(21, 10)),
 }
-
+# Of as many characters: one of Chinese says as much as three of English.
+_BESIDE_CHARACTERS: dict[Kind, Times] = {
+    **_BESIDE_PROSE,
+    Kind.NOT_ENGLISH: Times(Fraction(11, 10), Fraction(3, 2), Fraction(7)),
+}
 
 # So many tokens of the one tokenizer are one of the other: of Claude's two, each way.
 _TO_NEWER = Times(Fraction(6, 5), Fraction(27, 20), Fraction(3, 2))
@@ -137,10 +144,10 @@ def _name(model: str) -> str:
 
 def tokens(count: int, unit: Unit, kind: Kind, tokenizer: Tokenizer) -> Range:
     """Return how many tokens so many words or characters are."""
-    words = Fraction(count, 1_000)
+    words, beside = Fraction(count, 1_000), _BESIDE_PROSE[kind]
     if unit is Unit.CHARACTERS:
-        words *= _WORDS_OF_A_CHARACTER
-    ends = zip(_PROSE[tokenizer], _BESIDE_PROSE[kind], strict=True)
+        words, beside = words * _WORDS_OF_A_CHARACTER, _BESIDE_CHARACTERS[kind]
+    ends = zip(_PROSE[tokenizer], beside, strict=True)
     return Range(*(round(words * prose * times) for prose, times in ends))
 
 

@@ -68,7 +68,7 @@ class Accuracy:
         if len(self._percents) < _ENOUGH:
             return f"One planned month is over: it was {figures.percent(mean)} off."
         if abs(bias) < 1:
-            way = "as often too low as too high"
+            way = "neither too low nor too high"
         else:
             way = f"{figures.percent(abs(bias))} too {'low' if bias > 0 else 'high'}"
         return (
@@ -78,11 +78,13 @@ class Accuracy:
 
 
 def accuracy(*, team: Team, now: datetime, project: Project | None = None) -> Accuracy:
-    """Of a team or one project; the plan of a month is the one in force now."""
-    this = calendar_month(ReportingDays(team.organization).day(now))
+    """Of a team or one project; the plan of a month is the one in force when it ended:
+    what is approved afterwards knows what it cost."""
+    days = ReportingDays(team.organization)
+    this = calendar_month(days.day(now))
     asked = Period(months_later(this.first, -MONTHS), this.first)
     scope = Scope(team.pk, project.pk if project else None)
-    plan = plans.plans_of([scope], asked)[scope]
+    plan = plans.plans_of([scope], asked, in_time=days)[scope]
     costs: dict[date, Decimal] = defaultdict(Decimal)
     for day in spend.by_day(
         team_ids=[team.pk],

@@ -135,7 +135,8 @@ def _cache(shape: Levers) -> str:
     return (
         f"{shape.prefix_tokens:,} tokens repeat and are cached for "
         f"{_LIVES[shape.cache_ttl]} after their last use: {_number(shape.hit_percent)} % "
-        "of the requests read them, the others write them."
+        "of the requests read them, the others write them. Where a model has no price "
+        "for that, they are plain input."
     )
 
 

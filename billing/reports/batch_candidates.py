@@ -76,9 +76,11 @@ class BatchCandidates:
     rows: list[Candidate]
 
 
-def of(*, team: Team, since: date, until: date, now: datetime) -> BatchCandidates:
-    """What a team spent at the standard price that could have waited, in the last 31 days
-    of [since, until)."""
+def of(
+    *, team: Team, since: date, until: date, now: datetime, project: Project | None = None
+) -> BatchCandidates:
+    """What a team, or one project of it, spent at the standard price that could have
+    waited, in the last 31 days of [since, until)."""
     days = ReportingDays(team.organization)
     window = record_window.last_of(days, since, until, now)
     its = _Its(team, window, days.zone(now), rate_book.current(team.organization_id), now)
@@ -102,7 +104,8 @@ def of(*, team: Team, since: date, until: date, now: datetime) -> BatchCandidate
         ),
     ]
     rows.sort(key=lambda one: (-one.saving, one.project.slug, one.tag))
-    return BatchCandidates(window.first, window.until, rows[:LISTED])
+    asked = [one for one in rows if project is None or one.project == project]
+    return BatchCandidates(window.first, window.until, asked[:LISTED])
 
 
 class _Its(NamedTuple):

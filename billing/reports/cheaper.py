@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from billing.formats.what_if import AskedBatch, AskedCaching, AskedMove, Question
 from billing.models import LanguageModel, rate_book
-from billing.pricing import figures, text_tokens
+from billing.pricing import figures, prefixes, text_tokens
 from billing.pricing.budget_periods import Period
 from billing.pricing.rates import RateBook
 from billing.pricing.recommendations import LEAST_PERCENT, Action, Seen, Verdict
@@ -30,8 +30,6 @@ _TRIED = 4
 _SHARE, _HIT = 50, 90
 # Of what goes in; less read from a cache is no caching.
 _CACHED_PERCENT = 10
-# Where no minimum is known, what most models cache from.
-_LONG_PROMPT = 1024
 _CLASSES = tuple(TokenClass)
 _INPUT = _CLASSES.index(TokenClass.INPUT)
 _OUTPUT = _CLASSES.index(TokenClass.OUTPUT)
@@ -213,7 +211,7 @@ def _cached(asked: Asked, models: list[ModelCaching]) -> Verdict | None:
 
 
 def _is_long(row: ModelCaching) -> bool:
-    least = _LONG_PROMPT if row.minimum is None else row.minimum
+    least = prefixes.USUAL if row.minimum is None else row.minimum
     return bool(row.break_even) and row.prompt >= least
 
 
@@ -222,11 +220,12 @@ def _is_long(row: ModelCaching) -> bool:
 
 def _batches(asked: Asked) -> Verdict | None:
     since, until = asked.days.first, asked.days.until
-    report = batch_candidates.of(team=asked.team, since=since, until=until, now=asked.now)
-    mine = [row for row in report.rows if row.project.pk == asked.project.pk]
-    if not mine:
+    report = batch_candidates.of(
+        team=asked.team, project=asked.project, since=since, until=until, now=asked.now
+    )
+    if not report.rows:
         return None
-    best = max(mine, key=lambda row: row.saving)
+    best = report.rows[0]
     return Verdict(
         action=Action.BATCH_THAT,
         amount=best.saving,

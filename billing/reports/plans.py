@@ -25,6 +25,7 @@ from billing.pricing.token_classes import Quantities, TokenClass
 from billing.pricing.usage import GLOBAL, Processing, Speed
 from billing.pricing.variance import Amounts, Cell, Conditions, together
 from teams.models import Project, Team
+from teams.reporting_days import ReportingDays
 
 _ONE_DAY = timedelta(days=1)
 
@@ -137,7 +138,9 @@ class Plan:
                     Processing(line.processing),
                 )
                 costs = plans.class_costs(
-                    money.whole(line.cost), quantities, rate.prices if rate else None
+                    money.whole(line.cost),
+                    quantities,
+                    pricing.planned_prices(rate) if rate else None,
                 )
                 amounts = Amounts(line.requests, tuple(quantities), costs)
                 parts[_cell(line)].append(amounts.times(month.share))
@@ -164,14 +167,18 @@ def plan(*, team: Team, project: Project | None = None, asked: Period) -> Plan:
     return plans_of([scope], asked)[scope]
 
 
-def plans_of(scopes: Sequence[Scope], asked: Period) -> dict[Scope, Plan]:
-    """Those of several scopes, by as many queries as that of one."""
+def plans_of(
+    scopes: Sequence[Scope], asked: Period, *, in_time: ReportingDays | None = None
+) -> dict[Scope, Plan]:
+    """Those of several scopes, by as many queries as that of one; with a calendar only
+    what was approved before its month was over."""
     approved = _approved({scope.team_id for scope in scopes}, asked)
     months = _months(asked)
     chosen = {
-        (scope, month): _chosen(scope, month, approved)
-        for scope in scopes
+        (scope, month): _chosen(scope, month, its)
         for month in months
+        for its in [_in_time(approved, month, in_time) if in_time else approved]
+        for scope in scopes
     }
     lines = _lines({one.pk for its in chosen.values() for one in its}, asked)
     return {
@@ -217,6 +224,13 @@ def _approved(team_ids: Iterable[int], asked: Period) -> list[Estimate]:
         month__lt=asked.until,
     ).order_by("-approved_at", "-pk")
     return [one for one in found if one.period.until > asked.first]
+
+
+def _in_time(
+    approved: Sequence[Estimate], month: Period, days: ReportingDays
+) -> list[Estimate]:
+    end = days.start(month.until)
+    return [one for one in approved if one.approved_at and one.approved_at < end]
 
 
 def _chosen(scope: Scope, month: Period, approved: Sequence[Estimate]) -> list[Estimate]:

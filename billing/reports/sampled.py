@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from fractions import Fraction
 
 from billing.models import LanguageModel, Sample, rate_book
 from billing.models.estimates import Scenario
 from billing.models.planned import Chosen
-from billing.pricing import levers
+from billing.pricing import levers, money
 from billing.pricing.levers import Levers, Ttl
 from billing.pricing.samples import Distribution, Profile, percent
 from billing.pricing.token_classes import TokenClass
@@ -85,8 +86,14 @@ def _shape(profile: Profile, scenario: Scenario, requests_per_day: Decimal) -> L
         cache_ttl=ttl if prefix else Ttl.NONE,
         hit_percent=percent(read, prefix) or Decimal(),
         thinking_percent=profile.thinking_percent or Decimal(),
-        searches_per_1000=its.get(TokenClass.WEB_SEARCH, _NONE).mean * 1_000,
+        searches_per_1000=_searches_per_1000(profile),
     )
+
+
+def _searches_per_1000(profile: Profile) -> int:
+    """Of the total: most requests search less than once, and their mean is 0."""
+    searches = profile.totals.get(TokenClass.WEB_SEARCH, 0)
+    return money.nearest(Fraction(searches * 1_000, profile.requests))
 
 
 def _size(its: Distribution, scenario: Scenario) -> int:

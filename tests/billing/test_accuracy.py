@@ -42,6 +42,17 @@ def test_of_a_project_it_is_its_own_plan(cast: Cast):
     assert [one.planned for one in found.months] == [Decimal("0.084")]
 
 
+def test_a_plan_of_a_month_that_is_over_is_no_plan_of_it(cast: Cast):
+    spend(cast, 12)
+    approved(cast, line(12), later=30 * 24 * 60)  # in December, as much as November cost
+
+    assert not accuracy.accuracy(team=cast.search, now=IN_JANUARY).months
+
+    approved(cast, line(10))
+    (only,) = accuracy.accuracy(team=cast.search, now=IN_JANUARY).months
+    assert only.planned == Decimal("0.042")
+
+
 def test_what_months_have_in_common_is_the_bias():
     found = Accuracy([month(9, "100", "130"), month(10, "200", "190")])
 
@@ -55,7 +66,7 @@ def test_what_months_have_in_common_is_the_bias():
 def test_errors_both_ways_are_no_bias():
     found = Accuracy([month(9, "100", "110"), month(10, "100", "90")])
 
-    assert found.sentence.startswith("Plans were as often too low as too high on average")
+    assert found.sentence.startswith("Plans were neither too low nor too high on average")
 
 
 def test_a_plan_of_nothing_has_no_percent():

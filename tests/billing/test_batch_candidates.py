@@ -11,6 +11,7 @@ from billing.models.routing import Tag
 from billing.reports import batch_candidates
 from billing.reports.batch_candidates import Candidate, Reason
 from teams import isolation
+from teams.actions import projects
 from tests.billing.savings import NOVEMBER, call, counted
 from tests.conftest import NOW, Cast
 
@@ -93,3 +94,29 @@ def test_what_is_used_all_day_is_no_candidate(cast: Cast):
     counted(cast, [call(-30 * place, input_tokens=1_000) for place in range(280)])
 
     assert candidates(cast) == []
+
+
+def test_one_of_a_project_is_named_beside_many_of_others(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+):
+    small = projects.create(
+        team=cast.search, name="Small", slug="small", by="tests", now=NOW
+    )
+    counted(
+        cast,
+        [
+            *each_day(6),
+            *[
+                call(-day * DAY, input_tokens=500, project="small", id=f"small_{day}")
+                for day in range(6)
+            ],
+        ],
+    )
+    monkeypatch.setattr(batch_candidates, "LISTED", 1)
+
+    with isolation.visible_teams([cast.search.pk]):
+        (row,) = batch_candidates.of(
+            team=cast.search, project=small, **NOVEMBER, now=NOW
+        ).rows
+
+    assert (row.project, row.saving) == (small, Decimal("0.006"))

@@ -11,9 +11,11 @@ from billing.actions import post, samples, voids
 from billing.formats.errors import BodyError
 from billing.formats.samples import Asked
 from billing.models import Sample, UsageRecord, recorded
+from billing.models.estimates import Scenario
 from billing.models.recorded import Sampled
 from billing.models.samples import Source
 from billing.pricing.token_classes import Quantities
+from billing.reports import sampled as levers
 from billing.reports import samples as reports
 from teams.models import AuditEvent
 from tests.billing import spending
@@ -23,7 +25,7 @@ OPUS = Asked(model="claude-opus-5-5")
 SECRET = "the-secret-of-the-prompt"
 
 
-def usage(**counts: int) -> dict[str, int]:
+def usage(**counts: Any) -> dict[str, Any]:
     return {"input_tokens": 1000, "output_tokens": 10, **counts}
 
 
@@ -326,3 +328,13 @@ def test_who_made_and_who_deleted_a_sample_is_written_down(cast: Cast):
         ("sample.create", "lead", None, said),
         ("sample.delete", "finance", said, None),
     ]
+
+
+def test_searches_of_few_requests_are_planned(cast: Cast):
+    searched = usage(server_tool_use={"web_search_requests": 1})
+    sample = read(cast, *[{"usage": searched}] * 3, *[{"usage": usage()}] * 7)
+
+    found = levers.sampled(sample, NOW)
+
+    assert found is not None
+    assert found.shapes[Scenario.MEDIUM].searches_per_1000 == 300

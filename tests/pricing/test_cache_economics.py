@@ -206,6 +206,8 @@ def test_times_are_short(reads: Fraction, shown: str):
         ("aws/claude-sonnet-4-5", 1_024),
         ("anthropic/claude-opus-4-7", 2_048),
         ("google/claude-haiku-4-5", 4_096),
+        ("anthropic/claude-mythos-preview", 2_048),
+        ("anthropic/claude-mythos-5-1", None),
         ("openai/gpt-5.6", None),
     ],
 )

@@ -52,6 +52,7 @@ def test_a_request_without_a_class_counts_as_none_of_it(book: RateBook, make_usa
         TokenClass.INPUT: Distribution(10, 10, 10, 10, 10, mean=10),
         TokenClass.WEB_SEARCH: Distribution(0, 0, 4, 4, 4, mean=2),
     }
+    assert its.totals == {TokenClass.INPUT: 20, TokenClass.WEB_SEARCH: 4}
 
 
 def test_hits_are_reads_beside_all_that_went_in(book: RateBook, make_usage: Make):

@@ -96,6 +96,32 @@ def test_an_hour_costs_more_to_write_and_saves_where_more_of_it_is_read(compare)
     assert (cost(short), cost(long)) == (Decimal(324), Decimal("93.6"))
 
 
+def test_what_a_model_has_no_cache_price_for_is_plain_input(make_rate, make_book):
+    """Of 1,000 prompts of 8,000 tokens 900 are read; the other 100 are no writes."""
+    per_unit = prices_per_unit(
+        {
+            TokenClass.INPUT: Decimal(2),
+            TokenClass.CACHE_READ: Decimal("0.20"),
+            TokenClass.OUTPUT: Decimal(10),
+        }
+    )
+    book = make_book([make_rate(model="openai/gpt-x", prices=per_unit)])
+    its = Levers(
+        requests_per_day=Decimal(1000),
+        active_days=1,
+        input_tokens=0,
+        output_tokens=0,
+        prefix_tokens=8_000,
+        cache_ttl=Ttl.FIVE_MINUTES,
+        hit_percent=Decimal(90),
+    )
+
+    found = scenarios.compared(its, Share("openai/gpt-x"), APRIL, 1, book, START)
+
+    # 7.2 million at 0.2 and 0.8 million at 2.
+    assert cost(found) == Decimal("3.04")
+
+
 def test_batch_has_its_own_price(compare):
     assert cost(compare(batch_percent=Decimal(100))) * 2 == cost(compare())
 

@@ -55,6 +55,25 @@ def test_ranges_hold_what_users_measured_beside_prose(kind: Kind, times: tuple[i
     assert its.high * 100 >= prose.mid * most
 
 
+@pytest.mark.parametrize(
+    ("unit", "times", "length"),
+    [
+        (Unit.CHARACTERS, 240, 33),  # Chinese
+        (Unit.CHARACTERS, 240, 40),  # Japanese
+        (Unit.CHARACTERS, 280, 50),  # Korean
+        (Unit.WORDS, 280, 62),  # Korean
+    ],
+)
+def test_the_range_holds_languages_that_say_more_in_less(
+    unit: Unit, times: int, length: int
+):
+    """In percent of the tokens, and of the length, of the same text in English."""
+    english = text_tokens.tokens(100_000, unit, Kind.PROSE, OLDER)
+    its = text_tokens.tokens(length * 1_000, unit, Kind.NOT_ENGLISH, OLDER)
+
+    assert its.low * 100 <= english.mid * times <= its.high * 100
+
+
 def test_an_unknown_tokenizer_reaches_over_all_that_are_known():
     unknown = of_words(Tokenizer.UNKNOWN)
 
