@@ -170,6 +170,8 @@ def _text(content: bytes) -> str:
         text = content.decode("utf-8-sig").strip()
     except UnicodeDecodeError:
         raise BodyError(400, "bad_text", "The text is not UTF-8.") from None
+    if "\0" in text:
+        raise BodyError(400, "bad_text", "Text may not contain NUL.")
     if not text:
         raise BodyError(400, "empty_body", "There is nothing to read.")
     return text

@@ -295,9 +295,10 @@ def test_nothing_and_too_much_are_refused(content: str, code: str):
     assert refused(content, OPUS).code == code
 
 
-def test_what_is_no_text_is_refused():
+@pytest.mark.parametrize("content", [b"\xff\xfe{\x00", b"input\0,output\n1,2\n"])
+def test_what_is_no_text_is_refused(content: bytes):
     with pytest.raises(BodyError) as caught:
-        samples.read(b"\xff\xfe{\x00", NOBODY, BOOK, AT)
+        samples.read(content, NOBODY, BOOK, AT)
 
     assert caught.value.code == "bad_text"
 
