@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from billing.actions import alerts
+from billing.formats.posted import FIRST_YEAR
 from billing.models import Alert, DailySpend, Review
 from billing.pricing.recommendations import Action
 from teams.actions import audit
@@ -100,6 +101,8 @@ def open_review(
         raise ValidationError(
             {"until": "It ends after its first day, and within 366 days."}
         )
+    if since.year < FIRST_YEAR:
+        raise ValidationError({"since": f"Records lie in {FIRST_YEAR} and later."})
     if until > today:
         raise ValidationError({"until": "Only days that are over can be reviewed."})
     review = Review(
