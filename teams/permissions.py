@@ -70,6 +70,14 @@ def people_with(
     return User.objects.filter(pk__in=holders, is_active=True)
 
 
+def leads_of(team: Team) -> QuerySet[User]:
+    """Who leads this team; where nobody does, who leads all of its organization."""
+    leading = Membership.objects.filter(_reaching(None, team), role=Role.LEAD)
+    people = User.objects.filter(is_active=True)
+    own = people.filter(pk__in=leading.exclude(team=None).values("user"))
+    return own if own.exists() else people.filter(pk__in=leading.values("user"))
+
+
 def holders(
     permission: Permission, people: Collection[User]
 ) -> dict[int, set[tuple[int, int | None]]]:

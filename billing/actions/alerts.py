@@ -7,10 +7,11 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 
-from billing.actions import budget_totals, deliveries, listening
+from billing.actions import budget_totals, deliveries, listening, personal_channels
 from billing.models import (
     Alert,
     Budget,
@@ -235,7 +236,8 @@ class Occasion(NamedTuple):
     """Something that holds now, and is said once: once for its subject and occurrence.
 
     The channels of the organization hear of it, and those of the teams that it is of, or
-    concerns. `details` is what `alert_messages` makes a sentence of: text, whole numbers.
+    concerns; `people` have mail of it, whatever they listen to. `details` is what
+    `alert_messages` makes a sentence of: text, whole numbers.
     """
 
     subject: str
@@ -245,6 +247,7 @@ class Occasion(NamedTuple):
     project: Project | None = None
     budget: Budget | None = None
     concerned: frozenset[int] = frozenset()  # teams, besides that one
+    people: tuple[User, ...] = ()
     not_by: int | None = None  # a channel that it cannot be said by
 
     @property
@@ -327,4 +330,10 @@ def _listening(
         teams=occasion.concerned | listening.teams_at(team_id, occasion.project, now),
         project=occasion.project,
     )
-    return [channel for channel in channels if channel.pk != occasion.not_by]
+    own = [
+        personal_channels.reaching(one, organization, now=now)
+        for one in occasion.people
+        if one.email
+    ]
+    heard = {channel.pk: channel for channel in [*channels, *own]}
+    return [channel for pk, channel in heard.items() if pk != occasion.not_by]

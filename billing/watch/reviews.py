@@ -10,6 +10,7 @@ from billing.pricing import money
 from billing.reports import plans, spend
 from billing.reports.plans import Scope
 from billing.reports.spend import Extent
+from teams import permissions
 from teams.models import Organization
 
 
@@ -36,6 +37,7 @@ def _occasion(review: Review, currency: str) -> Occasion:
         occurrence=review.since.isoformat(),
         team=review.team,
         project=review.project,
+        people=tuple(permissions.leads_of(review.team).order_by("pk")),
         details={
             "review": str(review.pk),
             "name": review.project.name,

@@ -4,16 +4,18 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 
 from billing.actions import alert_messages
 from billing.actions import reviews as actions
-from billing.models import Alert, Review
+from billing.models import Alert, Delivery, Review
 from billing.pricing.recommendations import Action
 from billing.reports import reviews
 from billing.watch import rules
 from teams import isolation
-from teams.models import AuditEvent
+from teams.actions import memberships
+from teams.models import AuditEvent, Role
 from tests.billing.savings import MORNING, call, counted
 from tests.billing.spending import make
 from tests.billing.test_plans import approved
@@ -89,6 +91,26 @@ def test_the_lead_is_told_until_it_is_closed(cast: Cast):
     rules.look(rules.EACH_HOUR, now=DUE + 2 * DAY)
     alert.refresh_from_db()
     assert alert.state == "resolved"
+
+
+def test_the_lead_has_mail_of_it_without_having_asked(cast: Cast):
+    for name, role, team in (
+        ("lea", Role.LEAD, cast.search),
+        ("tina", Role.LEAD, cast.support),
+        ("vera", Role.VIEWER, cast.search),
+    ):
+        user = User.objects.create_user(name, email=f"{name}@example.com")
+        memberships.grant(
+            user=user, organization=cast.acme, role=role, team=team, by="tests", now=NOW
+        )
+    use(cast, 0)
+    opened(cast)
+
+    rules.look(rules.EACH_HOUR, now=DUE)
+    rules.look(rules.EACH_HOUR, now=DUE + DAY)
+
+    told = Delivery.objects.filter(alert__kind="review_due")
+    assert [one.channel.target for one in told] == ["lea@example.com"]
 
 
 def test_nobody_is_told_of_one_opened_by_hand(cast: Cast):
