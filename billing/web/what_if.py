@@ -1,5 +1,6 @@
 """What-if: levers pulled on a team's past usage; the address holds the question."""
 
+import re
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -33,6 +34,7 @@ from teams.web.visitors import Visitor, form_page
 _ONE_DAY = timedelta(days=1)
 _A_YEAR = timedelta(days=366)
 _DRAWN = 12
+_ID = re.compile("[0-9]{1,18}")
 _NAMES = {
     "models": "Other models",
     "batch": "Batches",
@@ -83,7 +85,7 @@ def team_what_if(request: HttpRequest, visitor: Visitor, slug: str) -> HttpRespo
         "may_save": visitor.may(Permission.EDIT_ESTIMATES, team),
         "problem": problem,
         "typed_name": request.POST.get("name", ""),
-        **(_shown(found) if found else {}),
+        **(_shown(found, team) if found else {}),
     }
     return render(request, "billing/what_if.html", context)
 
@@ -130,7 +132,7 @@ def _take(
     if step == "forget":
         number = request.POST.get("saved", "")
         its = SavedWhatIf.objects.filter(
-            team=team, pk=int(number) if number.isdecimal() else 0
+            team=team, pk=int(number) if _ID.fullmatch(number) else 0
         )
         saved = get_object_or_404(its)
         actions.forget(saved=saved, by=by, now=now)
@@ -155,7 +157,7 @@ def _take(
             now=now,
         )
         messages.success(request, f"A draft for {estimate.month:%B %Y} is made of it.")
-        return redirect(_address(team, found.question))
+        return redirect("estimate", estimate_id=estimate.pk)
     return None
 
 
@@ -175,8 +177,10 @@ def _linked(saved: SavedWhatIf, team: Team) -> dict[str, Any]:
 # --- What is shown of it ----------------------------------------------------------------
 
 
-def _shown(found: Answer) -> dict[str, Any]:
-    said = msgspec.json.encode(formats.plain(found.question)).decode()
+def _shown(found: Answer, team: Team) -> dict[str, Any]:
+    # By the team, for a key may cover more.
+    asked = {"team": team.slug} | formats.plain(found.question)
+    said = msgspec.json.encode(asked).decode()
     return {
         "headline": _headline(found),
         "span": figures.span(Period(found.since, found.until)),

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from urllib.parse import quote_plus
 
 import pytest
 from django.contrib.auth.models import User
@@ -75,6 +76,7 @@ def test_a_whole_question_may_stand_in_the_address(viewer: Client, used: None) -
     }
     page = read(viewer, PATH, question=json.dumps(question))
     assert "Caching them pays as long as more than" in page.text
+    assert quote_plus('"team":"search"') in page.text  # what the API is asked
     typed = {attrs.get("name"): attrs.get("value") for _, attrs in page.elements}
     assert (typed["share_percent"], typed["through"]) == ("50", "2026-11-30")
 
@@ -118,7 +120,8 @@ def test_a_lead_keeps_a_question_and_forgets_it(lead: Client, used: None) -> Non
     assert "The team has a what-if of this name." in again.content.decode()
     lead.post(PATH, {"step": "forget", "saved": str(saved.pk)})
     assert not SavedWhatIf.objects.exists()
-    assert lead.post(PATH, {"step": "forget", "saved": "none"}).status_code == 404
+    for nothing in ("none", "9" * 5_000):
+        assert lead.post(PATH, {"step": "forget", "saved": nothing}).status_code == 404
 
 
 def test_a_lead_makes_an_estimate_of_it(lead: Client, used: None) -> None:
@@ -126,6 +129,7 @@ def test_a_lead_makes_an_estimate_of_it(lead: Client, used: None) -> None:
     response = lead.post(f"{PATH}?{query}", {"step": "plan"}, follow=True)
     assert "A draft for" in response.content.decode()
     (estimate,) = Estimate.objects.all()
+    assert response.redirect_chain == [(f"/estimates/{estimate.pk}", 302)]
     assert estimate.state == "draft"
     assert {line.model.name for line in estimate.lines.filter(scenario="medium")} == {
         "claude-opus-5-5",
