@@ -178,16 +178,24 @@ def send_back(*, estimate: Estimate, note: str, by: str, now: datetime) -> Estim
 
 @transaction.atomic
 def approve(
-    *, estimate: Estimate, by: str, now: datetime, cap: Decimal | None = None
+    *,
+    estimate: Estimate,
+    by: str,
+    now: datetime,
+    cap: Decimal | None = None,
+    version: str | None = None,
 ) -> Estimate:
     """Make it the plan of its months; one approved before stays, and is not it any more.
 
     With a `cap` the monthly budget of its team or project has that cap from now on, and is
-    made where there is none. Twice is once. Raises ValidationError.
+    made where there is none. `version` is the one that was looked at. Twice is once.
+    Raises ValidationError.
     """
     estimate = held(estimate)
     if estimate.state == Estimate.State.APPROVED:
         return estimate
+    if version not in (None, estimate.version):
+        raise NotPossible("It was changed meanwhile: look at it again.")
     if not estimate.lines.exists():
         raise ValidationError("There is nothing in this estimate to approve yet.")
     estimate.state = Estimate.State.APPROVED
@@ -236,6 +244,11 @@ def monthly_budget(estimate: Estimate) -> Budget | None:
 
 
 def _set_cap(estimate: Estimate, cap: Decimal, by: str, now: datetime) -> None:
+    # The project may have gone to another team, whose budget it is then.
+    _check_scope(estimate, now)
+    # One at a time, so that two estimates do not make two budgets. It does not wait for
+    # whoever only names the team.
+    Team.objects.select_for_update(no_key=True).get(pk=estimate.team_id)
     reason = f"Estimate #{estimate.pk} approved."
     budget = monthly_budget(estimate)
     if budget is not None:

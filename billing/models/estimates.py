@@ -189,6 +189,11 @@ class Estimate(models.Model):
     def period(self) -> Period:
         return Period(self.month, months_later(self.month, self.months))
 
+    @property
+    def version(self) -> str:
+        """Another one whenever it is saved: what was looked at and is decided on."""
+        return self.priced_at.isoformat()
+
 
 class EstimateLine(Counts):
     """One model in one scenario and processing: a month's requests and tokens, and what

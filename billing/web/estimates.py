@@ -117,7 +117,7 @@ def estimate_page(request: HttpRequest, visitor: Visitor, estimate_id: int) -> H
         if not (edits if step == "submit" else decides):
             raise PermissionDenied
         try:
-            done = _take(step, estimate, form, visitor, now)
+            done = _take(step, estimate, form, visitor, request.POST.get("version"), now)
         except ValidationError as error:
             add_errors(form, error)
         else:
@@ -146,7 +146,12 @@ def estimate_page(request: HttpRequest, visitor: Visitor, estimate_id: int) -> H
 
 
 def _take(
-    step: str, estimate: Estimate, form: DecisionForm, visitor: Visitor, now: datetime
+    step: str,
+    estimate: Estimate,
+    form: DecisionForm,
+    visitor: Visitor,
+    version: str | None,
+    now: datetime,
 ) -> str:
     """Take a step, and say what is done; nothing where the form says what is wrong."""
     by = visitor.user.get_username()
@@ -163,7 +168,7 @@ def _take(
     cap = form.cleaned_data["cap"]
     if cap is not None and not visitor.may(Permission.EDIT_BUDGETS, estimate.team):
         raise PermissionDenied
-    actions.approve(estimate=estimate, by=by, now=now, cap=cap)
+    actions.approve(estimate=estimate, by=by, now=now, cap=cap, version=version)
     return "Approved: it is the plan of its months."
 
 

@@ -1,12 +1,15 @@
 """Estimates: a draft changes, the plan of a month does not; the newest is the plan."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from decimal import Decimal
+from threading import Barrier
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
+from django.db import connection, transaction
 
 from billing.actions import alert_sentences, budgets, estimates
 from billing.actions.budgets import Limits, Terms
@@ -20,8 +23,9 @@ from billing.pricing.token_classes import NOTHING
 from billing.pricing.usage import Processing
 from billing.reports import estimate_view
 from billing.reports.estimate_view import Wanted
-from teams.actions import memberships
+from teams.actions import memberships, organizations, projects, teams
 from teams.models import AuditEvent, Organization, Role, Team
+from tests.billing.committed import committing
 from tests.conftest import NOW, Cast
 
 MONTH = date(2026, 11, 1)
@@ -344,6 +348,48 @@ def test_the_cap_amends_the_budget_of_all_that_the_project_spends(cast: Cast):
     its.refresh_from_db()
     assert (its.amount, its.hard, its.revision) == (150, True, 2)
     assert {Budget.objects.get(pk=one.pk).amount for one in others} == {100}
+
+
+def test_the_cap_of_a_project_is_set_by_the_team_that_owns_it(cast: Cast):
+    draft = save(cast, project=cast.answers)
+    soon = NOW + timedelta(hours=1)
+    moved = {"project": cast.answers, "team": cast.support, "effective_from": soon}
+    projects.move(**moved, by="tests", now=NOW)
+
+    with pytest.raises(ValidationError, match="does not own"):
+        estimates.approve(
+            estimate=draft, by="finance", now=soon + timedelta(hours=1), cap=Decimal(5)
+        )
+
+    assert (Budget.objects.count(), Estimate.objects.get().state) == (0, "draft")
+
+
+def test_two_approved_at_once_make_one_budget(db: None):
+    committing(_approve_two_at_once)
+
+
+def _approve_two_at_once() -> None:
+    made = {"by": "tests", "now": NOW}
+    acme = organizations.create(name="Acme", slug="acme", time_zone="UTC", **made)
+    search = teams.create(organization=acme, name="Search", slug="search", **made)
+    drafts = [
+        estimates.save(team=search, month=MONTH, lines=[line()], **made) for _ in range(2)
+    ]
+    ready = Barrier(len(drafts))
+
+    def approve(draft: Estimate) -> None:
+        try:
+            with transaction.atomic():
+                # Both have begun before either is done.
+                estimates.held(draft)
+                ready.wait(timeout=60)
+                estimates.approve(estimate=draft, by="frank", now=NOW, cap=Decimal(5))
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(drafts)) as beside:
+        list(beside.map(approve, drafts))
+    assert Budget.objects.filter(team=search).count() == 1
 
 
 def test_a_cap_that_is_refused_approves_nothing(cast: Cast):

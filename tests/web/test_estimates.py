@@ -231,6 +231,24 @@ def test_submitted_and_approved_with_a_cap(
     )
 
 
+def test_what_was_changed_meanwhile_is_not_approved(
+    lead: Client, finance: Client, cast: Cast, draft: Estimate
+):
+    looked_at = draft.version
+    assert looked_at in finance.get(f"/estimates/{draft.pk}").content.decode()
+    changes = typed(cast, **{"medium-users": "9"}, step="save")
+    lead.post(f"/estimates/{draft.pk}/edit", changes)
+
+    refused = decide(finance, draft, "approve", version=looked_at).content.decode()
+
+    draft.refresh_from_db()
+    assert "It was changed meanwhile" in refused
+    assert (draft.state, draft.version in refused) == ("draft", True)
+    decide(finance, draft, "approve", version=draft.version)
+    draft.refresh_from_db()
+    assert draft.state == "approved"
+
+
 def test_sent_back_with_a_note(lead: Client, finance: Client, draft: Estimate):
     decide(lead, draft, "submit")
     refused = decide(finance, draft, "send_back", note="").content.decode()
