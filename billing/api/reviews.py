@@ -16,6 +16,7 @@ from rest_framework.views import APIView
 from billing.actions import reviews as actions
 from billing.api import budgets, lists, scopes
 from billing.api import review_schemas as schemas
+from billing.api.amounts import AmountField
 from billing.api.problems import Refused
 from billing.models import Budget, Review
 from billing.pricing import money
@@ -227,9 +228,7 @@ class CapQuery(serializers.Serializer[Any]):
     budget = serializers.IntegerField(required=False, min_value=1, max_value=10**18)
     team = serializers.SlugField(required=False)
     project = serializers.SlugField(required=False)
-    cap = serializers.DecimalField(
-        required=False, max_digits=21, decimal_places=9, min_value=Decimal()
-    )
+    cap = AmountField(required=False, max_digits=21, decimal_places=9, min_value=Decimal())
     risk_percent = serializers.IntegerField(default=10, min_value=1, max_value=50)
 
 

@@ -94,6 +94,7 @@ def test_lists_go_on_by_cursor_and_are_of_the_key_alone(
         {"until": "2199-01-01"},
         {"since": "2020-01-01"},
         {"since": "yesterday"},
+        {"since": "0001-01-01", "until": "0001-01-15"},
     ],
 )
 def test_days_that_make_no_review_are_refused(lead: Service, wrong: dict[str, str]):
@@ -158,7 +159,8 @@ def test_of_nothing_no_cap_is_recommended(lead: Service, charlie: Service):
 
     assert (found["forecast"], found["recommended"], found["proposed"]) == (None,) * 3
     assert charlie.get("reports/recommended-cap", team="search").status_code == 404
-    assert lead.get("reports/recommended-cap", risk_percent="51").status_code == 400
+    for wrong in ({"risk_percent": "51"}, {"cap": "1e3"}, {"cap": " 5"}, {"cap": "٥"}):
+        assert lead.get("reports/recommended-cap", **wrong).status_code == 400
 
 
 @pytest.mark.usefixtures("as_app")
