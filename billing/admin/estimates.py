@@ -127,6 +127,8 @@ class EstimateAdmin(Kept):
             lines=[line for formset in formsets for line in formset.entered()],
             plan=Scenario(estimate.plan),
             contingency_percent=estimate.contingency_percent,
+            source=estimate.source,
+            sample=estimate.sample,
             note=estimate.note,
             by=actor(request),
             now=timezone.now(),

@@ -336,7 +336,7 @@ class Builder:
         if not self.words.is_valid():
             return
         chosen = self._data.get("model-0-model", "")
-        model = self._models.get(int(chosen)) if chosen.isdecimal() else None
+        model = next((one for pk, one in self._models.items() if str(pk) == chosen), None)
         tokenizer = tokenizer_of(model.key) if model else Tokenizer.CLAUDE_FROM_OPUS_4_7
         for name, found in self.words.tokens(tokenizer).items():
             for scenario, count in found.items():

@@ -580,6 +580,21 @@ def test_an_estimate_is_priced_when_it_is_saved_and_approved(admin: Client, cast
     assert (estimate.state, estimate.approved_by) == ("approved", "root")
 
 
+def test_a_change_in_the_admin_leaves_what_it_does_not_show(admin: Client, cast: Cast):
+    admin.post(reverse("admin:billing_estimate_add"), estimate_form(cast))
+    estimate = Estimate.objects.get()
+    estimate.source = "Told by the provider."
+    estimate.save()
+    kept = {"lines-INITIAL_FORMS": 1, "lines-0-id": estimate.lines.get().pk}
+    kept |= {"lines-0-estimate": estimate.pk, "note": "Looked at."}
+
+    url = reverse("admin:billing_estimate_change", args=[estimate.pk])
+    admin.post(url, estimate_form(cast) | kept)
+
+    estimate.refresh_from_db()
+    assert (estimate.note, estimate.source) == ("Looked at.", "Told by the provider.")
+
+
 def test_an_estimate_of_nothing_is_not_approved(admin: Client, cast: Cast):
     made = estimates.save(
         team=cast.search, month=date(2026, 11, 1), lines=[], by="root", now=NOW
