@@ -26,6 +26,8 @@ from billing.pricing.budget_periods import MONTH as _MONTH_PATTERN
 from billing.pricing.levers import Ttl
 from billing.pricing.scenarios import Larger
 
+# A year of twenty models in all scenarios, standard and batch, has fewer lines.
+MOST_LINES, MOST_MODELS = 2_000, 20
 _FOUND = {**PROBLEMS, **problems(404)}
 _POSSIBLE = {**_FOUND, **problems(409)}
 
@@ -194,11 +196,12 @@ _GIVEN: dict[str, Schema] = {
         **nullable("integer"),
         "description": "The id of a sample that the levers were taken from.",
     },
-    "lines": array_of(
-        {**_LINE, "required": ["model", "scenario", "requests", "quantities"]}
-    ),
+    "lines": {
+        **array_of({**_LINE, "required": ["model", "scenario", "requests", "quantities"]}),
+        "maxItems": MOST_LINES,
+    },
     "levers": _SHAPES,
-    "models": array_of(_SHARE),
+    "models": {**array_of(_SHARE), "maxItems": MOST_MODELS},
 }
 _WITHOUT_LINES = {
     name: its

@@ -7,7 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db.models import QuerySet
+from django.db import transaction
+from django.db.models import QuerySet, prefetch_related_objects
 from django.utils import timezone
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -20,7 +21,7 @@ from billing.api import estimate_schemas as schemas
 from billing.api import lists, scopes
 from billing.api.amounts import AmountField
 from billing.api.problems import Refused
-from billing.models import Estimate, LanguageModel, Sample
+from billing.models import Alias, Estimate, LanguageModel, Sample
 from billing.models.estimates import MOST_MONTHS, Scenario
 from billing.models.planned import Chosen, Line
 from billing.models.rates import PRICE_FIELDS
@@ -145,9 +146,19 @@ class EstimateInput(serializers.Serializer[Any]):
         min_value=1, max_value=10**18, required=False, allow_null=True
     )
     note = serializers.CharField(required=False, allow_blank=True, max_length=5000)
-    lines = LineInput(many=True, allow_empty=False, required=False)
+    lines = serializers.ListField(
+        child=LineInput(),
+        allow_empty=False,
+        required=False,
+        max_length=schemas.MOST_LINES,
+    )
     levers = ShapesInput(required=False)
-    models = ModelInput(many=True, allow_empty=False, required=False)
+    models = serializers.ListField(
+        child=ModelInput(),
+        allow_empty=False,
+        required=False,
+        max_length=schemas.MOST_MODELS,
+    )
 
     def validate(self, asked: dict[str, Any]) -> dict[str, Any]:
         if "lines" in asked and ("levers" in asked or "models" in asked):
@@ -245,15 +256,16 @@ class OneEstimateView(APIView):
     @schemas.change_estimate
     def patch(self, request: Request, estimate_id: int) -> Response:
         key = key_of(request)
-        estimate = _find(key, estimate_id)
         asked = _valid(EstimateInput(data=request.data))
-        project = estimate.project
-        if "project" in asked:
-            project = _project(key, asked["project"])
-        sample = estimate.sample
-        if "sample" in asked:
-            sample = _sample(key, asked["sample"])
-        with _refusing():
+        # Held, so that what is not named is what it is now.
+        with _refusing(), transaction.atomic():
+            estimate = estimates.held(_find(key, estimate_id))
+            project = estimate.project
+            if "project" in asked:
+                project = _project(key, asked["project"])
+            sample = estimate.sample
+            if "sample" in asked:
+                sample = _sample(key, asked["sample"])
             changed = _save(
                 _kept(estimate) | asked,
                 team=estimate.team,
@@ -330,9 +342,12 @@ def _refusing() -> Iterator[None]:
 def _save(asked: Mapping[str, Any], **made: Any) -> Estimate:
     given = {**_terms(asked), "month": asked["month"], "note": asked.get("note", "")}
     if "lines" in asked:
-        lines = [_line(line) for line in asked["lines"]]
+        known = _known(asked["lines"])
+        lines = [_line(line, known) for line in asked["lines"]]
         return estimates.save(lines=lines, **given, **made)
     if "levers" not in asked:
+        if "models" in asked:
+            raise Refused(400, "invalid", "Models need levers that say what they get.")
         kept = estimate_view.lines_of(made["estimate"])
         return estimates.save(lines=kept, **given, **made)
     if "models" not in asked:
@@ -360,13 +375,26 @@ def _shapes(asked: Mapping[str, Mapping[str, Any]]) -> dict[Scenario, Levers]:
 
 
 def _models(asked: Sequence[Mapping[str, Any]]) -> list[Chosen]:
-    return [Chosen(_model(one), one["share_percent"], one["token_factor"]) for one in asked]
+    known = _known(asked)
+    return [
+        Chosen(_model(one, known), one["share_percent"], one["token_factor"])
+        for one in asked
+    ]
 
 
-def _model(asked: Mapping[str, Any]) -> LanguageModel:
-    model = LanguageModel.objects.filter(
-        provider=asked["provider"], aliases__name=asked["model"]
-    ).first()
+# Models by provider and name.
+Known = dict[tuple[str, str], LanguageModel]
+
+
+def _known(asked: Sequence[Mapping[str, Any]]) -> Known:
+    """Those that are named. One query, however many there are."""
+    named = Alias.objects.filter(name__in={one["model"] for one in asked})
+    found = named.select_related("model").order_by("-model")
+    return {(one.model.provider, one.name): one.model for one in found}
+
+
+def _model(asked: Mapping[str, Any], known: Known) -> LanguageModel:
+    model = known.get((asked["provider"], asked["model"]))
     if model is None:
         raise Refused(400, "unknown_model", f"No model is known as {asked['model']!r}.")
     return model
@@ -413,9 +441,9 @@ def _sample(key: ApiKey, pk: int | None) -> Sample | None:
     return sample
 
 
-def _line(asked: dict[str, Any]) -> Line:
+def _line(asked: dict[str, Any], known: Known) -> Line:
     return Line(
-        model=_model(asked),
+        model=_model(asked, known),
         scenario=Scenario(asked["scenario"]),
         requests=asked["requests"],
         quantities=Quantities(**asked["quantities"]),
@@ -528,6 +556,7 @@ def _plain(value: Decimal | None) -> str | None:
 
 
 def as_json(estimate: Estimate) -> dict[str, Any]:
+    prefetch_related_objects([estimate], "lines__model")
     totals = dict.fromkeys(Scenario.values, Decimal())
     lines = list(estimate.lines.all())
     for line in lines:

@@ -5,6 +5,7 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_sche
 
 from billing.api.json_schemas import (
     COUNT,
+    CURSOR,
     DATE,
     MONEY,
     MONEY_OR_NULL,
@@ -16,6 +17,7 @@ from billing.api.json_schemas import (
     array_of,
     nullable,
     object_of,
+    page_of,
     problems,
 )
 from billing.formats import sample_columns
@@ -95,11 +97,9 @@ _SAMPLE = object_of(
 
 list_samples = extend_schema(
     operation_id="list_samples",
-    summary="Samples, newest first",
-    responses={
-        200: OpenApiResponse(object_of(data=array_of(object_of(**_HEAD)))),
-        **PROBLEMS,
-    },
+    summary="Samples, newest first: 200 at a time",
+    parameters=[CURSOR],
+    responses={200: OpenApiResponse(page_of(object_of(**_HEAD))), **PROBLEMS},
 )
 create_sample = extend_schema(
     operation_id="create_sample",

@@ -13,8 +13,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from billing.actions import samples
+from billing.api import lists, scopes
 from billing.api import sample_schemas as schemas
-from billing.api import scopes
 from billing.api.problems import Refused
 from billing.formats.errors import BodyError
 from billing.formats.samples import Asked
@@ -62,8 +62,11 @@ class SamplesView(APIView):
 
     @schemas.list_samples
     def get(self, request: Request) -> Response:
-        newest = _covered(key_of(request)).listed().order_by("-pk")[:200]
-        return Response({"data": [head_as_json(sample) for sample in newest]})
+        covered = _covered(key_of(request)).listed()
+        shown, next_cursor = lists.newest(covered, request.query_params)
+        return Response(
+            {"data": [head_as_json(one) for one in shown], "next_cursor": next_cursor}
+        )
 
     @schemas.create_sample
     def post(self, request: Request) -> Response:

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from billing.actions import what_if as actions
-from billing.api import estimates, scopes
+from billing.api import estimates, lists, scopes
 from billing.api import what_if_schemas as schemas
 from billing.api.bodies import check_length, whole
 from billing.api.problems import Refused
@@ -29,7 +29,6 @@ from teams.models import ApiKey, Team
 from teams.models.api_keys import Scope
 from teams.reporting_days import ReportingDays
 
-_LIMIT = 200
 _NO_BODY = b"{}"
 
 Asked = TypeVar("Asked", bound=Question)
@@ -84,8 +83,11 @@ class SavedWhatIfsView(APIView):
 
     @schemas.list_saved_what_ifs
     def get(self, request: Request) -> Response:
-        newest = _covered(key_of(request)).order_by("-pk")[:_LIMIT]
-        return Response({"data": [_saved(one) for one in newest]})
+        covered = _covered(key_of(request))
+        shown, next_cursor = lists.newest(covered, request.query_params)
+        return Response(
+            {"data": [_saved(one) for one in shown], "next_cursor": next_cursor}
+        )
 
     @schemas.save_what_if
     def post(self, request: Request) -> Response:

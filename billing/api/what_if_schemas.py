@@ -6,6 +6,7 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_sche
 from billing.api.estimate_schemas import ESTIMATE
 from billing.api.json_schemas import (
     COUNT,
+    CURSOR,
     DATE,
     MONEY,
     MONEY_OR_NULL,
@@ -17,6 +18,7 @@ from billing.api.json_schemas import (
     array_of,
     object_of,
     of_question,
+    page_of,
     problems,
 )
 from billing.formats.what_if import NamedQuestion, PlannedQuestion, Question
@@ -120,8 +122,9 @@ estimate_what_if = extend_schema(
 )
 list_saved_what_ifs = extend_schema(
     operation_id="list_saved_what_ifs",
-    summary="Questions that are kept, the newest first; 200 at most",
-    responses={200: OpenApiResponse(object_of(data=array_of(_SAVED))), **PROBLEMS},
+    summary="Questions that are kept, the newest first: 200 at a time",
+    parameters=[CURSOR],
+    responses={200: OpenApiResponse(page_of(_SAVED)), **PROBLEMS},
 )
 save_what_if = extend_schema(
     operation_id="save_what_if",

@@ -5,6 +5,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from billing.actions import samples
 from billing.models import Budget, Estimate
@@ -222,6 +224,36 @@ def test_levers_for_what_was_made_from_lines_need_models(lead: Service):
     answer = lead.patch(f"estimates/{made['id']}", {"levers": {"medium": LEVERS}})
 
     assert answer.status_code == 400
+
+
+def test_models_for_what_was_made_from_lines_need_levers(lead: Service):
+    made = post(lead, "estimates", by_lines(1)).json()
+
+    answer = lead.patch(f"estimates/{made['id']}", {"models": MODELS})
+
+    assert answer.status_code == 400
+
+
+def by_lines(count: int) -> dict[str, Any]:
+    """So many lines, each of a month of its own."""
+    its = {"model": "claude-opus-5-5", "scenario": "medium", "requests": 1}
+    months = [f"2026-{number + 1:02}" for number in range(count)]
+    lines = [{**its, "month": month, "quantities": {"input": 1}} for month in months]
+    return {"month": "2026-01", "months": 12, "lines": lines}
+
+
+def test_more_lines_are_no_more_queries_and_not_endless(lead: Service):
+    queries = []
+    for count in (1, 1, 12):  # the first reads the prices
+        with CaptureQueriesContext(connection) as captured:
+            assert post(lead, "estimates", by_lines(count)).status_code == 201
+        queries.append(len(captured))
+    too_many = by_lines(1)
+    too_many["lines"] *= 2_001
+
+    assert queries[1] == queries[2]
+    assert post(lead, "estimates", too_many).status_code == 400
+    assert post(lead, "estimates/compute", asked(models=MODELS * 11)).status_code == 400
 
 
 @pytest.mark.parametrize("cap", ["-1", "NaN", "much", [], "1e400"])

@@ -122,7 +122,7 @@ def test_other_teams_and_other_organizations_see_none(
     made = create(lead, records=[RESPONSE]).json()
 
     for other in (bob, charlie, alice):
-        assert other.get("samples").json() == {"data": []}
+        assert other.get("samples").json() == {"data": [], "next_cursor": None}
         assert other.get(f"samples/{made['id']}").status_code == 404
         assert other.delete(f"samples/{made['id']}").status_code == 404
     assert Sample.objects.count() == 1
@@ -135,6 +135,17 @@ def test_a_key_needs_its_scopes(cast: Cast, lead: Service):
     assert create(reader, records=[RESPONSE]).status_code == 403
     assert reader.delete(f"samples/{made['id']}").status_code == 403
     assert [one["id"] for one in reader.get("samples").json()["data"]] == [made["id"]]
+
+
+def test_the_list_goes_on_by_cursor(lead: Service):
+    older, newer = (create(lead, records=[RESPONSE]).json()["id"] for _ in range(2))
+
+    def ids(**query: str) -> list[str]:
+        return [one["id"] for one in lead.get("samples", **query).json()["data"]]
+
+    assert ids() == [newer, older]
+    assert ids(cursor=newer) == [older]
+    assert lead.get("samples", cursor="newer").status_code == 400
 
 
 def test_a_sample_is_forgotten(lead: Service):

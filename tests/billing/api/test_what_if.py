@@ -103,11 +103,13 @@ def test_a_question_is_kept_and_forgotten(cast: Cast, dora: Service, bob: Servic
     assert (saved["team"], saved["name"]) == ("search", "Half on Sonnet")
     path = f"what-if/saved/{saved['id']}"
     assert dora.get(path).json() == saved
-    assert dora.get("what-if/saved").json() == {"data": [saved]}
+    assert dora.get("what-if/saved").json() == {"data": [saved], "next_cursor": None}
+    after = dora.get("what-if/saved", cursor=saved["id"]).json()
+    assert after == {"data": [], "next_cursor": None}
     again = post(dora, "/saved", name="Half on Sonnet")
     assert (again.status_code, again.json()["code"]) == (400, "invalid")
     # Another team's key sees none of it.
-    assert bob.get("what-if/saved").json() == {"data": []}
+    assert bob.get("what-if/saved").json()["data"] == []
     assert bob.delete(path).status_code == bob.get(path).status_code == 404
     assert dora.delete(path).status_code == 204
     assert dora.get(path).status_code == 404
