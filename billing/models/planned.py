@@ -62,13 +62,24 @@ def lines_of(
     add up to 100, where a model is named twice, and above what can be counted.
     """
     if plan not in shapes:
-        raise ValidationError({"plan": f"There is no {plan} scenario to plan by."})
+        raise ValidationError(
+            {
+                "plan": f"There is no {plan} scenario to plan by: fill it in, or plan by "
+                "another one."
+            }
+        )
     by_key = {one.model.key: one.model for one in models}
     if len(by_key) < len(models):
         raise ValidationError({"models": "Each model is named once."})
     shares = [one.share for one in models]
-    if sum(share.percent for share in shares) != _ALL:
-        raise ValidationError({"models": "The shares of the models add up to 100 %."})
+    given = sum((share.percent for share in shares), Decimal())
+    if given != _ALL:
+        raise ValidationError(
+            {
+                "models": "The shares of the models have to add up to 100 %: "
+                f"they are {money.plain(given)} % together."
+            }
+        )
     made = [
         Line(
             model=by_key[part.model],

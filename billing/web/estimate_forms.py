@@ -8,18 +8,24 @@ from itertools import groupby
 from typing import Any
 
 from django import forms
-from django.core.exceptions import ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 
 from billing.models import Estimate, LanguageModel, Sample
 from billing.models.estimates import MOST_MONTHS, Scenario
 from billing.models.planned import Chosen
-from billing.pricing import budget_periods, money
+from billing.pricing import budget_periods
 from billing.pricing.levers import Levers, Ttl
 from billing.pricing.text_tokens import Kind, Tokenizer, Unit, tokenizer_of, tokens
 from billing.reports import estimate_view
 from billing.reports.estimate_view import Wanted
 from billing.reports.sampled import Sampled
-from billing.web.fields import AmountField, PercentField, add_errors
+from billing.web.fields import (
+    AmountField,
+    CountField,
+    NumberField,
+    PercentField,
+    add_errors,
+)
 from teams.models import Organization, Project, Team
 
 MOST_MODELS = 4
@@ -33,46 +39,6 @@ _TTLS = [
 _MONTHS = [(number, str(number)) for number in range(1, MOST_MONTHS + 1)]
 # Without these a scenario is not there.
 _NEEDED = ("requests_per_day", "input_tokens", "output_tokens")
-
-
-class NumberField(forms.DecimalField):
-    """A number as people type it: `1,000` or `2.5 %`."""
-
-    widget = forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"})
-    default_error_messages = {"invalid": "Write a number, such as 1000 or 2.5."}
-
-    def __init__(self, **kwargs: Any) -> None:
-        kwargs.setdefault("required", False)
-        kwargs.setdefault("min_value", Decimal(0))
-        super().__init__(max_digits=21, decimal_places=9, **kwargs)
-
-    def to_python(self, value: Any) -> Any:
-        text = str(value if value is not None else "").replace("%", "").strip()
-        for separator in (",", " ", "_", "\N{NARROW NO-BREAK SPACE}"):
-            text = text.replace(separator, "")
-        if text and not text.isascii():
-            raise forms.ValidationError(self.error_messages["invalid"], code="invalid")
-        return super().to_python(text)
-
-    def prepare_value(self, value: Any) -> Any:
-        return money.plain(value) if isinstance(value, Decimal) else value
-
-    def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
-        return {}
-
-
-class CountField(NumberField):
-    """The same for what there are whole ones of. Cleaned: an int."""
-
-    default_error_messages = {"invalid": "Write a whole number, such as 1000."}
-
-    def clean(self, value: Any) -> Any:
-        number = super().clean(value)
-        if number is None:
-            return None
-        if number != number.to_integral_value():
-            raise forms.ValidationError(self.error_messages["invalid"], code="invalid")
-        return int(number)
 
 
 def _tokens(label: str, help_text: str = "") -> CountField:
@@ -328,8 +294,9 @@ class Builder:
 
     @property
     def is_wrong(self) -> bool:
+        """Whether a field is. What is wrong with the whole has a sentence of its own."""
         forms_ = (self.words, self.terms, *self.shapes, *self.shares)
-        return any(form.is_bound and form.errors for form in forms_)
+        return any(set(form.errors) - {NON_FIELD_ERRORS} for form in forms_)
 
     def fill_in_words(self) -> None:
         """Put what the words come to, by the first model's tokenizer, into the columns."""

@@ -1,4 +1,4 @@
-"""Fields of forms on pages: amounts and levels as people type them, days as moments."""
+"""Fields of forms on pages: numbers as people type them, days as moments."""
 
 import re
 from collections.abc import Mapping
@@ -20,6 +20,9 @@ _ONE_DAY = timedelta(days=1)
 _TYPED = re.compile(
     r"-?[$€£]?[ \u00a0\u202f]?"
     r"(?:[0-9]+|[0-9]{1,3}(?:[, \u00a0\u202f'][0-9]{3})+)(?:\.[0-9]+)?"
+)
+_NUMBER = re.compile(
+    r"-?(?:[0-9]+|[0-9]{1,3}(?:[, _\u00a0\u202f'][0-9]{3})+|(?=\.))(?:\.[0-9]+)?"
 )
 _DECORATION = re.compile(r"[^-0-9.]")
 _AMOUNT_ERRORS = {
@@ -61,6 +64,49 @@ def suggested(written: str) -> Decimal | None:
     except ValidationError:
         return None
     return found
+
+
+class NumberField(forms.DecimalField):
+    """A number as people type it: `1,000` or `2.5 %`."""
+
+    widget = forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"})
+    default_error_messages = {
+        "invalid": "Write a number, such as 1000 or 2.5.",
+        "min_value": "This is at least %(limit_value)s.",
+        "max_value": "This is at most %(limit_value)s.",
+    }
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("required", False)
+        kwargs.setdefault("min_value", Decimal(0))
+        super().__init__(max_digits=21, decimal_places=9, **kwargs)
+
+    def to_python(self, value: Any) -> Any:
+        text = str(value if value is not None else "").replace("%", "").strip()
+        # A comma that sets no group of three off could be a decimal point.
+        if text and not _NUMBER.fullmatch(text):
+            raise forms.ValidationError(self.error_messages["invalid"], code="invalid")
+        return super().to_python(_DECORATION.sub("", text))
+
+    def prepare_value(self, value: Any) -> Any:
+        return money.plain(value) if isinstance(value, Decimal) else value
+
+    def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
+        return {}
+
+
+class CountField(NumberField):
+    """The same for what there are whole ones of. Cleaned: an int."""
+
+    default_error_messages = {"invalid": "Write a whole number, such as 1000."}
+
+    def clean(self, value: Any) -> Any:
+        number = super().clean(value)
+        if number is None:
+            return None
+        if number != number.to_integral_value():
+            raise forms.ValidationError(self.error_messages["invalid"], code="invalid")
+        return int(number)
 
 
 class PercentField(forms.IntegerField):

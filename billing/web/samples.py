@@ -26,7 +26,7 @@ from billing.pricing.bootstrap import Interval
 from billing.pricing.text_tokens import Kind, Range, Tokenizer, Unit
 from billing.reports import samples as reports
 from billing.web import scopes
-from billing.web.fields import add_errors
+from billing.web.fields import CountField, add_errors
 from teams.models import Project, Team
 from teams.permissions import Permission
 from teams.reporting_days import ReportingDays
@@ -200,13 +200,11 @@ class ProjectForm(NewSampleForm):
 class WordsForm(forms.Form):
     """A text by its size; with a key of the provider, the text itself."""
 
-    count = forms.IntegerField(
+    count = CountField(
         label="How many",
         min_value=1,
         max_value=_MOST_WORDS,
-        required=False,
-        widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
-        error_messages={"required": _NUMBER_NEEDED, "invalid": _NUMBER_NEEDED},
+        error_messages={"invalid": _NUMBER_NEEDED},
     )
     unit = forms.ChoiceField(
         choices=[(Unit.WORDS.value, "Words"), (Unit.CHARACTERS.value, "Characters")]

@@ -104,20 +104,22 @@ def test_a_project_is_planned(lead: Client, cast: Cast):
     [
         ({"medium-requests_per_day": "many"}, "Write a number"),
         ({"medium-requests_per_day": "١٢"}, "Write a number"),
+        # A comma for the decimal point: not 125, ten times as many.
+        ({"medium-requests_per_day": "12,5"}, "Write a number"),
         ({"medium-input_tokens": "1.5"}, "Write a whole number"),
         ({"medium-output_tokens": ""}, "or empty the column"),
-        ({"medium-hit_percent": "101"}, "less than or equal to 100"),
-        ({"medium-active_days": "32"}, "less than or equal to 31"),
+        ({"medium-hit_percent": "101"}, "at most 100"),
+        ({"medium-active_days": "32"}, "at most 31"),
         ({"medium-cache_ttl": "2h"}, "not one of the available choices"),
         ({"month": "soon"}, "Write a month as 2026-12."),
         ({"months": "13"}, "not one of the available choices"),
         ({"scope": "team-0"}, "not one of the available choices"),
         ({"contingency_percent": "101"}, "less than or equal to 100"),
         ({"plan": "heavy"}, "no heavy scenario"),
-        ({"model-0-share_percent": "60"}, "add up to 100"),
+        ({"model-0-share_percent": "60"}, "add up to 100 %: they are 60 % together"),
         ({"model-0-model": ""}, "Choose the model"),
         ({"model-0-model": "0"}, "not one of the available choices"),
-        ({"model-1-token_factor": "0"}, "greater than or equal to 0.01"),
+        ({"model-1-token_factor": "0"}, "at least 0.01"),
     ],
 )
 def test_what_is_wrong_is_said_and_what_was_typed_stays(
@@ -128,6 +130,12 @@ def test_what_is_wrong_is_said_and_what_was_typed_stays(
     assert sentence in shown
     assert 'value="1,000"' in shown or "medium-input_tokens" in changes
     assert not Estimate.objects.exists()
+
+
+def test_where_every_number_is_one_none_is_said_not_to_be(lead: Client, cast: Cast):
+    shown = build(lead, cast, step="save", **{"model-0-share_percent": "60"})
+
+    assert "cannot be counted with" not in shown.content.decode()
 
 
 def test_words_are_told_in_tokens(lead: Client, cast: Cast):

@@ -218,7 +218,9 @@ def test_the_page_says_which_way_round_it_is(viewer: Client):
 def test_words_are_told_in_tokens(viewer: Client):
     assert "Likely 3,600 tokens" in told(viewer, count="2000").text
     assert "is not known here" in told(viewer, count="2000", model="gpt-5").text
+    assert "Likely 3,600 tokens" in told(viewer, count="2,000").text
     assert "Type a number" in told(viewer).text
+    assert "Type a number" in told(viewer, count="2,5").text
 
 
 def test_without_a_key_no_text_is_taken(viewer: Client):
