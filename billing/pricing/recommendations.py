@@ -161,13 +161,16 @@ def worth_it(verdicts: Iterable[Verdict], *, spent: Decimal) -> list[Verdict]:
 
 
 def nothing_stands_out(spent: Decimal, *, currency: str, seen: Seen) -> Verdict:
-    whole = figures.with_currency(spent, currency)
+    said = "Nothing was spent on these days."
+    if spent:
+        whole = figures.with_currency(spent, currency)
+        said = (
+            "No other model, caching or batching that was looked at would have saved "
+            f"{LEAST_PERCENT}{figures.THIN}% of the {whole} that was spent."
+        )
     return Verdict(
         action=Action.NOTHING_STANDS_OUT,
         amount=None,
-        sentence=(
-            "No other model, caching or batching that was looked at would have saved "
-            f"{LEAST_PERCENT}{figures.THIN}% of the {whole} that was spent."
-        ),
+        sentence=said,
         rests_on=f"{seen.sentence}.",
     )

@@ -142,3 +142,11 @@ def test_the_days_before_the_period_are_not_in_it():
     assert december.expected == 300  # 30 days of ten, whatever November costs
     assert next(one.day for one in december.path()) == date(2026, 12, 1)
     assert december.exhausted_on(Decimal(100)) == date(2026, 12, 1) + timedelta(days=9)
+
+
+def test_of_days_without_spend_nothing_is_claimed():
+    nothing = recommendations.nothing_stands_out(Decimal(), currency="USD", seen=Seen(0, 0))
+    little = recommendations.nothing_stands_out(Decimal(2), currency="USD", seen=SEEN)
+
+    assert nothing.sentence == "Nothing was spent on these days."
+    assert little.sentence.endswith("% of the $2.00 that was spent.")
