@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -80,8 +80,22 @@ LIMITS = {
     "both models": {"models": {"opus", "haiku"}},
     "a processing": {"processing": {"batch"}},
     "a tag": {"tags": {"nightly", "weekly"}},
+    "a model's processing": {"models": {"haiku"}, "processing": {"batch"}},
     "all three": {"models": {"opus"}, "processing": {"standard"}, "tags": {"nightly"}},
 }
+# One dollar makes a difference, up to the cap.
+DENSE = (20, {*range(5, 100, 5), *range(150, 1001, 50)})
+# Of each, what all limits let pass differs in one thing only from what they do not.
+TELLING = [
+    Use("a1", "opus", "standard", "nightly"),
+    Use("a1", "haiku", "standard", "nightly"),
+    Use("a1", "opus", "batch", "nightly"),
+    Use("a1", "opus", "standard", "weekly"),
+    Use("a1", "haiku", "batch"),
+]
+A_MOMENT = timedelta(microseconds=1)
+# A window: from so many days before today on, for so many days.
+ENDED_TODAY = (9, 9)
 _numbers = itertools.count(1)
 
 
@@ -206,8 +220,7 @@ class Alerting(RuleBasedStateMachine):
     )
     uses = st.lists(st.tuples(use, ages, millions), min_size=1, max_size=12)
     limits = st.sampled_from(sorted(LIMITS))
-    # From so many days before today on, for so many days.
-    windows = st.sampled_from([(40, 60), (0, 1), (2, 9), (-1, 8), (30, 20)])
+    windows = st.sampled_from([(40, 60), (0, 1), (2, 9), (-1, 8), (30, 20), ENDED_TODAY])
 
     @rule(uses=uses)
     def spend(self, uses: list[tuple[Use, timedelta, int]]) -> None:
@@ -283,11 +296,18 @@ class Alerting(RuleBasedStateMachine):
         window: tuple[int, int],
         uses: list[tuple[Use, timedelta, int]],
     ) -> None:
-        """One budget over two teams, one of a team and of a part of what it uses."""
-        self.make("everything", "month", cap, thresholds, "nothing", window, uses)
-        self.make("alpha", period, cap, thresholds, limits, window, [])
+        """One budget over two teams, one of a team and of a part of what it uses; and
+        those, one of them raised, that tell at once when a limit or an end is not asked."""
+        telling = [(use, timedelta(), 1) for use in TELLING]
+        self.make("everything", "month", cap, thresholds, "nothing", window, uses + telling)
+        self.create("alpha", period, cap, thresholds, limits, window)
+        self.create("alpha", "custom", *DENSE, "nothing", ENDED_TODAY)
+        self.create("alpha", "year", *DENSE, "all three", window)
+        raised = self.create("alpha", "year", *DENSE, "a model's processing", window)
+        self.spend(telling)
+        self.raise_one(raised, more=10, hours=30)
 
-    @precondition(lambda self: len(self.terms) < 6)
+    @precondition(lambda self: len(self.terms) < 7)
     @rule(
         scope=st.sampled_from(sorted(SCOPES)),
         period=st.sampled_from(["day", "week", "month", "quarter", "year", "custom"]),
@@ -308,29 +328,43 @@ class Alerting(RuleBasedStateMachine):
         uses: list[tuple[Use, timedelta, int]],
     ) -> None:
         """While others count: it starts with exactly what is spent."""
+        made: list[Said] = []
+        terms = (scope, period, cap, thresholds, limits, window)
+        self.post(uses)
+        self.count(meanwhile=lambda: made.append(self.created(*terms)))
+        self.said(made[0])
+
+    def create(self, *terms: Any) -> int:
+        """While nobody counts."""
+        said = self.created(*terms)
+        self.said(said)
+        return said.budget
+
+    def created(
+        self,
+        scope: str,
+        period: str,
+        cap: int,
+        thresholds: set[int],
+        limits: str,
+        window: tuple[int, int],
+    ) -> Said:
         limited = {name: frozenset(its) for name, its in LIMITS[limits].items()}
         days = self.days(window) if period == "custom" else None
         levels = tuple(sorted(thresholds))
-        made: list[Budget] = []
-
-        def create() -> None:
-            budget = budgets.create(
-                organization=self.organization,
-                team=self.teams.get(scope),
-                project=self.projects.get(scope),
-                limits=as_limits(**limited),
-                period=PeriodKind(period),
-                custom=Period(*days) if days else None,
-                terms=Terms(Decimal(cap), thresholds=levels),
-                by="tests",
-                now=self.now,
-            )
-            made.append(budget)
-
-        self.post(uses)
-        self.count(meanwhile=create)
-        its = (made[0].pk, 1, SCOPES[scope], period, Decimal(cap), levels)
-        self.said(Said(*its, **limited, days=days))
+        budget = budgets.create(
+            organization=self.organization,
+            team=self.teams.get(scope),
+            project=self.projects.get(scope),
+            limits=as_limits(**limited),
+            period=PeriodKind(period),
+            custom=Period(*days) if days else None,
+            terms=Terms(Decimal(cap), thresholds=levels),
+            by="tests",
+            now=self.now,
+        )
+        its = (budget.pk, 1, SCOPES[scope], period, Decimal(cap), levels)
+        return Said(*its, **limited, days=days)
 
     def days(self, window: tuple[int, int]) -> tuple[date, date]:
         before, length = window
@@ -362,7 +396,10 @@ class Alerting(RuleBasedStateMachine):
     @precondition(lambda self: self.terms)
     @rule(number=picks, more=st.sampled_from([1, 10]), hours=st.sampled_from([1, 30, 500]))
     def raise_for_now(self, number: int, more: int, hours: int) -> None:
-        before = self.terms[self.pick(self.terms, number)]
+        self.raise_one(self.pick(self.terms, number), more=more, hours=hours)
+
+    def raise_one(self, budget: int, *, more: int, hours: int) -> None:
+        before = self.terms[budget]
         raised: dict[str, Any] = {
             "raised_to": before.cap + more,
             "raised_until": self.now + timedelta(hours=hours),
@@ -422,7 +459,28 @@ class Alerting(RuleBasedStateMachine):
     @rule(hours=st.sampled_from([1, 2, 24, 72, 9 * 24, 31 * 24]), swept=st.booleans())
     def go_on(self, hours: int, swept: bool) -> None:
         """A raise that ends meanwhile has ended, whoever looks first."""
-        self.now += timedelta(hours=hours)
+        self.go_on_to(self.now + timedelta(hours=hours), swept=swept)
+
+    @precondition(lambda self: self.ends())
+    @rule(
+        number=picks,
+        later=st.sampled_from([timedelta(), -A_MOMENT, timedelta(hours=1)]),
+        swept=st.booleans(),
+    )
+    def go_on_to_an_end(self, number: int, later: timedelta, swept: bool) -> None:
+        """Of a raise or a window: until then and not a moment longer."""
+        self.go_on_to(max(self.now, self.pick(self.ends(), number) + later), swept=swept)
+
+    def ends(self) -> set[datetime]:
+        """Those to come."""
+        its = {one.raised_until for one in self.terms.values() if one.raised_until}
+        for one in self.terms.values():
+            if one.days is not None:
+                its.add(datetime.combine(one.days[1], time(), BERLIN).astimezone(UTC))
+        return {end for end in its if end > self.now}
+
+    def go_on_to(self, moment: datetime, *, swept: bool) -> None:
+        self.now = moment
         if swept:
             self.sweep()
         elif self.ended_raises():
@@ -447,8 +505,8 @@ class Alerting(RuleBasedStateMachine):
         """It writes down which raises have ended."""
         self.workers.each(lambda number: number % 4 or sweep.sweep(now=self.now))
         for one in self.ended_raises():
-            self.changed(one, **NOT_RAISED)
-        self.looked()
+            self.note(replace(one, revision=one.revision + 1, **NOT_RAISED))
+        self.looked()  # nobody does between two of them
 
     # --- What is noted of it ----------------------------------------------------------
 
@@ -456,9 +514,12 @@ class Alerting(RuleBasedStateMachine):
         return sorted(of)[number % len(of)]
 
     def said(self, said: Said) -> None:
+        self.note(said)
+        self.looked()
+
+    def note(self, said: Said) -> None:
         self.terms[said.budget] = said
         self.history.append((self.now, said))
-        self.looked()
 
     def moved(self, used: Used, amount: Decimal) -> None:
         self.history.append((self.now, Moved(used.use, used.occurred_at, amount)))
@@ -480,7 +541,18 @@ class Alerting(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.sweep()
         self.what_is_open_holds()
+        self.raises_end()
         self.go_on(400 * 24, swept=True)  # no period of then still runs
+        self.what_is_open_holds()
+
+    def raises_end(self) -> None:
+        """At their end, first with nobody who writes it down."""
+        self.spend([(use, timedelta(), 1) for use in TELLING])
+        for budget in list(self.terms):
+            self.raise_one(budget, more=10, hours=1)
+        self.go_on(1, swept=False)
+        self.there_are_the_alerts_that_there_must_be()
+        self.sweep()
         self.what_is_open_holds()
 
     def what_is_open_holds(self) -> None:
@@ -492,7 +564,7 @@ class Alerting(RuleBasedStateMachine):
 def alerts_are_those_that_must_be() -> None:
     Alerting.workers = Workers()
     try:
-        machines.run(Alerting, examples=4, steps=16)
+        machines.run(Alerting, examples=2, steps=16)
     finally:
         Alerting.workers.end()
 
