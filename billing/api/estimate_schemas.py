@@ -219,7 +219,7 @@ list_estimates = extend_schema(
     ],
     responses={
         200: OpenApiResponse(page_of(ESTIMATE)),
-        **PROBLEMS,
+        **_FOUND,
     },
 )
 create_estimate = extend_schema(
