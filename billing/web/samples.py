@@ -202,9 +202,10 @@ class WordsForm(forms.Form):
 
     count = CountField(
         label="How many",
+        required=True,
         min_value=1,
         max_value=_MOST_WORDS,
-        error_messages={"invalid": _NUMBER_NEEDED},
+        error_messages={"invalid": _NUMBER_NEEDED, "required": _NUMBER_NEEDED},
     )
     unit = forms.ChoiceField(
         choices=[(Unit.WORDS.value, "Words"), (Unit.CHARACTERS.value, "Characters")]
