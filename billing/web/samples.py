@@ -202,7 +202,6 @@ class WordsForm(forms.Form):
 
     count = CountField(
         label="How many",
-        required=True,
         min_value=1,
         max_value=_MOST_WORDS,
         error_messages={"invalid": _NUMBER_NEEDED, "required": _NUMBER_NEEDED},
