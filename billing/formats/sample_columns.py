@@ -54,6 +54,8 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
 }
 _TEXTS = ("model", "provider", "processing")
 _NEEDED = ("input", "output")
+# What has more is no name of a column.
+_WORDS_OF_A_NAME = 4
 _CACHED = ("cache_write_5m", "cache_write_1h", "cache_read")
 # Names of an input that counts what was cached, as OpenAI's does, and Google's.
 _INCLUSIVE = frozenset({"prompt_tokens", "prompt_token_count", "gen_ai_usage_input_tokens"})
@@ -130,6 +132,12 @@ def _columns(headers: Sequence[str], said: Mapping[str, str]) -> dict[str, str]:
 
 
 def _seen(headers: Sequence[str]) -> str:
+    """What the columns are called; a line that names none may be of a text, and is not
+    said again."""
+    if len(headers) < 2 or any(
+        len(header.split()) > _WORDS_OF_A_NAME for header in headers
+    ):
+        return "The first line names no columns."
     return f"The first line has: {shown(', '.join(headers), 400)}."
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from billing.formats.what_if import AskedBatch, AskedCaching, AskedMove, Question
-from billing.models import LanguageModel, rate_book
+from billing.models import LanguageModel, rate_book, routing
 from billing.pricing import figures, prefixes, text_tokens
 from billing.pricing.budget_periods import Period
 from billing.pricing.rates import RateBook
@@ -21,6 +21,7 @@ from billing.reports import batch_candidates, cache_economics, what_if
 from billing.reports.cache_economics import ModelCaching
 from billing.reports.what_if import Answer
 from teams.models import Project, Team
+from teams.reporting_days import ReportingDays
 
 # So many cheaper models are tried, those nearest in price first: the smaller the step,
 # the likelier that the answers are as good.
@@ -92,11 +93,15 @@ def _other_model(asked: Asked) -> Verdict | None:
 
 
 def _cheaper(used: LanguageModel, asked: Asked) -> list[LanguageModel]:
-    """Those of the same provider that cost less both ways, the nearest first; of several
-    with the same prices the last by its name."""
+    """Those of the same provider that cost less both ways and that the team's routing
+    policy allows, the nearest first; of several with the same prices the last by name."""
     rates = rate_book.current(asked.team.organization_id).rates
     its = _prices(rates, used, asked.now)
     of_provider = LanguageModel.objects.filter(provider=used.provider).order_by("name")
+    today = ReportingDays(asked.team.organization).day(asked.now)
+    policy = routing.in_force(asked.team, today)
+    if policy is not None and policy.model_ids:
+        of_provider = of_provider.filter(pk__in=policy.model_ids)
     by_prices = {_prices(rates, model, asked.now): model for model in of_provider}
     below = {
         prices: model

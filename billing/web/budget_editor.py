@@ -273,8 +273,12 @@ def _advice(planned: Budget | None) -> str:
     )
     if found.amount != planned.amount:
         said += f", {fitting} {found.odds(found.amount)}"
+    said += "."
+    if (reached := found.exhausted_on(planned.amount)) is not None:
+        day = f"{reached.day} {reached:%b %Y}"
+        said += f" It is expected to be reached by {day}."
     low = found.forecast.low_confidence is not None
-    return f"{said}.{' Low confidence.' if low else ''}"
+    return f"{said}{' Low confidence.' if low else ''}"
 
 
 def _place(team: Team | None) -> str:

@@ -7,9 +7,9 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 
-from billing.actions import alert_messages
+from billing.actions import alert_messages, routing
 from billing.actions import reviews as actions
-from billing.models import Alert, Delivery, Review
+from billing.models import Alert, Delivery, LanguageModel, Review
 from billing.pricing.recommendations import Action
 from billing.reports import reviews
 from billing.watch import rules
@@ -180,6 +180,16 @@ def test_a_cheaper_model_is_named_with_what_it_would_have_cost(cast: Cast):
     assert verdict.amount is not None
     assert 2 <= verdict.amount < 40
     assert verdict.rests_on.startswith("10 records on 1 day")
+
+
+def test_a_model_that_the_policy_forbids_is_not_recommended(cast: Cast):
+    use(cast, 0, requests=10)
+    used = LanguageModel.objects.get(provider="anthropic", name="claude-opus-5-5")
+    routing.set_policy(team=cast.search, model_ids=[used.pk], by="finance", now=NOW)
+
+    found = reviews.figures(by_hand(cast), now=NOW)
+
+    assert Action.CHANGE_MODEL not in {one.action for one in found.verdicts}
 
 
 def test_long_prompts_that_nobody_caches_are_named(cast: Cast):

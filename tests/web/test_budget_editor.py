@@ -364,6 +364,21 @@ def test_it_says_when_it_would_have_alerted(finance: Client, cast: Cast):
     assert "This day has no spend yet." in page.text
 
 
+@pytest.mark.usefixtures("yesterday")
+def test_it_says_when_the_next_period_would_reach_it(finance: Client, cast: Cast):
+    day = {**FILLED, "period": "day", "preview": "preview"}
+
+    small = answer(finance, NEW, **day | {"amount": "0.000001"})
+    large = answer(finance, NEW, **day | {"amount": "1000"})
+
+    now, its = timezone.now(), ReportingDays(cast.acme)
+    tomorrow = its.day(now) + timedelta(days=1)
+    said = f"expected to be reached by {tomorrow.day} {tomorrow:%b %Y}."
+    assert said in small.text
+    assert "The next day is expected to cost" in large.text
+    assert "expected to be reached" not in large.text
+
+
 def test_a_raise_in_force_changes_nothing_of_the_periods_before(
     finance: Client, budget: Budget, yesterday: None
 ):

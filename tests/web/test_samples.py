@@ -81,6 +81,10 @@ def test_what_is_pasted_is_stated_back(lead: Client, cast: Cast):
         ({"content": json.dumps(USAGE)}, "It names no model: say which one it was."),
         ({"content": "a,b\n1,2"}, "No column is known to have the input and the output"),
         ({"content": "1"}, "No column is known"),
+        (
+            {"content": "Dear Ann, we met in Rome last spring\n1,2"},
+            "The first line names no columns.",
+        ),
         ({"content": "{}", "place": "team 0"}, "Select a valid choice."),
         ({"content": "in,out\n1,1", "column_input": "nowhere"}, "No column is named"),
     ],
