@@ -275,7 +275,12 @@ approve_estimate = extend_schema(
                     **MONEY_OR_NULL,
                     "description": "The cap that the monthly budget of its team or project "
                     "has from now on; the budget is made where there is none.",
-                }
+                },
+                "priced_at": {
+                    **TIME,
+                    "description": "That of the estimate as it was read: one that was "
+                    "changed since is not approved (409).",
+                },
             },
         }
     },

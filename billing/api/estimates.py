@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date
+from datetime import UTC, date
 from decimal import Decimal
 from typing import Any
 
@@ -190,6 +190,7 @@ class ApprovalInput(serializers.Serializer[Any]):
         required=False,
         allow_null=True,
     )
+    priced_at = serializers.DateTimeField(required=False)
 
 
 class NoteInput(serializers.Serializer[Any]):
@@ -297,10 +298,15 @@ class EstimateApprovalView(APIView):
     def post(self, request: Request, estimate_id: int) -> Response:
         key = key_of(request)
         estimate = _find(key, estimate_id)
-        cap = _valid(ApprovalInput(data=request.data)).get("cap")
+        asked = _valid(ApprovalInput(data=request.data))
+        seen = asked.get("priced_at")
         with _refusing():
             done = estimates.approve(
-                estimate=estimate, by=str(key), now=timezone.now(), cap=cap
+                estimate=estimate,
+                by=str(key),
+                now=timezone.now(),
+                cap=asked.get("cap"),
+                version=seen and seen.astimezone(UTC).isoformat(),
             )
         return Response(detailed(done))
 

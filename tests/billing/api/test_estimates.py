@@ -129,6 +129,20 @@ def test_submitted_sent_back_and_approved_with_a_cap(
     assert Budget.objects.get(team=cast.search).amount == 15
 
 
+def test_what_was_changed_since_it_was_read_is_not_approved(
+    lead: Service, made: dict[str, Any]
+):
+    path = f"estimates/{made['id']}"
+    lead.patch(path, {"contingency_percent": "50"})
+
+    refused = post(lead, f"{path}/approve", {"priced_at": made["priced_at"]})
+    read_again = lead.get(path).json()["priced_at"]
+    approved = post(lead, f"{path}/approve", {"priced_at": read_again})
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "not_possible")
+    assert approved.json()["state"] == "approved"
+
+
 def test_a_draft_is_not_sent_back(lead: Service, made: dict[str, Any]):
     answer = post(lead, f"estimates/{made['id']}/send-back", {"note": "No."})
 
