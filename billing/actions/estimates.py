@@ -228,19 +228,8 @@ def held(estimate: Estimate) -> Estimate:
 def monthly_budget(estimate: Estimate) -> Budget | None:
     """The budget that its cap is for: of its team or project, by the month and of all that
     is spent there."""
-    of_scope = Budget.objects.active().filter(
-        organization=estimate.team.organization_id,
-        period=PeriodKind.MONTH,
-        model_ids=[],
-        processing=[],
-        tag_key="",
-        **(
-            {"project": estimate.project_id}
-            if estimate.project_id
-            else {"team": estimate.team_id, "project": None}
-        ),
-    )
-    return of_scope.order_by("pk").first()
+    its = Budget.objects.active().monthly(team=estimate.team, project=estimate.project)
+    return its.first()
 
 
 def _set_cap(estimate: Estimate, cap: Decimal, by: str, now: datetime) -> None:

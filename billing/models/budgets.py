@@ -135,6 +135,13 @@ class BudgetQuerySet(models.QuerySet["Budget"]):
             | models.Q(project__in=its_projects)
         )
 
+    def monthly(self, *, team: Team, project: Project | None) -> "BudgetQuerySet":
+        """Those of a month of all that a project, or without one the team, spends: the one
+        that is passed first comes first."""
+        scope = {"project": project} if project else {"team": team, "project": None}
+        whole = self.filter(model_ids=[], processing=[], tag_key="")
+        return whole.filter(**scope, period=PeriodKind.MONTH).order_by("amount", "pk")
+
     def with_scope(self) -> "BudgetQuerySet":
         """With all that `scope`, `is_wide` and an evaluation read."""
         named = LanguageModel.objects.alias(place=_PLACE_AMONG_ITS_MODELS)

@@ -60,9 +60,8 @@ def recommended_cap(
 def budget_of(*, team: Team, project: Project | None = None) -> Budget:
     """The monthly budget of all that a project, or without one a team, spends: the one in
     force with the lowest cap, or one that is not saved and has no cap yet."""
+    its = Budget.objects.active().monthly(team=team, project=project).with_scope().first()
+    if its is not None:
+        return its
     scope = {"project": project} if project else {"team": team}
-    its = Budget.objects.active().with_scope().filter(**scope, period=PeriodKind.MONTH)
-    monthly = [one for one in its.order_by("amount", "pk") if not one.is_limited]
-    if monthly:
-        return monthly[0]
     return Budget(organization=team.organization, period=PeriodKind.MONTH, **scope)

@@ -7,11 +7,11 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 
-from billing.actions import alert_messages, routing
+from billing.actions import alert_messages, estimates, routing
 from billing.actions import reviews as actions
 from billing.models import Alert, Delivery, LanguageModel, Review
 from billing.pricing.recommendations import Action
-from billing.reports import reviews
+from billing.reports import recommended_cap, reviews
 from billing.watch import rules
 from teams import isolation
 from teams.actions import memberships
@@ -209,6 +209,15 @@ def test_where_nothing_would_save_enough_it_says_so(cast: Cast):
     found = reviews.figures(by_hand(cast), now=NOW)
 
     assert found.verdicts[-1].action is Action.NOTHING_STANDS_OUT
+
+
+def test_of_several_caps_that_is_judged_which_an_approval_sets(cast: Cast):
+    make(cast, "50")
+    lowest = make(cast, "10")
+    planned = approved(cast, line(300))
+
+    assert recommended_cap.budget_of(team=cast.search) == lowest
+    assert estimates.monthly_budget(planned) == lowest
 
 
 def test_a_cap_is_recommended_by_what_is_expected(cast: Cast):
