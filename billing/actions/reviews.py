@@ -108,6 +108,9 @@ def open_review(
     review = Review(
         team=team, project=project, since=since, until=until, opened_by=by, opened_at=now
     )
+    # One at a time of a team, so that the second one finds the first. It does not wait for
+    # whoever only names the team.
+    Team.objects.select_for_update(no_key=True).get(pk=team.pk)
     review.validate_constraints()
     review.save()
     _audit(review, "review.open", by=by, now=now)

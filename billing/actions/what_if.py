@@ -33,6 +33,9 @@ def save(
         created_by=by,
         created_at=now,
     )
+    # One at a time of a team, so that the second one finds the first. It does not wait for
+    # whoever only names the team.
+    Team.objects.select_for_update(no_key=True).get(pk=team.pk)
     saved.full_clean()
     saved.save()
     _audit(saved, "what_if.save", by=by, now=now, after=_said(saved))
