@@ -17,13 +17,14 @@ from billing.models import (
     EstimateLine,
     EstimateModel,
     EstimateShape,
+    LanguageModel,
     Sample,
 )
 from billing.models.estimates import Scenario
-from billing.models.planned import Chosen, Line, lines_of, priced
+from billing.models.planned import Chosen, Line, lines_of, priced, settled
 from billing.pricing import money
 from billing.pricing.budget_periods import PeriodKind
-from billing.pricing.levers import Levers
+from billing.pricing.levers import Factor, Levers
 from teams.actions import audit
 from teams.models import Project, Team
 
@@ -49,6 +50,7 @@ def save(
     contingency_percent: int = 0,
     source: str = "",
     sample: Sample | None = None,
+    reference: LanguageModel | None = None,
     note: str = "",
     estimate: Estimate | None = None,
 ) -> Estimate:
@@ -67,6 +69,7 @@ def save(
     estimate.project, estimate.month, estimate.months = project, first, months
     estimate.plan, estimate.source, estimate.note = plan, source, note
     estimate.contingency_percent, estimate.sample = contingency_percent, sample
+    estimate.reference = reference
     estimate.priced_at = now
     estimate.full_clean()
     _check_scope(estimate, now)
@@ -104,12 +107,15 @@ def save_shapes(
     now: datetime,
     plan: Scenario = Scenario.MEDIUM,
     source: str = "",
+    reference: LanguageModel | None = None,
     **terms: Any,
 ) -> Estimate:
     """The same as `save`, of the lines that levers come to; they are kept beside them.
 
     Raises ValidationError as `save` and `lines_of` do.
     """
+    organization_id = team.organization_id
+    models = settled(models, shapes, reference, organization_id=organization_id, now=now)
     estimate = save(
         team=team,
         month=month,
@@ -119,22 +125,29 @@ def save_shapes(
         now=now,
         plan=plan,
         source=source,
+        reference=reference,
         **terms,
     )
+    kept = [(None, shapes), *((one.model, one.own) for one in models)]
     EstimateShape.objects.bulk_create(
-        EstimateShape(estimate=estimate, scenario=scenario, **its._asdict())
-        for scenario, its in shapes.items()
+        EstimateShape(estimate=estimate, model=model, scenario=scenario, **its._asdict())
+        for model, of_model in kept
+        for scenario, its in of_model.items()
     )
-    EstimateModel.objects.bulk_create(
-        EstimateModel(
-            estimate=estimate,
-            model=one.model,
-            share_percent=one.share_percent,
-            token_factor=one.token_factor,
-        )
-        for one in models
-    )
+    EstimateModel.objects.bulk_create(_model(estimate, one) for one in models)
     return estimate
+
+
+def _model(estimate: Estimate, chosen: Chosen) -> EstimateModel:
+    factor = chosen.factor or Factor()
+    return EstimateModel(
+        estimate=estimate,
+        model=chosen.model,
+        share_percent=chosen.share_percent,
+        token_factor=factor.mid,
+        factor_low=None if factor.is_certain else factor.low,
+        factor_high=None if factor.is_certain else factor.high,
+    )
 
 
 @transaction.atomic

@@ -25,6 +25,8 @@ from billing.models.estimates import MOST_MONTHS, Estimate, Scenario
 from billing.pricing.budget_periods import MONTH as _MONTH_PATTERN
 from billing.pricing.levers import Ttl
 from billing.pricing.scenarios import Larger
+from billing.pricing.token_classes import BESIDE_TEXT
+from billing.reports.sampled import Sizes
 
 # A year of twenty models in all scenarios, standard and batch, has fewer lines.
 MOST_LINES, MOST_MODELS = 2_000, 20
@@ -61,17 +63,35 @@ _LEVERS = object_of(
     active_days={"type": "integer", "minimum": 1, "maximum": 31},
     growth_percent={**_NUMBER, "description": "From month to month, compounding."},
     batch_percent=_NUMBER,
-    prefix_tokens={**COUNT, "description": "The part that every prompt repeats."},
+    prefix_tokens={**COUNT, "description": "The part that prompts repeat."},
+    prefix_percent={**_NUMBER, "description": "Of the requests that begin with it."},
     cache_ttl={"type": "string", "enum": [*Ttl]},
-    hit_percent={**_NUMBER, "description": "Of the requests that find it cached."},
+    hit_percent={**_NUMBER, "description": "Of those, that find it cached."},
     input_tokens={**COUNT, "description": "The rest of the prompt."},
     output_tokens={**COUNT, "description": "Thinking included."},
     thinking_percent={**_NUMBER, "description": "Of the output; it changes no cost."},
     searches_per_1000=COUNT,
+    **{f"{name}_per_1000": COUNT for name in BESIDE_TEXT},
 )
+LEVERS_BY_SCENARIO: Schema = {
+    "type": "object",
+    "properties": dict.fromkeys(Scenario.values, _LEVERS),
+}
 _GIVEN_LEVERS: Schema = {
     **_LEVERS,
     "required": ["requests_per_day", "input_tokens", "output_tokens"],
+}
+_SPANS: Schema = {
+    "type": "object",
+    "additionalProperties": object_of(low=MONEY, high=MONEY),
+    "description": "By scenario, where it depends on how a tokenizer counts.",
+}
+_NAMED: Schema = {
+    **object_of(provider=STRING, model=STRING),
+    "required": ["model"],
+    "type": ["object", "null"],
+    "description": "Whose tokens the levers count: of the sample the most frequent model, "
+    "else the one with the most requests.",
 }
 _COUNTS: Schema = {"type": "object", "properties": dict.fromkeys(Scenario.values, COUNT)}
 _SHAPES: Schema = {
@@ -89,8 +109,15 @@ _SHARE: Schema = {
             "compared.",
         },
         token_factor={
-            **_NUMBER,
-            "description": "How many tokens it counts where the levers say one.",
+            **MONEY_OR_NULL,
+            "description": "How many tokens it counts where the levers say one. Null: as "
+            "its tokenizer does beside that of the reference, the middle of a range.",
+        },
+        sizes={
+            "type": "string",
+            "enum": [*Sizes],
+            "description": "`sample`, where nothing is said: those of its own requests, if "
+            "a sample is named that has some; `levers`: those of the levers.",
         },
     ),
     "required": ["model"],
@@ -145,7 +172,14 @@ _BALANCE: Schema = {
     "description": "What goes in against what comes out, of the planned scenario.",
 }
 _COMPARED = object_of(
-    **_SHARE["properties"],
+    **{**_SHARE["properties"], "token_factor": {**MONEY, "description": "Planned by."}},
+    token_factor_low=MONEY,
+    token_factor_high=MONEY,
+    levers={
+        **LEVERS_BY_SCENARIO,
+        "description": "Those of its own requests; empty where it has the estimate's.",
+    },
+    ranges=_SPANS,
     totals={
         "type": "object",
         "properties": dict.fromkeys(Scenario.values, MONEY_OR_NULL),
@@ -164,6 +198,8 @@ _VIEW: dict[str, Schema] = {
     },
     "plan": SCENARIO,
     "totals": PLANNED,
+    "ranges": _SPANS,
+    "reference": _NAMED,
     "by_month": array_of(
         object_of(
             month=MONTH,
@@ -175,8 +211,7 @@ _VIEW: dict[str, Schema] = {
         )
     ),
     "levers": {
-        "type": "object",
-        "properties": dict.fromkeys(Scenario.values, _LEVERS),
+        **LEVERS_BY_SCENARIO,
         "description": "Empty for an estimate made from lines.",
     },
     "models": array_of(_COMPARED),
@@ -196,6 +231,7 @@ _GIVEN: dict[str, Schema] = {
         **nullable("integer"),
         "description": "The id of a sample that the levers were taken from.",
     },
+    "reference": _NAMED,
     "lines": {
         **array_of({**_LINE, "required": ["model", "scenario", "requests", "quantities"]}),
         "maxItems": MOST_LINES,
@@ -204,9 +240,7 @@ _GIVEN: dict[str, Schema] = {
     "models": {**array_of(_SHARE), "maxItems": MOST_MODELS},
 }
 _WITHOUT_LINES = {
-    name: its
-    for name, its in _GIVEN.items()
-    if name not in ("lines", "project", "note", "sample")
+    name: its for name, its in _GIVEN.items() if name not in ("lines", "project", "note")
 }
 
 list_estimates = extend_schema(

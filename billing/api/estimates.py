@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -26,11 +26,12 @@ from billing.models.estimates import MOST_MONTHS, Scenario
 from billing.models.planned import Chosen, Line
 from billing.models.rates import PRICE_FIELDS
 from billing.pricing import budget_periods, money
-from billing.pricing.levers import Levers, Ttl
+from billing.pricing.levers import Factor, Levers, Ttl
 from billing.pricing.token_classes import Quantities
 from billing.pricing.usage import Processing
 from billing.reports import estimate_view
-from billing.reports.estimate_view import EstimateView, ModelRow, Wanted
+from billing.reports.estimate_view import EstimateView, ModelRow, Span, Wanted
+from billing.reports.sampled import Sizes, sampled
 from teams.api.authentication import key_of
 from teams.models import ApiKey, Project
 from teams.models.api_keys import Scope
@@ -84,6 +85,10 @@ def _tokens(**kwargs: Any) -> serializers.IntegerField:
     return serializers.IntegerField(min_value=0, max_value=_MOST_TOKENS, **kwargs)
 
 
+def _per_1000() -> serializers.IntegerField:
+    return serializers.IntegerField(min_value=0, max_value=_MOST, required=False)
+
+
 class LeversInput(serializers.Serializer[Any]):
     """One scenario: how many requests, and what one of them is like."""
 
@@ -97,6 +102,7 @@ class LeversInput(serializers.Serializer[Any]):
     growth_percent = _percent(-100, 10_000, required=False)
     batch_percent = _percent(required=False)
     prefix_tokens = _tokens(required=False)
+    prefix_percent = _percent(required=False)
     cache_ttl = serializers.ChoiceField([*Ttl], required=False, allow_blank=True)
     hit_percent = _percent(required=False)
     input_tokens = _tokens()
@@ -105,21 +111,35 @@ class LeversInput(serializers.Serializer[Any]):
     searches_per_1000 = serializers.IntegerField(
         min_value=0, max_value=10**6, required=False
     )
+    input_audio_per_1000 = _per_1000()
+    cache_read_audio_per_1000 = _per_1000()
+    output_audio_per_1000 = _per_1000()
+    output_image_per_1000 = _per_1000()
+    session_per_1000 = _per_1000()
 
 
-class ModelInput(serializers.Serializer[Any]):
-    """A model and its part of the requests; one without a part is only compared."""
-
+class NamedModelInput(serializers.Serializer[Any]):
     provider = serializers.CharField(default="anthropic")
     model = serializers.CharField()
+
+
+class ModelInput(NamedModelInput):
+    """A model and its part of the requests; one without a part is only compared.
+
+    Without a factor that is told by the tokenizers. Of a sample that has it it takes its
+    own sizes, unless those of the levers are asked for.
+    """
+
     share_percent = _percent(default=Decimal(0))
     token_factor = AmountField(
         max_digits=11,
         decimal_places=9,
         min_value=Decimal("0.01"),
         max_value=Decimal(10),
-        default=Decimal(1),
+        default=None,
+        allow_null=True,
     )
+    sizes = serializers.ChoiceField([*Sizes], default=Sizes.SAMPLE)
 
 
 class ShapesInput(serializers.Serializer[Any]):
@@ -145,6 +165,7 @@ class EstimateInput(serializers.Serializer[Any]):
     sample = serializers.IntegerField(
         min_value=1, max_value=10**18, required=False, allow_null=True
     )
+    reference = NamedModelInput(required=False, allow_null=True)
     note = serializers.CharField(required=False, allow_blank=True, max_length=5000)
     lines = serializers.ListField(
         child=LineInput(),
@@ -233,16 +254,16 @@ class EstimateComputationView(APIView):
     @schemas.compute_estimate
     def post(self, request: Request) -> Response:
         asked = _valid(ComputeInput(data=request.data))
+        key, now = key_of(request), timezone.now()
+        sample = _sample(key, asked.get("sample"))
         with _refusing():
             view = estimate_view.compute(
                 Wanted(
-                    organization=key_of(request).organization,
+                    organization=key.organization,
                     month=asked["month"],
-                    shapes=_shapes(asked["levers"]),
-                    models=_models(asked["models"]),
-                    **_terms(asked),
+                    **_by_levers(asked, sample, now),
                 ),
-                now=timezone.now(),
+                now=now,
             )
         return Response(view_as_json(view))
 
@@ -346,21 +367,40 @@ def _refusing() -> Iterator[None]:
 
 
 def _save(asked: Mapping[str, Any], **made: Any) -> Estimate:
-    given = {**_terms(asked), "month": asked["month"], "note": asked.get("note", "")}
+    given = {"month": asked["month"], "note": asked.get("note", "")}
     if "lines" in asked:
         known = _known(asked["lines"])
         lines = [_line(line, known) for line in asked["lines"]]
-        return estimates.save(lines=lines, **given, **made)
+        return estimates.save(lines=lines, **_terms(asked), **given, **made)
     if "levers" not in asked:
         if "models" in asked:
             raise Refused(400, "invalid", "Models need levers that say what they get.")
         kept = estimate_view.lines_of(made["estimate"])
-        return estimates.save(lines=kept, **given, **made)
+        return estimates.save(lines=kept, **_terms(asked), **given, **made)
     if "models" not in asked:
         raise Refused(400, "invalid", "Levers need models that get the requests.")
-    return estimates.save_shapes(
-        shapes=_shapes(asked["levers"]), models=_models(asked["models"]), **given, **made
-    )
+    by_levers = _by_levers(asked, made["sample"], made["now"])
+    return estimates.save_shapes(**given, **by_levers, **made)
+
+
+def _by_levers(
+    asked: Mapping[str, Any], sample: Sample | None, now: datetime
+) -> dict[str, Any]:
+    """Levers and models, with what a sample knows of them."""
+    named = asked.get("reference")
+    reference = named and _model(named, _known([named]))
+    found = sampled(sample, now, reference) if sample else None
+    if found is not None and reference is None:
+        reference = found.reference
+    terms = _terms(asked)
+    if found is not None and not terms["source"]:
+        terms["source"] = found.source
+    return {
+        **terms,
+        "shapes": _shapes(asked["levers"]),
+        "models": _models(asked["models"], found.own if found else {}),
+        "reference": reference,
+    }
 
 
 def _terms(asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -380,12 +420,25 @@ def _shapes(asked: Mapping[str, Mapping[str, Any]]) -> dict[Scenario, Levers]:
     }
 
 
-def _models(asked: Sequence[Mapping[str, Any]]) -> list[Chosen]:
+def _models(
+    asked: Sequence[Mapping[str, Any]], of_sample: Mapping[int, Mapping[Scenario, Levers]]
+) -> list[Chosen]:
     known = _known(asked)
-    return [
-        Chosen(_model(one, known), one["share_percent"], one["token_factor"])
-        for one in asked
-    ]
+    return [_chosen(one, _model(one, known), of_sample) for one in asked]
+
+
+def _chosen(
+    asked: Mapping[str, Any],
+    model: LanguageModel,
+    of_sample: Mapping[int, Mapping[Scenario, Levers]],
+) -> Chosen:
+    factor = asked["token_factor"]
+    return Chosen(
+        model=model,
+        share_percent=asked["share_percent"],
+        factor=None if factor is None else Factor(factor, factor, factor),
+        own=of_sample.get(model.pk, {}) if asked["sizes"] == Sizes.SAMPLE else {},
+    )
 
 
 # Models by provider and name.
@@ -414,19 +467,25 @@ def _kept(estimate: Estimate) -> dict[str, Any]:
     }
     shapes = estimate_view.shapes_of(estimate)
     if shapes:
+        own = set(estimate.shapes.values_list("model_id", flat=True))
         return its | {
             "levers": {scenario: one._asdict() for scenario, one in shapes.items()},
+            "reference": estimate.reference and _named(estimate.reference),
             "models": [
                 {
-                    "provider": one.model.provider,
-                    "model": one.model.name,
+                    **_named(one.model),
                     "share_percent": one.share_percent,
-                    "token_factor": one.token_factor,
+                    "token_factor": one.token_factor if one.factor.is_certain else None,
+                    "sizes": Sizes.SAMPLE if one.model_id in own else Sizes.LEVERS,
                 }
                 for one in estimate.models.select_related("model").order_by("pk")
             ],
         }
     return its
+
+
+def _named(model: LanguageModel) -> dict[str, Any]:
+    return {"provider": model.provider, "model": model.name}
 
 
 def _project(key: ApiKey, slug: str | None) -> Project | None:
@@ -506,13 +565,9 @@ def view_as_json(view: EstimateView) -> dict[str, Any]:
             }
             for row in view.rows
         ],
-        "levers": {
-            scenario: {
-                name: money.plain(value) if isinstance(value, Decimal) else value
-                for name, value in its._asdict().items()
-            }
-            for scenario, its in view.shapes.items()
-        },
+        "ranges": _spans(view.ranges),
+        "levers": shapes_as_json(view.shapes),
+        "reference": view.reference and _named(view.reference),
         "models": [_compared(row) for row in view.models],
         "proposed_cap": {
             "amount": money.plain(view.proposed_cap),
@@ -527,14 +582,18 @@ def view_as_json(view: EstimateView) -> dict[str, Any]:
 def _compared(row: ModelRow) -> dict[str, Any]:
     balance = row.balance
     return {
-        "provider": row.model.provider,
-        "model": row.model.name,
+        **_named(row.model),
         "share_percent": money.plain(row.share_percent),
-        "token_factor": money.plain(row.token_factor),
+        "token_factor": money.plain(row.factor.mid),
+        "token_factor_low": money.plain(row.factor.low),
+        "token_factor_high": money.plain(row.factor.high),
+        "sizes": Sizes.SAMPLE if row.own else Sizes.LEVERS,
+        "levers": shapes_as_json(row.own),
         "totals": {
             scenario: None if cost is None else money.plain(cost)
             for scenario, cost in row.costs.items()
         },
+        "ranges": _spans(row.ranges),
         "per_request": None if row.per_request is None else money.plain(row.per_request),
         "rate_since": row.effective_from,
         "unpriced": row.why or None,
@@ -550,6 +609,23 @@ def _compared(row: ModelRow) -> dict[str, Any]:
             "price_ratio": _plain(balance.price_ratio),
             "break_even_ratio": _plain(balance.token_ratio),
         },
+    }
+
+
+def shapes_as_json(shapes: Mapping[Scenario, Levers]) -> dict[str, Any]:
+    return {
+        scenario: {
+            name: money.plain(value) if isinstance(value, Decimal) else value
+            for name, value in its._asdict().items()
+        }
+        for scenario, its in shapes.items()
+    }
+
+
+def _spans(spans: Mapping[Scenario, Span]) -> dict[str, Any]:
+    return {
+        scenario: {name: money.plain(value) for name, value in its._asdict().items()}
+        for scenario, its in spans.items()
     }
 
 

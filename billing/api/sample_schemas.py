@@ -3,6 +3,7 @@
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 
+from billing.api.estimate_schemas import LEVERS_BY_SCENARIO
 from billing.api.json_schemas import (
     COUNT,
     CURSOR,
@@ -48,9 +49,19 @@ _MODEL = object_of(
         "description": "Of one request; classes that were not used are absent.",
     },
     sides=object_of(**{side.value: _DISTRIBUTION for side in Side}),
+    caching={**COUNT, "description": "Requests that read from or wrote to a cache."},
+    prefix={
+        **_DISTRIBUTION,
+        "type": ["object", "null"],
+        "description": "What those read and wrote, of one of them.",
+    },
     hit_percent=_PERCENT,
     thinking_percent=_PERCENT,
     batch_percent=MONEY,
+    elsewhere={
+        **COUNT,
+        "description": "Requests that were fast, flex, at a priority or bound to a place.",
+    },
     priced=COUNT,
     free=COUNT,
     unpriced={
@@ -62,6 +73,10 @@ _MODEL = object_of(
     mean_cost=MONEY_OR_NULL,
     output_cost_percent=_PERCENT,
     warnings=array_of(_WARNING),
+    levers={
+        **LEVERS_BY_SCENARIO,
+        "description": "What an estimate makes of them: 25th, 50th, 90th percentile.",
+    },
 )
 _HEAD: dict[str, Schema] = {
     "id": STRING,
@@ -80,6 +95,9 @@ _HEAD: dict[str, Schema] = {
 _SAMPLE = object_of(
     **_HEAD,
     read=array_of({**STRING, "description": "What was read, in sentences."}),
+    in_estimates=array_of(
+        {**STRING, "description": "What an estimate leaves out, or takes otherwise."}
+    ),
     read_as={"type": "object", "additionalProperties": COUNT},
     problems=array_of(
         object_of(

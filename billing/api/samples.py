@@ -15,6 +15,7 @@ from rest_framework.views import APIView
 from billing.actions import samples
 from billing.api import lists, scopes
 from billing.api import sample_schemas as schemas
+from billing.api.estimates import shapes_as_json
 from billing.api.problems import Refused
 from billing.formats.errors import BodyError
 from billing.formats.samples import Asked
@@ -202,6 +203,7 @@ def as_json(report: SampleReport) -> dict[str, Any]:
     return {
         **head_as_json(report.sample),
         "read": report.read,
+        "in_estimates": report.in_estimates,
         "read_as": reading["read_as"],
         "problems": [
             {"number": number, "unit": reading["unit"], "detail": detail, "count": count}
@@ -222,9 +224,12 @@ def _model_as_json(one: ModelSample) -> dict[str, Any]:
         "requests": its.requests,
         "classes": {name: found._asdict() for name, found in its.classes.items()},
         "sides": {side: found._asdict() for side, found in its.sides.items()},
+        "caching": its.caching,
+        "prefix": its.prefix and its.prefix._asdict(),
         "hit_percent": _plain(its.hit_percent),
         "thinking_percent": _plain(its.thinking_percent),
         "batch_percent": money.plain(its.batch_percent),
+        "elsewhere": its.elsewhere,
         "priced": its.priced,
         "free": its.free,
         "unpriced": dict(its.unpriced),
@@ -232,6 +237,7 @@ def _model_as_json(one: ModelSample) -> dict[str, Any]:
         "mean_cost": None if its.mean_cost is None else money.text(its.mean_cost),
         "output_cost_percent": _plain(its.output_cost_percent),
         "warnings": [warned._asdict() for warned in one.warnings],
+        "levers": shapes_as_json(one.shapes),
     }
 
 

@@ -9,7 +9,7 @@ from billing.models.catalog import LanguageModel
 from billing.models.ledger import Counts
 from billing.models.samples import Sample
 from billing.pricing.budget_periods import Period, months_later
-from billing.pricing.levers import Ttl
+from billing.pricing.levers import Factor, Ttl
 from billing.pricing.token_classes import TokenClass
 from billing.pricing.usage import Processing
 from teams.models import Project, Team
@@ -102,6 +102,15 @@ class Estimate(models.Model):
         editable=False,
         related_name="estimates",
         help_text="Whose requests its levers were filled in with.",
+    )
+    reference = models.ForeignKey(
+        LanguageModel,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="+",
+        help_text="Whose tokens its levers count. Empty: of the one with most requests.",
     )
     source = models.TextField(
         blank=True,
@@ -238,9 +247,20 @@ class EstimateLine(Counts):
 
 class EstimateShape(models.Model):
     """One scenario of an estimate before it is multiplied out: how many requests, and
-    what one of them is like. An estimate made from lines has none."""
+    what one of them is like. An estimate made from lines has none.
+
+    A model whose requests are known to be of their own kind has shapes of its own.
+    """
 
     estimate = models.ForeignKey(Estimate, on_delete=models.CASCADE, related_name="shapes")
+    model = models.ForeignKey(
+        LanguageModel,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="Empty: of all that have none of their own.",
+    )
     scenario = models.CharField(max_length=10, choices=Scenario.choices)
     requests_per_day = models.DecimalField(
         max_digits=21,
@@ -256,7 +276,13 @@ class EstimateShape(models.Model):
     )
     batch_percent = models.DecimalField(max_digits=12, decimal_places=9, default=Decimal())
     prefix_tokens = models.PositiveIntegerField(
-        default=0, help_text="The part of the prompt that every request repeats."
+        default=0, help_text="The part of the prompt that requests repeat."
+    )
+    prefix_percent = models.DecimalField(
+        max_digits=12,
+        decimal_places=9,
+        default=Decimal(100),
+        help_text="Of the requests that begin with it.",
     )
     cache_ttl = models.CharField(
         max_length=2, choices=_TTLS, blank=True, default=Ttl.NONE.value
@@ -265,7 +291,7 @@ class EstimateShape(models.Model):
         max_digits=12,
         decimal_places=9,
         default=Decimal(),
-        help_text="Of the requests that find the prefix in the cache.",
+        help_text="Of those, that find the prefix in the cache.",
     )
     input_tokens = models.PositiveIntegerField(help_text="The rest of the prompt.")
     output_tokens = models.PositiveIntegerField(help_text="Thinking included.")
@@ -275,11 +301,20 @@ class EstimateShape(models.Model):
     searches_per_1000 = models.PositiveIntegerField(
         default=0, help_text="Web searches in 1,000 requests."
     )
+    input_audio_per_1000 = models.PositiveBigIntegerField(default=0)
+    cache_read_audio_per_1000 = models.PositiveBigIntegerField(default=0)
+    output_audio_per_1000 = models.PositiveBigIntegerField(default=0)
+    output_image_per_1000 = models.PositiveBigIntegerField(default=0)
+    session_per_1000 = models.PositiveBigIntegerField(
+        default=0, help_text="Milliseconds of sessions in 1,000 requests."
+    )
 
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["estimate", "scenario"], name="one_shape_per_scenario"
+                fields=["estimate", "scenario", "model"],
+                name="one_shape_per_scenario",
+                nulls_distinct=False,
             ),
             models.CheckConstraint(
                 condition=models.Q(
@@ -296,6 +331,8 @@ class EstimateShape(models.Model):
                 condition=models.Q(
                     batch_percent__gte=0,
                     batch_percent__lte=100,
+                    prefix_percent__gte=0,
+                    prefix_percent__lte=100,
                     hit_percent__gte=0,
                     hit_percent__lte=100,
                     thinking_percent__gte=0,
@@ -324,6 +361,13 @@ class EstimateModel(models.Model):
         default=Decimal(1),
         help_text="Tokens that it counts where the shape has one.",
     )
+    # Null: the factor is not in doubt.
+    factor_low = models.DecimalField(
+        max_digits=11, decimal_places=9, null=True, help_text="It may be as little."
+    )
+    factor_high = models.DecimalField(
+        max_digits=11, decimal_places=9, null=True, help_text="It may be as much."
+    )
 
     class Meta:
         constraints = [
@@ -339,7 +383,26 @@ class EstimateModel(models.Model):
                 ),
                 name="estimate_model_bounded",
             ),
+            models.CheckConstraint(
+                condition=models.Q(factor_low=None, factor_high=None)
+                | models.Q(
+                    factor_low__gt=0,
+                    factor_low__lte=models.F("token_factor"),
+                    factor_high__gte=models.F("token_factor"),
+                    factor_high__lte=10,
+                ),
+                name="estimate_factor_in_its_range",
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.share_percent} % of estimate {self.estimate_id}"
+
+    @property
+    def factor(self) -> Factor:
+        mid = self.token_factor
+        return Factor(
+            mid if self.factor_low is None else self.factor_low,
+            mid,
+            mid if self.factor_high is None else self.factor_high,
+        )

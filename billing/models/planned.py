@@ -13,16 +13,20 @@ from billing.models.catalog import LanguageModel
 from billing.models.estimates import Scenario
 from billing.models.rate_book import Book
 from billing.pricing import estimates as pricing
-from billing.pricing import levers, money
+from billing.pricing import levers, money, text_tokens
 from billing.pricing.engine import Unpriced
-from billing.pricing.levers import Levers, Share
-from billing.pricing.token_classes import Quantities
+from billing.pricing.levers import Factor, Levers, Share
+from billing.pricing.rates import RateBook
+from billing.pricing.text_tokens import Times
+from billing.pricing.token_classes import Quantities, TokenClass
 from billing.pricing.usage import Processing
+from billing.pricing.what_if import Guess
 
 _TOO_MUCH = Decimal(10) ** 12  # what the column holds
 # Of requests or tokens in a line.
 MOST = 10**15
 _ALL = 100  # percent
+_PLACE = {token_class: place for place, token_class in enumerate(TokenClass)}
 
 
 class Line(NamedTuple):
@@ -38,15 +42,102 @@ class Line(NamedTuple):
 
 
 class Chosen(NamedTuple):
-    """A model, its part of the requests, and how many tokens it counts for one."""
+    """A model, its part of the requests, and how its tokens compare with the levers'.
+
+    Without a `factor` that is told by the tokenizers. `own` are levers that are known of
+    its own requests. `without` are classes that it has no price for.
+    """
 
     model: LanguageModel
     share_percent: Decimal
-    token_factor: Decimal = Decimal(1)
+    factor: Factor | None = None
+    own: Mapping[Scenario, Levers] = {}
+    without: frozenset[TokenClass] = frozenset()
 
-    @property
-    def share(self) -> Share:
-        return Share(self.model.key, self.share_percent, self.token_factor)
+    def share(self, scenario: Scenario, guess: Guess = Guess.MID) -> Share:
+        return Share(
+            model=self.model.key,
+            percent=self.share_percent,
+            token_factor=getattr(self.factor or Factor(), guess),
+            own=self.own.get(scenario),
+            without=self.without,
+        )
+
+
+def reference_of(
+    models: Sequence[Chosen], reference: LanguageModel | None
+) -> LanguageModel | None:
+    """Whose tokens the levers count: the one that is said, or gets the most requests."""
+    most = max(models, key=lambda one: one.share_percent, default=None)
+    return most.model if reference is None and most else reference
+
+
+def settled(
+    models: Sequence[Chosen],
+    shapes: Mapping[Scenario, Levers],
+    reference: LanguageModel | None,
+    *,
+    organization_id: int,
+    now: datetime,
+) -> list[Chosen]:
+    """Models with what was left open of them: the factor, and what they do without.
+
+    The levers are those of the reference; it has none of its own.
+    """
+    whose = reference_of(models, reference)
+    rates = rate_book.current(organization_id).rates
+    return [_settled(one, shapes, whose, rates, now) for one in models]
+
+
+def _settled(
+    chosen: Chosen,
+    shapes: Mapping[Scenario, Levers],
+    reference: LanguageModel | None,
+    rates: RateBook,
+    now: datetime,
+) -> Chosen:
+    is_reference = chosen.model == reference
+    own = {
+        scenario: chosen.own[scenario]._replace(
+            **{name: getattr(its, name) for name in levers.VOLUME}
+        )
+        for scenario, its in shapes.items()
+        if scenario in chosen.own and not is_reference
+    }
+    factor = chosen.factor
+    if own or reference is None:
+        factor = Factor()
+    elif factor is None:
+        factor = _kept(text_tokens.factor(reference.key, chosen.model.key))
+    found = chosen._replace(own=own, factor=factor)
+    without = frozenset[TokenClass]().union(
+        *(_without(found.share(one), its, rates, now) for one, its in shapes.items())
+    )
+    return found._replace(without=without)
+
+
+def _kept(times: Times) -> Factor:
+    """As many places as are kept, so that what is computed is what is saved."""
+    return Factor(*(Decimal(money.nearest(one * 10**9)).scaleb(-9) for one in times))
+
+
+def _without(share: Share, its: Levers, rates: RateBook, now: datetime) -> set[TokenClass]:
+    """What a request has beside text, and its model no price for."""
+    used = {name for name, count in share.sizes(its).beside_text.items() if count}
+    if not used:
+        return set()
+    quantities = levers.quantities(its, share, 1)
+    processings = [Processing.STANDARD]
+    if share.sizes(its).batch_percent:
+        processings.append(Processing.BATCH)
+    found = [
+        pricing.rate_of(share.model, 1, quantities, rates, now, one) for one in processings
+    ]
+    return {
+        name
+        for name in used
+        if any(rate is not None and rate.prices[_PLACE[name]] is None for rate in found)
+    }
 
 
 def lines_of(
@@ -55,8 +146,9 @@ def lines_of(
     first: date,
     months: int,
     plan: Scenario,
+    guess: Guess = Guess.MID,
 ) -> list[Line]:
-    """What levers come to, month by month.
+    """What levers come to, month by month, for models that are settled.
 
     Raises ValidationError where the planned scenario is none of them, where shares do not
     add up to 100, where a model is named twice, and above what can be counted.
@@ -71,8 +163,7 @@ def lines_of(
     by_key = {one.model.key: one.model for one in models}
     if len(by_key) < len(models):
         raise ValidationError({"models": "Each model is named once."})
-    shares = [one.share for one in models]
-    given = sum((share.percent for share in shares), Decimal())
+    given = sum((one.share_percent for one in models), Decimal())
     if given != _ALL:
         raise ValidationError(
             {
@@ -90,7 +181,9 @@ def lines_of(
             month=part.month,
         )
         for scenario, its in shapes.items()
-        for part in levers.multiplied(its, shares, first, months)
+        for part in levers.multiplied(
+            its, [one.share(scenario, guess) for one in models], first, months
+        )
     ]
     if any(max(line.requests, *line.quantities) > MOST for line in made):
         raise ValidationError(

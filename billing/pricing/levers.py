@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from billing.pricing import money, prefixes
 from billing.pricing.budget_periods import calendar_month, months_later
-from billing.pricing.token_classes import Quantities
+from billing.pricing.token_classes import BESIDE_TEXT, Quantities, TokenClass
 from billing.pricing.usage import Processing
 
 _ALL = 100  # percent
@@ -36,7 +36,9 @@ class Levers(NamedTuple):
 
     `requests_per_day` are those of each user where `users` is given. A month shorter than
     `active_days` has as many as it has. `thinking_percent` is a part of the output and
-    changes no cost.
+    changes no cost. Of `prefix_percent` of the requests the prompt begins with the prefix;
+    the others have the rest alone. What is counted in 1,000 requests is neither larger nor
+    smaller by another tokenizer.
     """
 
     requests_per_day: Decimal
@@ -46,11 +48,17 @@ class Levers(NamedTuple):
     active_days: int = 31
     growth_percent: Decimal = Decimal(0)  # from month to month, compounding
     batch_percent: Decimal = Decimal(0)
-    prefix_tokens: int = 0  # what every prompt repeats
+    prefix_tokens: int = 0  # what prompts repeat
+    prefix_percent: Decimal = Decimal(_ALL)  # of the requests that begin with it
     cache_ttl: Ttl = Ttl.NONE
-    hit_percent: Decimal = Decimal(0)  # of the requests that find the prefix cached
+    hit_percent: Decimal = Decimal(0)  # of those, that find the prefix cached
     thinking_percent: Decimal = Decimal(0)
     searches_per_1000: int = 0
+    input_audio_per_1000: int = 0
+    cache_read_audio_per_1000: int = 0
+    output_audio_per_1000: int = 0
+    output_image_per_1000: int = 0
+    session_per_1000: int = 0  # milliseconds
 
     @property
     def daily_requests(self) -> Fraction:
@@ -59,8 +67,9 @@ class Levers(NamedTuple):
 
     @property
     def minutes_apart(self) -> Fraction | None:
-        """How far apart requests are on the average, spread evenly over a day."""
-        each = self.daily_requests
+        """How far apart requests with the prefix are on the average, spread evenly over a
+        day."""
+        each = self.daily_requests * _part(self.prefix_percent)
         return Fraction(_MINUTES_OF_A_DAY, each) if each else None
 
     @property
@@ -77,22 +86,55 @@ class Levers(NamedTuple):
     def thinking_tokens(self) -> int:
         return _rounded(self.output_tokens * _part(self.thinking_percent))
 
+    @property
+    def beside_text(self) -> dict[TokenClass, int]:
+        """In 1,000 requests, of each class that no size of a prompt tells."""
+        return {name: getattr(self, f"{name}_per_1000") for name in BESIDE_TEXT}
+
+
+# What is of a scenario, whichever model answers.
+VOLUME = ("requests_per_day", "users", "active_days", "growth_percent")
+
+
+class Factor(NamedTuple):
+    """How many tokens a model counts where the levers say one: the least, the middle, by
+    which is planned, and the most."""
+
+    low: Decimal = Decimal(1)
+    mid: Decimal = Decimal(1)
+    high: Decimal = Decimal(1)
+
+    @property
+    def is_certain(self) -> bool:
+        return self.low == self.high
+
 
 class Share(NamedTuple):
     """A model (canonical key), how much of the requests it gets, and how many tokens it
-    counts where the levers say one."""
+    counts where the levers say one.
+
+    With levers of its `own` they say what its requests are like, in its own tokens; how
+    many there are is said by those of the scenario. `without` has the classes that it has
+    no price for, and so makes nothing of.
+    """
 
     model: str
     percent: Decimal = Decimal(_ALL)
     token_factor: Decimal = Decimal(1)
+    own: Levers | None = None
+    without: frozenset[TokenClass] = frozenset()
+
+    def sizes(self, levers: Levers) -> Levers:
+        """What its requests are like."""
+        return levers if self.own is None else self.own
 
     def prefix(self, levers: Levers) -> int:
         """The tokens of the prefix, as this model counts them."""
-        return _rounded(levers.prefix_tokens * Fraction(self.token_factor))
+        return _rounded(self.sizes(levers).prefix_tokens * Fraction(self.token_factor))
 
     def caches(self, levers: Levers) -> bool:
         """Whether the prefix is asked to be cached, and long enough for it."""
-        return levers.caches and self.prefix(levers) >= self.least_prefix
+        return self.sizes(levers).caches and self.prefix(levers) >= self.least_prefix
 
     @property
     def least_prefix(self) -> int:
@@ -160,7 +202,7 @@ def _of_month(
     wanted = [share for share in shares if share.percent]
     of_models = divided(total, [share.percent for share in wanted])
     for share, of_model in zip(wanted, of_models, strict=True):
-        batch = _rounded(of_model * _part(levers.batch_percent))
+        batch = _rounded(of_model * _part(share.sizes(levers).batch_percent))
         for processing, count in (
             (Processing.STANDARD, of_model - batch),
             (Processing.BATCH, batch),
@@ -173,19 +215,25 @@ def _of_month(
 
 def quantities(levers: Levers, share: Share, count: int) -> Quantities:
     """Return the tokens and searches of so many requests on this model."""
-    factor = Fraction(share.token_factor)
-    prefix = share.prefix(levers)
-    hits = _rounded(count * _part(levers.hit_percent)) if share.caches(levers) else 0
-    written = (count - hits) * prefix if share.caches(levers) else 0
-    plain = 0 if share.caches(levers) else count * prefix
-    is_short = levers.cache_ttl is Ttl.FIVE_MINUTES
+    its, factor = share.sizes(levers), Fraction(share.token_factor)
+    prefix, caches = share.prefix(levers), share.caches(levers)
+    repeating = _rounded(count * _part(its.prefix_percent))
+    hits = _rounded(repeating * _part(its.hit_percent)) if caches else 0
+    written = (repeating - hits) * prefix if caches else 0
+    plain = 0 if caches else repeating * prefix
+    is_short = its.cache_ttl is Ttl.FIVE_MINUTES
+    beside_text = {
+        name: 0 if name in share.without else _rounded(Fraction(count * per_1000, 1_000))
+        for name, per_1000 in its.beside_text.items()
+    }
     return Quantities(
-        input=plain + _rounded(count * levers.input_tokens * factor),
+        input=plain + _rounded(count * its.input_tokens * factor),
         cache_write_5m=written if is_short else 0,
         cache_write_1h=0 if is_short else written,
         cache_read=hits * prefix,
-        output=_rounded(count * levers.output_tokens * factor),
-        web_search=_rounded(Fraction(count * levers.searches_per_1000, 1_000)),
+        output=_rounded(count * its.output_tokens * factor),
+        web_search=_rounded(Fraction(count * its.searches_per_1000, 1_000)),
+        **beside_text,
     )
 
 

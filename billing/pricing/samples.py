@@ -12,7 +12,7 @@ from billing.pricing.bootstrap import Doubt, Interval
 from billing.pricing.engine import Charges, Unpriced
 from billing.pricing.rates import RateBook
 from billing.pricing.token_classes import TokenClass
-from billing.pricing.usage import Processing, Usage
+from billing.pricing.usage import GLOBAL, Processing, Speed, Usage
 
 
 class Side(StrEnum):
@@ -41,11 +41,13 @@ class Profile(NamedTuple):
 
     `model` is the canonical key, or the provider and the name as seen when it is unknown.
     `classes` has the token classes that were used at all, over all requests: one without
-    them counts as 0; `totals` are theirs, of all requests together. Percentages are of
+    them counts as 0; `totals` are theirs, of all requests together. `prefix` is what the
+    `caching` ones, which read from or wrote to a cache, read and wrote. Percentages are of
     tokens or of requests, `output_cost_percent` of the cost; None where there is nothing
     to be a part of. The cost of a request is that of the `priced` ones; `unpriced` says
     why the others have none, and how many they are. `free` ones are priced: the provider
-    bills nothing for them.
+    bills nothing for them. `elsewhere` ones ran under conditions that no plan has: fast,
+    flex, at a priority, or bound to a place.
     """
 
     model: str
@@ -53,9 +55,12 @@ class Profile(NamedTuple):
     classes: Mapping[TokenClass, Distribution]
     totals: Mapping[TokenClass, int]
     sides: Mapping[Side, Distribution]
+    caching: int
+    prefix: Distribution | None
     hit_percent: Decimal | None
     thinking_percent: Decimal | None
     batch_percent: Decimal
+    elsewhere: int
     priced: int
     free: int
     unpriced: Mapping[str, int]
@@ -109,6 +114,7 @@ def _profile(model: str, usages: Sequence[Usage], book: RateBook) -> Profile:
             sum(column) for column in zip(*(used[one] for one in _OUTPUTS), strict=True)
         ],
     }
+    prefixes = [cached for one in quantities if (cached := one.cached)]
     results = [engine.price(usage, book) for usage in usages]
     charged = [result for result in results if isinstance(result, Charges)]
     costs = [charges.cost for charges in charged]
@@ -119,11 +125,14 @@ def _profile(model: str, usages: Sequence[Usage], book: RateBook) -> Profile:
         classes={name: distribution(its) for name, its in used.items() if any(its)},
         totals={name: sum(its) for name, its in used.items() if any(its)},
         sides={side: distribution(its) for side, its in sides.items()},
+        caching=len(prefixes),
+        prefix=distribution(prefixes) if prefixes else None,
         hit_percent=percent(reads, sum(sides[Side.INPUT])),
         thinking_percent=percent(
             sum(usage.thinking for usage in usages), sum(sides[Side.OUTPUT])
         ),
         batch_percent=_share(usages, lambda usage: usage.processing == Processing.BATCH),
+        elsewhere=sum(1 for usage in usages if _is_elsewhere(usage)),
         priced=len(charged),
         free=sum(1 for charges in charged if charges.reason),
         unpriced=Counter(one.reason for one in results if isinstance(one, Unpriced)),
@@ -132,6 +141,15 @@ def _profile(model: str, usages: Sequence[Usage], book: RateBook) -> Profile:
         mean_cost=money.nearest(Fraction(sum(costs), len(costs))) if costs else None,
         output_cost_percent=percent(_output_cost(charged), sum(costs)),
         doubts=bootstrap.doubts(costs) if costs else (),
+    )
+
+
+def _is_elsewhere(usage: Usage) -> bool:
+    return (
+        usage.processing not in (Processing.STANDARD, Processing.BATCH)
+        or usage.speed != Speed.STANDARD
+        or usage.geo != GLOBAL
+        or usage.endpoint != GLOBAL
     )
 
 

@@ -149,11 +149,3 @@ def tokens(count: int, unit: Unit, kind: Kind, tokenizer: Tokenizer) -> Range:
         words, beside = words * _WORDS_OF_A_CHARACTER, _BESIDE_CHARACTERS[kind]
     ends = zip(_PROSE[tokenizer], beside, strict=True)
     return Range(*(round(words * prose * times) for prose, times in ends))
-
-
-def times(tokenizer: Tokenizer, reference: Tokenizer) -> tuple[Fraction, Fraction]:
-    """Return how many tokens at the least and at the most one tokenizer makes of prose
-    that the other makes one of."""
-    pairs = zip(_PROSE[tokenizer], _PROSE[reference], strict=True)
-    found = [Fraction(its, other) for its, other in pairs]
-    return min(found), max(found)

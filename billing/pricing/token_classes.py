@@ -24,6 +24,15 @@ class TokenClass(StrEnum):
 # These cost the same in every processing, speed and geography.
 TOOLS = frozenset({TokenClass.WEB_SEARCH, TokenClass.SESSION})
 
+# What is neither text nor searched for: no size of a prompt says how much of it there is.
+BESIDE_TEXT = (
+    TokenClass.INPUT_AUDIO,
+    TokenClass.CACHE_READ_AUDIO,
+    TokenClass.OUTPUT_AUDIO,
+    TokenClass.OUTPUT_IMAGE,
+    TokenClass.SESSION,
+)
+
 _MILLION = 1_000_000
 _THOUSAND = 1_000
 _HOUR = 3_600_000
@@ -63,6 +72,11 @@ class Quantities(NamedTuple):
     def total_input(self) -> int:
         """Tokens that went in, cached or not: what a context tier is measured by."""
         return self[0] + self[1] + self[2] + self[3] + self[6] + self[7]
+
+    @property
+    def cached(self) -> int:
+        """Tokens of text that were written to a cache or read from one."""
+        return self[1] + self[2] + self[3]
 
     def plus(self, other: "Quantities") -> "Quantities":
         """Return the sum, class by class."""

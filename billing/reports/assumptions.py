@@ -6,24 +6,36 @@ from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
 
+from billing.models import LanguageModel
 from billing.models.estimates import Scenario
 from billing.models.planned import Chosen
-from billing.pricing import money, prefixes
-from billing.pricing.levers import MINUTES, Levers, Ttl
-from billing.pricing.text_tokens import times, tokenizer_of
+from billing.pricing import figures, money, prefixes, text_tokens
+from billing.pricing.levers import MINUTES, Factor, Levers, Ttl
+from billing.pricing.token_classes import TokenClass
 from teams.models import Organization
 from teams.reporting_days import ReportingDays
 
 _ONE = Decimal(1)
+_ALL = 100  # percent
+_BESIDE_TEXT = {
+    TokenClass.INPUT_AUDIO: "input tokens of sound",
+    TokenClass.CACHE_READ_AUDIO: "cache-read tokens of sound",
+    TokenClass.OUTPUT_AUDIO: "output tokens of sound",
+    TokenClass.OUTPUT_IMAGE: "output tokens of pictures",
+    TokenClass.SESSION: "milliseconds of sessions",
+}
 _LIVES = {Ttl.FIVE_MINUTES: "5 minutes", Ttl.ONE_HOUR: "an hour"}
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What is assumed of. Without shapes it is an estimate made from lines."""
+    """What is assumed of. Without shapes it is an estimate made from lines; the others'
+    models are settled."""
 
     shapes: Mapping[Scenario, Levers]
     models: Sequence[Chosen]
+    reference: LanguageModel | None
+    ranges: Mapping[Scenario, tuple[Decimal, Decimal]]
     plan: Scenario
     month: date
     months: int
@@ -62,7 +74,11 @@ def _sentences(its: Subject) -> Iterator[str]:
     yield from _prefixes(its)
     yield from _of_each(its, _thinking)
     yield from _of_each(its, _searches)
+    yield from _of_each(its, _beside_text)
     yield from _shares(its)
+    yield from _sizes(its)
+    if len(its.models) > 1:
+        yield "Side by side compares the price alone; quality and speed are not judged."
     if its.contingency_percent:
         yield (
             f"The proposed cap has {its.contingency_percent} % on top for what nobody "
@@ -87,9 +103,17 @@ def _volume(scenario: Scenario, shape: Levers) -> str:
     each = "" if shape.users is None else f" of each of {shape.users:,} users"
     return (
         f"{scenario.label}: {_number(shape.requests_per_day)} requests a day{each}, on "
-        f"{shape.active_days} days of a month at most; each with "
-        f"{shape.prefix_tokens + shape.input_tokens:,} tokens in and "
+        f"{shape.active_days} days of a month at most; each with {_tokens_in(shape)} and "
         f"{shape.output_tokens:,} out."
+    )
+
+
+def _tokens_in(shape: Levers) -> str:
+    whole = f"{shape.prefix_tokens + shape.input_tokens:,} tokens in"
+    if not shape.prefix_tokens or shape.prefix_percent == _ALL:
+        return whole
+    return (
+        f"{shape.input_tokens:,} tokens in, or {whole} where it begins with what repeats,"
     )
 
 
@@ -130,26 +154,39 @@ def _batch(shape: Levers) -> str:
 def _cache(shape: Levers) -> str:
     if not shape.prefix_tokens:
         return ""
+    if shape.prefix_percent == _ALL:
+        which, these = f"{shape.prefix_tokens:,} tokens repeat", "the requests"
+    else:
+        which = (
+            f"{_number(shape.prefix_percent)} % of the requests begin with "
+            f"{shape.prefix_tokens:,} tokens that repeat"
+        )
+        these = "these requests"
     if not shape.caches:
-        return f"The {shape.prefix_tokens:,} tokens that repeat are not cached."
+        return f"{which} and are not cached."
     return (
-        f"{shape.prefix_tokens:,} tokens repeat and are cached for "
-        f"{_LIVES[shape.cache_ttl]} after their last use: {_number(shape.hit_percent)} % "
-        "of the requests read them, the others write them. Where a model has no price "
-        "for that, they are plain input."
+        f"{which} and are cached for {_LIVES[shape.cache_ttl]} after their last use: "
+        f"{_number(shape.hit_percent)} % of {these} read them, the others write them. "
+        "Where a model has no price for that, they are plain input."
     )
 
 
 def _prefixes(its: Subject) -> Iterator[str]:
-    shapes = [shape for shape in its.shapes.values() if shape.caches]
-    for chosen in its.models if shapes else ():
-        name, least = chosen.model.display_name, chosen.share.least_prefix
+    for chosen in its.models:
+        shares = [
+            (chosen.share(scenario), shape)
+            for scenario, shape in its.shapes.items()
+            if chosen.share(scenario).sizes(shape).caches
+        ]
+        if not shares:
+            continue
+        name, least = chosen.model.display_name, shares[0][0].least_prefix
         if prefixes.least(chosen.model.key) is None:
             yield (
                 f"From which length on {name} caches is not known here: {least:,} tokens "
                 "are assumed."
             )
-        short = {chosen.share.prefix(one) for one in shapes if not chosen.share.caches(one)}
+        short = {share.prefix(one) for share, one in shares if not share.caches(one)}
         for tokens in sorted(short):
             yield (
                 f"{name} caches nothing below {least:,} tokens, so its {tokens:,} that "
@@ -182,38 +219,104 @@ def _shares(its: Subject) -> Iterator[str]:
             f"{one.model.display_name} {_number(one.share_percent)} %" for one in planned
         )
         yield f"The requests are shared: {shares}."
-    for one in its.models:
-        if one.token_factor != _ONE:
-            yield (
-                f"{one.model.display_name} counts {_number(one.token_factor)} tokens for "
-                "one of the sizes above: its tokenizer is another one."
-            )
-    yield from _tokenizers(its)
-    if len(its.models) > 1:
-        yield "Side by side compares the price alone; quality and speed are not judged."
 
 
-def _tokenizers(its: Subject) -> Iterator[str]:
-    """Of models that count otherwise than the one that gets the most requests."""
-    if not its.models:
+def _beside_text(shape: Levers) -> str:
+    found = [
+        f"{count:,} {_BESIDE_TEXT[name]}"
+        for name, count in shape.beside_text.items()
+        if count
+    ]
+    if not found:
+        return ""
+    return (
+        f"{', '.join(found)} in 1,000 requests, at their own prices: however large a "
+        "request is, and on every model that has a price for them."
+    )
+
+
+# --- How models differ --------------------------------------------------------------
+
+
+def _sizes(its: Subject) -> Iterator[str]:
+    """Whose tokens the sizes are, and what that makes of the other models."""
+    reference = its.reference
+    if reference is None:
         return
-    most = max(its.models, key=lambda one: one.share_percent)
-    reference = tokenizer_of(most.model.key)
+    if any(one.model != reference for one in its.models):
+        yield f"Sizes are in tokens of {reference.display_name}."
     for one in its.models:
-        tokenizer = tokenizer_of(one.model.key)
-        if one.token_factor != _ONE or tokenizer is reference:
-            continue
-        low, high = (_hundredths(end) for end in times(tokenizer, reference))
-        range_ = f"about {low}" if low == high else f"{low} to {high}"
+        yield from _own(one)
+        yield from _without(one, its)
+        if not one.own and one.model != reference:
+            yield from _factor(one, reference)
+    if its.ranges:
+        low, high = its.ranges[its.plan]
         yield (
-            f"{one.model.display_name} is counted with the same tokens, but its tokenizer "
-            f"makes {range_} of the same text where that of "
-            f"{most.model.display_name} makes one."
+            f"What is planned is by the middle. By the fewest and the most tokens it is "
+            f"{figures.amount(low)} to {figures.amount(high)} "
+            f"{its.organization.currency}, with the same rates."
         )
 
 
-def _hundredths(value: Fraction) -> Decimal:
-    return Decimal(money.nearest(value * 100)).scaleb(-2)
+def _own(chosen: Chosen) -> Iterator[str]:
+    if not chosen.own:
+        return
+    sizes = "; ".join(
+        f"{scenario.label.lower()} {_tokens_in(one)} and {one.output_tokens:,} out"
+        for scenario, one in chosen.own.items()
+    )
+    yield (
+        f"{chosen.model.display_name} has sizes of its own, of its own requests in the "
+        f"sample: {sizes}."
+    )
+    for say in (_cache, _batch, _searches, _beside_text):
+        for sentence in dict.fromkeys(say(one) for one in chosen.own.values()):
+            if sentence:
+                yield f"{chosen.model.display_name}: {sentence[0].lower()}{sentence[1:]}"
+
+
+def _without(chosen: Chosen, its: Subject) -> Iterator[str]:
+    """What is left out, with how much of it there is in the planned scenario."""
+    if not chosen.without:
+        return
+    counts = chosen.share(its.plan).sizes(its.shapes[its.plan]).beside_text
+    left = ", ".join(
+        f"{counts[name]:,} {_BESIDE_TEXT[name]}"
+        for name in counts
+        if name in chosen.without
+    )
+    yield (
+        f"Left out of the cost of {chosen.model.display_name}, which has no price for it: "
+        f"{left} in 1,000 requests."
+    )
+
+
+def _factor(chosen: Chosen, reference: LanguageModel) -> Iterator[str]:
+    name, factor = chosen.model.display_name, chosen.factor or Factor()
+    if not factor.is_certain:
+        yield (
+            f"{name} is taken to count {_hundredths(factor.mid)} for each token of "
+            f"{reference.display_name}, the middle of {_hundredths(factor.low)} to "
+            f"{_hundredths(factor.high)}: its tokenizer is another one, or not known."
+        )
+    elif factor.mid != _ONE:
+        yield (
+            f"{name} counts {_number(factor.mid)} tokens for one of "
+            f"{reference.display_name}, as was said: its tokenizer is another one."
+        )
+    else:
+        between = text_tokens.factor(reference.key, chosen.model.key)
+        if not between.is_certain:
+            yield (
+                f"{name} is counted with the same tokens, as was said; by its tokenizer "
+                f"they would be {_hundredths(between.low)} to "
+                f"{_hundredths(between.high)} for one of {reference.display_name}."
+            )
+
+
+def _hundredths(value: Decimal | Fraction) -> str:
+    return _number(Decimal(money.nearest(Fraction(value) * 100)).scaleb(-2))
 
 
 def _warnings(scenario: Scenario, shape: Levers) -> Iterator[str]:

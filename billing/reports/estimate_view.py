@@ -6,21 +6,32 @@ made.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
+from typing import NamedTuple
 
-from billing.models import Estimate, EstimateLine, LanguageModel, planned, rate_book
+from django.core.exceptions import ValidationError
+
+from billing.models import (
+    Estimate,
+    EstimateLine,
+    EstimateShape,
+    LanguageModel,
+    planned,
+    rate_book,
+)
 from billing.models.estimates import Scenario
 from billing.models.planned import Chosen, Line
 from billing.models.rate_book import Book
 from billing.pricing import money, scenarios
 from billing.pricing.budget_periods import Period, months_later
-from billing.pricing.levers import Levers, Ttl
+from billing.pricing.levers import Factor, Levers, Ttl
 from billing.pricing.rates import Rate
-from billing.pricing.scenarios import Balance
+from billing.pricing.scenarios import Balance, Compared
 from billing.pricing.token_classes import Quantities, TokenClass
 from billing.pricing.usage import Processing
+from billing.pricing.what_if import Guess
 from billing.reports import assumptions
 from billing.reports.prices import SINCE_EVER
 from teams.models import Organization
@@ -35,18 +46,29 @@ class MonthRow:
     costs: dict[Scenario, Decimal]
 
 
+class Span(NamedTuple):
+    """What something may cost: the least and the most."""
+
+    low: Decimal
+    high: Decimal
+
+
 @dataclass(frozen=True, slots=True)
 class ModelRow:
     """One model: what the whole period would cost with all requests on it.
 
-    `costs` has None for a scenario that has no price; `why` says which is missing.
-    `per_request` and `balance` are those of the planned scenario.
+    `costs` has None for a scenario that has no price; `why` says which is missing. They
+    are by the middle of its `factor`, and may lie in `ranges`, where that is not certain.
+    `own` are levers of its own. `per_request` and `balance` are those of the planned
+    scenario.
     """
 
     model: LanguageModel
     share_percent: Decimal
-    token_factor: Decimal
+    factor: Factor
+    own: dict[Scenario, Levers]
     costs: dict[Scenario, Decimal | None]
+    ranges: dict[Scenario, Span]
     per_request: Decimal | None
     balance: Balance | None
     effective_from: datetime | None  # of its rate; None: its provider names no beginning
@@ -61,14 +83,17 @@ class ModelRow:
 @dataclass(frozen=True, slots=True)
 class EstimateView:
     """Amounts are in the organization's currency. `rows` are months, `models` are empty
-    for an estimate made by hand from lines, as are `shapes`."""
+    for an estimate made by hand from lines, as are `shapes`. `ranges` has the scenarios
+    whose total depends on how a tokenizer counts."""
 
     period: Period
     plan: Scenario
     scenarios: list[Scenario]
     rows: list[MonthRow]
     totals: dict[Scenario, Decimal]
+    ranges: dict[Scenario, Span]
     models: list[ModelRow]
+    reference: LanguageModel | None
     shapes: dict[Scenario, Levers]
     contingency_percent: int
     proposed_cap: Decimal
@@ -102,6 +127,7 @@ class Wanted:
     plan: Scenario = Scenario.MEDIUM
     contingency_percent: int = 0
     source: str = ""
+    reference: LanguageModel | None = None
 
 
 def compute(wanted: Wanted, *, now: datetime) -> EstimateView:
@@ -109,6 +135,7 @@ def compute(wanted: Wanted, *, now: datetime) -> EstimateView:
 
     Raises ValidationError as saving it would.
     """
+    wanted = _settled(wanted, now)
     lines = planned.lines_of(
         wanted.shapes, wanted.models, wanted.month, wanted.months, wanted.plan
     )
@@ -118,19 +145,36 @@ def compute(wanted: Wanted, *, now: datetime) -> EstimateView:
 
 def of(estimate: Estimate) -> EstimateView:
     """What is kept, with the costs it was saved with."""
-    models = estimate.models.select_related("model").order_by("-share_percent", "pk")
+    shapes = _by_model(estimate)
     wanted = Wanted(
         organization=estimate.team.organization,
         month=estimate.month,
         months=estimate.months,
-        shapes=shapes_of(estimate),
-        models=[Chosen(one.model, one.share_percent, one.token_factor) for one in models],
+        shapes=shapes.get(None, {}),
+        models=[
+            Chosen(one.model, one.share_percent, one.factor, shapes.get(one.model_id, {}))
+            for one in estimate.models.select_related("model").order_by(
+                "-share_percent", "pk"
+            )
+        ],
         plan=Scenario(estimate.plan),
         contingency_percent=estimate.contingency_percent,
         source=estimate.source,
+        reference=estimate.reference,
     )
-    kept = estimate.lines.select_related("model").order_by("pk")
-    return _view(wanted, ((_line(one), one.cost) for one in kept), estimate.priced_at)
+    at, kept = estimate.priced_at, estimate.lines.select_related("model").order_by("pk")
+    return _view(_settled(wanted, at), ((_line(one), one.cost) for one in kept), at)
+
+
+def _settled(wanted: Wanted, at: datetime) -> Wanted:
+    models = planned.settled(
+        wanted.models,
+        wanted.shapes,
+        wanted.reference,
+        organization_id=wanted.organization.pk,
+        now=at,
+    )
+    return replace(wanted, models=models)
 
 
 def lines_of(estimate: Estimate) -> list[Line]:
@@ -140,15 +184,26 @@ def lines_of(estimate: Estimate) -> list[Line]:
 
 def shapes_of(estimate: Estimate) -> dict[Scenario, Levers]:
     """The levers of each scenario, light ones first; none for one made from lines."""
-    kept = {Scenario(one.scenario): one for one in estimate.shapes.all()}
+    return _by_model(estimate).get(None, {})
+
+
+def _by_model(estimate: Estimate) -> dict[int | None, dict[Scenario, Levers]]:
+    """The levers of each model that has its own, and of the others under None."""
+    kept = list(estimate.shapes.all())
     return {
-        scenario: Levers(
-            **{name: getattr(kept[scenario], name) for name in _TAKEN_OVER},
-            cache_ttl=Ttl(kept[scenario].cache_ttl),
-        )
-        for scenario in Scenario
-        if scenario in kept
+        model_id: {
+            scenario: _levers(one)
+            for scenario in Scenario
+            for one in kept
+            if (one.model_id, one.scenario) == (model_id, scenario)
+        }
+        for model_id in dict.fromkeys(one.model_id for one in kept)
     }
+
+
+def _levers(kept: EstimateShape) -> Levers:
+    its = {name: getattr(kept, name) for name in _TAKEN_OVER}
+    return Levers(**its, cache_ttl=Ttl(kept.cache_ttl))
 
 
 _TAKEN_OVER = [name for name in Levers._fields if name != "cache_ttl"]
@@ -185,12 +240,16 @@ def _view(
         )
         for month in months
     ]
+    totals = {one: sum((row.costs[one] for row in rows), Decimal()) for one in shown}
+    ranges = _ranges(wanted, totals, at)
     models = _models(wanted, book, at)
     by_plan = [row.costs.get(wanted.plan, Decimal()) for row in rows]
     starts = [one.effective_from for one in models if one.effective_from is not None]
     said = assumptions.Subject(
         shapes=wanted.shapes,
         models=wanted.models,
+        reference=planned.reference_of(wanted.models, wanted.reference),
+        ranges=ranges,
         plan=wanted.plan,
         month=wanted.month,
         months=wanted.months,
@@ -205,8 +264,10 @@ def _view(
         plan=wanted.plan,
         scenarios=shown,
         rows=rows,
-        totals={one: sum((row.costs[one] for row in rows), Decimal()) for one in shown},
+        totals=totals,
+        ranges=ranges,
         models=models,
+        reference=said.reference if wanted.shapes else None,
         shapes=dict(wanted.shapes),
         contingency_percent=wanted.contingency_percent,
         proposed_cap=scenarios.proposed_cap(by_plan, wanted.contingency_percent),
@@ -223,21 +284,32 @@ def _models(wanted: Wanted, book: Book, at: datetime) -> list[ModelRow]:
 
 
 def _model(chosen: Chosen, wanted: Wanted, book: Book, at: datetime) -> ModelRow:
-    found = {
-        scenario: scenarios.compared(
-            its, chosen.share, wanted.month, wanted.months, book.rates, at
-        )
-        for scenario, its in wanted.shapes.items()
+    def compared(scenario: Scenario, guess: Guess) -> Compared:
+        its, share = wanted.shapes[scenario], chosen.share(scenario, guess)
+        return scenarios.compared(its, share, wanted.month, wanted.months, book.rates, at)
+
+    factor = chosen.factor or Factor()
+    found = {one: compared(one, Guess.MID) for one in wanted.shapes}
+    ends = {
+        one: [compared(one, guess) for guess in Guess]
+        for one in wanted.shapes
+        if not factor.is_certain
     }
     its_plan = found[wanted.plan]
     unpriced = [one.unpriced.detail for one in found.values() if one.unpriced]
     return ModelRow(
         model=chosen.model,
         share_percent=chosen.share_percent,
-        token_factor=chosen.token_factor,
+        factor=factor,
+        own=dict(chosen.own),
         costs={
             scenario: None if one.cost is None else money.exact(one.cost)
             for scenario, one in found.items()
+        },
+        ranges={
+            scenario: span
+            for scenario, its in ends.items()
+            if (span := _span([one.cost for one in its])) is not None
         },
         per_request=(
             None if its_plan.per_request is None else money.exact(its_plan.per_request)
@@ -246,6 +318,43 @@ def _model(chosen: Chosen, wanted: Wanted, book: Book, at: datetime) -> ModelRow
         effective_from=_since(its_plan.rate),
         why=unpriced[0] if unpriced else "",
     )
+
+
+def _span(costs: Sequence[int | None]) -> Span | None:
+    """From the least to the most; None where one of them has no price. It is not always
+    the fewest tokens that cost least: a prefix may be too short to be cached."""
+    known = [money.exact(one) for one in costs if one is not None]
+    return Span(min(known), max(known)) if known and len(known) == len(costs) else None
+
+
+def _ranges(
+    wanted: Wanted, totals: Mapping[Scenario, Decimal], at: datetime
+) -> dict[Scenario, Span]:
+    """Of all that is planned, where a factor of it is not certain."""
+    factors = [one.factor for one in wanted.models if one.share_percent]
+    if all(factor is None or factor.is_certain for factor in factors):
+        return {}
+    try:
+        ends = [totals, *(_at_end(wanted, end, at) for end in (Guess.LOW, Guess.HIGH))]
+    except ValidationError:
+        # There is no price at one of the ends, or not any more: then none is known.
+        return {}
+    return {
+        one: Span(min(its[one] for its in ends), max(its[one] for its in ends))
+        for one in totals
+    }
+
+
+def _at_end(wanted: Wanted, guess: Guess, at: datetime) -> Mapping[Scenario, Decimal]:
+    """The totals at one end of the factors. Raises ValidationError without a price."""
+    lines = planned.lines_of(
+        wanted.shapes, wanted.models, wanted.month, wanted.months, wanted.plan, guess
+    )
+    costs = planned.priced(lines, organization_id=wanted.organization.pk, now=at)
+    sums: dict[Scenario, Decimal] = defaultdict(Decimal)
+    for line, cost in zip(lines, costs, strict=True):
+        sums[line.scenario] += cost
+    return sums
 
 
 def _since(rate: Rate | None) -> datetime | None:

@@ -11,10 +11,13 @@ from typing import Any, NamedTuple
 from django.db.models import F, Q, Sum
 
 from billing.models import DailySpend, Sample, rate_book
+from billing.models.estimates import Scenario
 from billing.models.samples import Source
 from billing.pricing.bootstrap import ENOUGH, Doubt
+from billing.pricing.levers import Levers
 from billing.pricing.samples import Profile, Side
-from billing.pricing.token_classes import TokenClass
+from billing.pricing.token_classes import BESIDE_TEXT, TokenClass
+from billing.reports import sampled
 from teams.reporting_days import ReportingDays
 
 COMPARED_DAYS = 14
@@ -51,20 +54,26 @@ class Warned(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ModelSample:
+    """`pk` is that of the model, where it is known."""
+
+    pk: int | None
     profile: Profile
     provider: str
     model: str
     warnings: list[Warned]
+    shapes: dict[Scenario, Levers]  # what an estimate makes of it
 
 
 @dataclass(frozen=True, slots=True)
 class SampleReport:
-    """`read` says in sentences what was read; the first one says it all."""
+    """`read` says in sentences what was read; the first one says it all. `in_estimates`
+    says what an estimate that is built on it leaves out, or takes otherwise."""
 
     sample: Sample
     currency: str
     priced_at: datetime
     read: list[str]
+    in_estimates: list[str]
     models: list[ModelSample]
 
     @property
@@ -75,18 +84,22 @@ class SampleReport:
 def report(sample: Sample, now: datetime) -> SampleReport:
     """The profile of each of its models, at the rates in force now."""
     profiles = sample.profiles(now)
+    ids = rate_book.current(sample.team.organization_id).model_ids
     unlike = {} if sample.source == Source.PROJECT else _unlike(sample, profiles, now)
     return SampleReport(
         sample=sample,
         currency=sample.team.organization.currency,
         priced_at=now,
         read=list(_read(sample, profiles)),
+        in_estimates=[*_beside_text(profiles), *sampled.left_out(sample, profiles)],
         models=[
             ModelSample(
+                pk=ids.get(profile.model),
                 profile=profile,
                 provider=profile.model.partition("/")[0],
                 model=profile.model.partition("/")[2],
                 warnings=[*_of_profile(profile), *unlike.get(profile.model, [])],
+                shapes=sampled.shapes(sample, profile),
             )
             for profile in profiles
         ],
@@ -147,6 +160,21 @@ _WORDS = {
     TokenClass.OUTPUT_IMAGE: "output tokens of pictures",
     TokenClass.SESSION: "milliseconds of sessions",
 }
+
+
+def _beside_text(profiles: Sequence[Profile]) -> Iterator[str]:
+    """What has no size that an estimate could take larger or smaller."""
+    for profile in profiles:
+        counts = ", ".join(
+            f"{profile.totals[name]:,} {_WORDS[name]}"
+            for name in BESIDE_TEXT
+            if name in profile.totals
+        )
+        if counts:
+            yield (
+                f"Of {profile.model.partition('/')[2]} {counts} are taken as so many in "
+                "1,000 requests, light or heavy, on every model that has a price for them."
+            )
 
 
 def _sums(sample: Sample) -> dict[TokenClass, int]:

@@ -33,6 +33,12 @@ register.filter("from_to", figures.from_to)
 register.filter("plain", money.plain)
 
 
+@register.filter
+def factor(value: Decimal) -> str:
+    """How many tokens for one, to two places, with the exact one as its title."""
+    return _exact(value, money.plain(round(value, 2)))
+
+
 @register.filter(name="times")
 def times_tag(value: Fraction | None) -> str:
     """How often, with the exact ratio as its title."""

@@ -10,15 +10,16 @@ from typing import Any
 from django import forms
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 
-from billing.models import Estimate, LanguageModel, Sample
+from billing.models import Estimate, EstimateModel, LanguageModel
 from billing.models.estimates import MOST_MONTHS, Scenario
 from billing.models.planned import Chosen
 from billing.pricing import budget_periods
-from billing.pricing.levers import Levers, Ttl
+from billing.pricing.levers import Factor, Levers, Ttl
 from billing.pricing.text_tokens import Kind, Tokenizer, Unit, tokenizer_of, tokens
+from billing.pricing.token_classes import BESIDE_TEXT
 from billing.reports import estimate_view
 from billing.reports.estimate_view import Wanted
-from billing.reports.sampled import Sampled
+from billing.reports.sampled import Sampled, Sizes
 from billing.web.fields import (
     AmountField,
     CountField,
@@ -37,6 +38,9 @@ _TTLS = [
     (Ttl.ONE_HOUR.value, "1 hour"),
 ]
 _MONTHS = [(number, str(number)) for number in range(1, MOST_MONTHS + 1)]
+# What an empty field says.
+_UNSAID = {"prefix_percent": Decimal(100)}
+_BESIDE_TEXT = {f"{name}_per_1000" for name in BESIDE_TEXT}
 # Without these a scenario is not there.
 _NEEDED = ("requests_per_day", "input_tokens", "output_tokens")
 
@@ -47,6 +51,10 @@ def _tokens(label: str, help_text: str = "") -> CountField:
 
 def _percent(label: str, help_text: str = "", **bounds: int) -> NumberField:
     return NumberField(label=label, help_text=help_text, **{"max_value": 100, **bounds})
+
+
+def _per_1000(label: str) -> CountField:
+    return CountField(label=label, max_value=_MOST_TOKENS * 1_000)
 
 
 class ShapeForm(forms.Form):
@@ -73,13 +81,16 @@ class ShapeForm(forms.Form):
     prefix_tokens = _tokens(
         "Prompt that repeats, tokens", "System prompt, tools, examples: each time the same."
     )
+    prefix_percent = _percent(
+        "Begin with it, %", "Of the requests; empty for all. The others do not have it."
+    )
     cache_ttl = forms.ChoiceField(
         label="and is cached for",
         choices=_TTLS,
         required=False,
         help_text="From its last use. Writing costs more than reading it in, reading less.",
     )
-    hit_percent = _percent("Find it cached, %", "Of the requests; the others write it.")
+    hit_percent = _percent("Find it cached, %", "Of those; the others write it.")
     input_tokens = _tokens("Rest of the prompt, tokens", "What each request asks anew.")
     output_tokens = _tokens("Output, tokens", "With thinking, where there is some.")
     thinking_percent = _percent(
@@ -88,6 +99,11 @@ class ShapeForm(forms.Form):
     searches_per_1000 = CountField(
         label="Web searches in 1,000 requests", max_value=1_000_000
     )
+    input_audio_per_1000 = _per_1000("Input tokens of sound in 1,000 requests")
+    cache_read_audio_per_1000 = _per_1000("Cached tokens of sound in 1,000 requests")
+    output_audio_per_1000 = _per_1000("Output tokens of sound in 1,000 requests")
+    output_image_per_1000 = _per_1000("Output tokens of pictures in 1,000 requests")
+    session_per_1000 = _per_1000("Milliseconds of sessions in 1,000 requests")
     batch_percent = _percent("By batch, %", "Cheaper; an answer may take a day.")
 
     def __init__(self, scenario: Scenario, data: Any, initial: Mapping[str, Any]) -> None:
@@ -126,6 +142,13 @@ class ShareForm(forms.Form):
         min_value=Decimal("0.01"),
         max_value=10,
     )
+    sizes = forms.ChoiceField(
+        choices=[
+            (Sizes.SAMPLE.value, "its own, if the sample has it"),
+            (Sizes.LEVERS.value, "those above"),
+        ],
+        required=False,
+    )
 
     def __init__(
         self,
@@ -140,6 +163,7 @@ class ShareForm(forms.Form):
             ("model", "Model"),
             ("share_percent", "share of the requests in percent"),
             ("token_factor", "tokens that it counts for one above"),
+            ("sizes", "whose sizes it has"),
         ):
             self.fields[name].widget.attrs["aria-label"] = f"Model {number + 1}: {label}"
 
@@ -172,10 +196,17 @@ class TermsForm(forms.Form):
         max_value=100,
         help_text="On top of the plan in the proposed cap alone.",
     )
+    reference = forms.TypedChoiceField(
+        label="Sizes are in tokens of",
+        coerce=int,
+        required=False,
+        empty_value=None,
+        help_text="Models with another tokenizer are counted by a range.",
+    )
     source = forms.CharField(
         label="Where the tokens come from",
         required=False,
-        max_length=500,
+        max_length=2000,
         help_text="It stands among the assumptions.",
     )
     note = forms.CharField(
@@ -225,11 +256,12 @@ class WordsForm(forms.Form):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One lever in all columns."""
+    """One lever in all columns. `hidden` is one that hardly anybody has."""
 
     label: str
     hint: str
     fields: list[forms.BoundField]
+    hidden: bool
 
     @property
     def errors(self) -> list[str]:
@@ -248,9 +280,12 @@ class Builder:
         scopes: Mapping[str, tuple[Team, Project | None]],
         models: Sequence[LanguageModel],
         initial: Mapping[str, Any],
+        found: Sampled | None = None,
     ) -> None:
         """`scopes` are what may be planned, by the value that is posted. `initial` has
-        those of the terms, of `shapes` by scenario, and of `models` one by one."""
+        those of the terms, of `shapes` by scenario, and of `models` one by one. Sizes of
+        models are those that were `found` in the sample."""
+        self.found = found
         self._organization, self._scopes = organization, scopes
         # Ours to fill in.
         data = data.copy() if data else None
@@ -267,6 +302,10 @@ class Builder:
             ShapeForm(scenario, data, shapes.get(scenario, {})) for scenario in Scenario
         ]
         choices = [("", "–"), *_by_provider(models)]
+        self.terms.fields["reference"].choices = [  # type: ignore[attr-defined]
+            ("", "the model with the largest share"),
+            *_by_provider(models),
+        ]
         shares = initial.get("models", [])
         self.shares = [
             ShareForm(number, choices, data, shares[number] if number < len(shares) else {})
@@ -277,7 +316,11 @@ class Builder:
     def rows(self) -> list[Row]:
         return [
             Row(
-                str(field.label), str(field.help_text), [form[name] for form in self.shapes]
+                str(field.label),
+                str(field.help_text),
+                its := [form[name] for form in self.shapes],
+                hidden=name in _BESIDE_TEXT
+                and not any(one.value() or one.errors for one in its),
             )
             for name, field in self.shapes[0].fields.items()
         ]
@@ -345,6 +388,7 @@ class Builder:
             plan=Scenario(data["plan"]),
             contingency_percent=data["contingency_percent"] or 0,
             source=data["source"],
+            reference=self._models.get(data["reference"]),
         )
 
     def _chosen(self) -> Iterator[Chosen]:
@@ -355,13 +399,22 @@ class Builder:
             share = data["share_percent"]
             if share is None:
                 share = Decimal(100 if len(typed) == 1 else 0)
-            factor = data["token_factor"] or Decimal(1)
-            yield Chosen(self._models[data["model"]], share, factor)
+            factor, pk = data["token_factor"], data["model"]
+            yield Chosen(
+                self._models[pk],
+                share,
+                factor=None if factor is None else Factor(factor, factor, factor),
+                own=self._own(pk) if data["sizes"] != Sizes.LEVERS else {},
+            )
+
+    def _own(self, pk: int) -> Mapping[Scenario, Levers]:
+        return self.found.own.get(pk, {}) if self.found else {}
 
 
 def initial_of(estimate: Estimate) -> dict[str, Any]:
     """What an estimate made by levers is filled in with."""
-    shares = estimate.models.order_by("-share_percent", "pk")
+    shares = estimate.models.select_related("model").order_by("-share_percent", "pk")
+    own = set(estimate.shapes.values_list("model_id", flat=True))
     project = estimate.project_id
     return {
         "scope": f"project-{project}" if project else f"team-{estimate.team_id}",
@@ -372,6 +425,7 @@ def initial_of(estimate: Estimate) -> dict[str, Any]:
         "source": estimate.source,
         "note": estimate.note,
         "sample": estimate.sample_id,
+        "reference": estimate.reference_id,
         "shapes": {
             scenario: _shown(its)
             for scenario, its in estimate_view.shapes_of(estimate).items()
@@ -380,15 +434,24 @@ def initial_of(estimate: Estimate) -> dict[str, Any]:
             {
                 "model": one.model_id,
                 "share_percent": one.share_percent,
-                "token_factor": None if one.token_factor == 1 else one.token_factor,
+                "token_factor": _said_factor(one),
+                "sizes": (Sizes.SAMPLE if one.model_id in own else Sizes.LEVERS).value,
             }
             for one in shares
         ],
     }
 
 
-def initial_of_sample(sample: Sample, found: Sampled) -> dict[str, Any]:
+def _said_factor(kept: EstimateModel) -> Decimal | None:
+    """None where the tokenizers tell it."""
+    if not kept.factor.is_certain or kept.token_factor == 1:
+        return None
+    return kept.token_factor
+
+
+def initial_of_sample(found: Sampled) -> dict[str, Any]:
     """What a sample fills in; how many requests a day is asked where it does not know."""
+    sample = found.sample
     project = sample.project_id
     shapes = {scenario: _shown(its) for scenario, its in found.shapes.items()}
     if not found.knows_volume:
@@ -398,6 +461,7 @@ def initial_of_sample(sample: Sample, found: Sampled) -> dict[str, Any]:
         "scope": f"project-{project}" if project else f"team-{sample.team_id}",
         "source": found.source,
         "sample": sample.pk,
+        "reference": found.reference.pk,
         "shapes": shapes,
         "models": [
             {"model": one.model.pk, "share_percent": one.share_percent}
@@ -411,7 +475,7 @@ def _shown(its: Levers) -> dict[str, Any]:
     return {
         name: value
         for name, value in its._asdict().items()
-        if name in _NEEDED or value not in (None, 0, "")
+        if name in _NEEDED or value not in (None, _UNSAID.get(name, 0), "")
     }
 
 

@@ -16,9 +16,10 @@ from billing.models import Estimate, LanguageModel, Sample, rate_book
 from billing.models.estimates import Scenario
 from billing.pricing.budget_periods import calendar_month
 from billing.pricing.levers import Ttl
-from billing.reports import estimate_view, sampled
+from billing.reports import estimate_view
 from billing.reports import estimates as reports
 from billing.reports.estimate_view import EstimateView
+from billing.reports.sampled import Sampled, sampled
 from billing.web import estimate_sentences as sentences
 from billing.web.estimate_forms import (
     Builder,
@@ -82,7 +83,7 @@ def new_estimate(request: HttpRequest, visitor: Visitor) -> HttpResponse:
         raise PermissionDenied
     scopes = _scopes(teams, now)
     builder = _builder(
-        request, visitor.organization, scopes, _initial(request, visitor, scopes, now)
+        request, visitor, scopes, _initial(request, visitor, scopes, now), now
     )
     return _build(request, visitor, builder, None, now)
 
@@ -97,7 +98,7 @@ def edit_estimate(request: HttpRequest, visitor: Visitor, estimate_id: int) -> H
         messages.info(request, "Only a draft that was made here changes here.")
         return redirect("estimate", estimate_id=estimate.pk)
     scopes = _scopes([estimate.team], now)
-    builder = _builder(request, visitor.organization, scopes, initial_of(estimate))
+    builder = _builder(request, visitor, scopes, initial_of(estimate), now)
     return _build(request, visitor, builder, estimate, now)
 
 
@@ -224,6 +225,7 @@ def _save(
         plan=wanted.plan,
         contingency_percent=wanted.contingency_percent,
         source=wanted.source,
+        reference=wanted.reference,
         sample=_sample(visitor, builder.terms.cleaned_data["sample"]),
         note=builder.terms.cleaned_data["note"],
         by=visitor.user.get_username(),
@@ -234,16 +236,19 @@ def _save(
 
 def _builder(
     request: HttpRequest,
-    organization: Organization,
+    visitor: Visitor,
     scopes: Mapping[str, tuple[Team, Project | None]],
     initial: Mapping[str, Any],
+    now: datetime,
 ) -> Builder:
+    named = request.POST.get("sample") or initial.get("sample") or ""
     return Builder(
         request.POST or None,
-        organization=organization,
+        organization=visitor.organization,
         scopes=scopes,
-        models=_priced_models(organization),
+        models=_priced_models(visitor.organization),
         initial=initial,
+        found=_sampled(visitor, str(named), None, now),
     )
 
 
@@ -264,11 +269,22 @@ def _initial(
             given["scope"] = key
     if _ID.fullmatch(copied := asked.get("copy", "")):
         return initial_of(_find(visitor, int(copied))) | given
-    if _ID.fullmatch(named := asked.get("sample", "")):
-        sample = _sample(visitor, int(named))
-        found = sampled.sampled(sample, now) if sample else None
-        return given | (initial_of_sample(sample, found) if sample and found else {})
+    if "sample" in asked:
+        found = _sampled(visitor, asked["sample"], asked.get("reference"), now)
+        return given | (initial_of_sample(found) if found else {})
     return given | _example(asked)
+
+
+def _sampled(
+    visitor: Visitor, named: str, reference: str | None, now: datetime
+) -> Sampled | None:
+    """What a sample knows; nothing where it is none of the visitor's."""
+    sample = _sample(visitor, int(named)) if _ID.fullmatch(named) else None
+    if sample is None:
+        return None
+    pk = int(reference) if reference and _ID.fullmatch(reference) else 0
+    whose = LanguageModel.objects.filter(pk=pk).first()
+    return sampled(sample, now, whose)
 
 
 def _sample(visitor: Visitor, pk: int | None) -> Sample | None:

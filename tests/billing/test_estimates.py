@@ -18,7 +18,7 @@ from billing.models import Alert, Budget, Delivery, Estimate, LanguageModel
 from billing.models.estimates import Scenario
 from billing.models.planned import Chosen, Line
 from billing.pricing.budget_periods import PeriodKind
-from billing.pricing.levers import Levers, Ttl
+from billing.pricing.levers import Factor, Levers, Ttl
 from billing.pricing.token_classes import NOTHING
 from billing.pricing.usage import Processing
 from billing.reports import estimate_view
@@ -461,6 +461,10 @@ def test_moving_a_repeated_prompt_to_caching_lowers_the_bill_by_forty_percent(ca
     assert after == before * Decimal("0.6")
 
 
+def _exactly(factor: str) -> Factor:
+    return Factor(*[Decimal(factor)] * 3)
+
+
 def test_every_assumption_is_said(cast: Cast):
     shape = levers(
         users=3,
@@ -476,7 +480,7 @@ def test_every_assumption_is_said(cast: Cast):
     )
     models = [
         Chosen(model(), Decimal(80)),
-        Chosen(model("claude-haiku-4-5"), Decimal(20), Decimal("0.75")),
+        Chosen(model("claude-haiku-4-5"), Decimal(20), _exactly("0.75")),
     ]
     shown = estimate_view.compute(
         wanted(
@@ -522,22 +526,112 @@ def test_a_model_whose_least_prefix_is_not_published_has_one_assumed(cast: Cast)
 
 
 @pytest.mark.parametrize(
-    ("provider", "name", "range_"),
+    ("provider", "name", "said"),
     [
-        ("anthropic", "claude-haiku-4-5", "about 0.74 of"),
-        ("openai", "gpt-5.4", "0.74 to 1.00 of"),
+        (
+            "anthropic",
+            "claude-haiku-4-5",
+            "0.74 for each token of Claude Opus 5.5, the middle of 0.67 to 0.83",
+        ),
+        (
+            "openai",
+            "gpt-5.4",
+            "count 1 for each token of Claude Opus 5.5, the middle of 0.67 to 1.5",
+        ),
     ],
 )
-def test_another_tokenizer_is_told(cast: Cast, provider: str, name: str, range_: str):
+def test_another_tokenizer_is_told(cast: Cast, provider: str, name: str, said: str):
     other = LanguageModel.objects.get(provider=provider, name=name)
     models = [Chosen(other, Decimal(0)), Chosen(model(), Decimal(100))]
 
     told = estimate_view.compute(wanted(cast, models=models), now=NOW).assumptions
-    factored = [models[0]._replace(token_factor=Decimal("0.74")), models[1]]
-    silent = estimate_view.compute(wanted(cast, models=factored), now=NOW).assumptions
+    same = [models[0]._replace(factor=Factor()), models[1]]
+    asked = estimate_view.compute(wanted(cast, models=same), now=NOW).assumptions
 
-    assert [range_ in one for one in told if "tokenizer makes" in one] == [True]
-    assert not any("tokenizer makes" in one for one in silent)
+    assert [said in one for one in told if "tokenizer" in one] == [True]
+    assert ["with the same tokens, as was said" in one for one in asked][-2] is True
+
+
+def test_a_model_of_another_tokenizer_is_counted_by_the_middle_with_its_range(cast: Cast):
+    """3,000 requests of 1,000 in and 10 out at 1 and 5 per million: 3.15 for as many
+    tokens; two thirds, 20 of 27 and five sixths of them are planned."""
+    haiku = Chosen(model("claude-haiku-4-5"), Decimal(0))
+    models = [Chosen(model(), Decimal(100)), haiku]
+
+    shown = estimate_view.compute(wanted(cast, models=models), now=NOW)
+
+    opus, its = shown.models
+    assert (opus.ranges, shown.ranges) == ({}, {})
+    span = its.ranges[Scenario.MEDIUM]
+    assert (round(span.low, 5), round(span.high, 5)) == (Decimal("2.1"), Decimal("2.625"))
+    assert round(its.costs[Scenario.MEDIUM] or 0, 4) == Decimal("2.3333")
+    assert its.factor == Factor(
+        Decimal("0.666666667"), Decimal("0.740740741"), Decimal("0.833333333")
+    )
+
+
+def test_what_is_planned_on_another_tokenizer_has_a_range_and_is_kept_by_the_middle(
+    cast: Cast,
+):
+    models = [
+        Chosen(model(), Decimal(50)),
+        Chosen(model("claude-haiku-4-5"), Decimal(50)),
+    ]
+    its = {"models": models, "reference": model()}
+
+    shown = estimate_view.compute(wanted(cast, **its), now=NOW)
+    kept = estimate_view.of(save_shapes(cast, **its))
+
+    assert kept == shown
+    low, high = shown.ranges[Scenario.MEDIUM]
+    # Half of each: 6.3 on Opus.
+    assert (round(low, 4), round(high, 4)) == (Decimal("7.35"), Decimal("7.6125"))
+    assert round(shown.planned, 4) == Decimal("7.4667")
+    assert "By the fewest and the most tokens it is 7.35 to 7.61 USD" in (
+        " ".join(shown.assumptions)
+    )
+
+
+def test_whose_tokens_are_counted_can_be_said(cast: Cast):
+    """Of the older tokenizer, though all requests go to the newer one: 1.2 to 1.5."""
+    reference = model("claude-haiku-4-5")
+
+    shown = estimate_view.compute(wanted(cast, reference=reference), now=NOW)
+
+    (opus,) = shown.models
+    assert (opus.factor.low, opus.factor.high) == (Decimal("1.2"), Decimal("1.5"))
+    assert shown.planned == Decimal("12.6") * Decimal("1.35")
+    assert "Sizes are in tokens of Claude Haiku 4.5." in shown.assumptions
+
+
+def test_sizes_of_its_own_are_kept_and_counted_once(cast: Cast):
+    """Half of the requests, each 100 in and 20 out at 1 and 5 per million."""
+    own = {Scenario.MEDIUM: levers(input_tokens=100, output_tokens=20)}
+    models = [
+        Chosen(model(), Decimal(50)),
+        Chosen(model("claude-haiku-4-5"), Decimal(50), own=own),
+    ]
+
+    shown = estimate_view.compute(wanted(cast, models=models), now=NOW)
+    saved = save_shapes(cast, models=models)
+
+    assert estimate_view.of(saved) == shown
+    assert shown.planned == Decimal("6.3") + Decimal("0.3")
+    assert (shown.ranges, shown.models[1].ranges) == ({}, {})
+    assert any("has sizes of its own" in one for one in shown.assumptions)
+    assert saved.shapes.count() == 2
+
+
+def test_what_a_model_has_no_price_for_beside_text_is_left_out_and_said(cast: Cast):
+    shape = levers(output_image_per_1000=2_000)
+
+    shown = estimate_view.compute(wanted(cast, shapes={Scenario.MEDIUM: shape}), now=NOW)
+
+    assert shown.planned == Decimal("12.6")
+    assert (
+        "Left out of the cost of Claude Opus 5.5, which has no price for it: 2,000 output "
+        "tokens of pictures in 1,000 requests."
+    ) in shown.assumptions
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,11 @@ from django.core.exceptions import ValidationError
 from billing.actions import post, samples, voids
 from billing.formats.errors import BodyError
 from billing.formats.samples import Asked
-from billing.models import Sample, UsageRecord, recorded
+from billing.models import LanguageModel, Sample, UsageRecord, recorded
 from billing.models.estimates import Scenario
 from billing.models.recorded import Sampled
 from billing.models.samples import Source
+from billing.pricing.levers import quantities
 from billing.pricing.token_classes import Quantities
 from billing.reports import sampled as levers
 from billing.reports import samples as reports
@@ -328,6 +329,97 @@ def test_who_made_and_who_deleted_a_sample_is_written_down(cast: Cast):
         ("sample.create", "lead", None, said),
         ("sample.delete", "finance", said, None),
     ]
+
+
+# --- As levers ----------------------------------------------------------------------
+
+
+def call(model: str, **counts: Any) -> dict[str, Any]:
+    return {"model": model, "usage": usage(**counts)}
+
+
+def as_levers(sample: Sample, **changes: Any) -> levers.Sampled:
+    found = levers.sampled(sample, NOW, **changes)
+    assert found is not None
+    return found
+
+
+def named(name: str) -> LanguageModel:
+    return LanguageModel.objects.get(name=name, provider="anthropic")
+
+
+def test_each_model_of_a_sample_has_the_sizes_of_its_own_requests(cast: Cast):
+    opus, haiku = named("claude-opus-5-5"), named("claude-haiku-4-5")
+    sample = read(
+        cast,
+        *[call(opus.name, input_tokens=700, output_tokens=70)] * 3,
+        *[call(haiku.name, input_tokens=90, output_tokens=9)] * 2,
+    )
+
+    found = as_levers(sample)
+    other = as_levers(sample, reference=haiku)
+
+    assert (found.reference, other.reference) == (opus, haiku)
+    sizes = {
+        pk: (its[Scenario.MEDIUM].input_tokens, its[Scenario.MEDIUM].output_tokens)
+        for pk, its in found.own.items()
+    }
+    assert sizes == {opus.pk: (700, 70), haiku.pk: (90, 9)}
+    assert found.shapes == found.own[opus.pk]
+    assert other.shapes == found.own[haiku.pk]
+    assert [(one.model, one.share_percent) for one in found.models] == [
+        (opus, 60),
+        (haiku, 40),
+    ]
+
+
+def test_where_half_of_the_requests_cache_their_prefix_stays_long_enough(cast: Cast):
+    """600 each is cached by Opus from 512 on; the mean of all would be 300."""
+    cached = {"cache_read_input_tokens": 540, "cache_creation_input_tokens": 60}
+    sample = read(cast, *[usage(**cached)] * 5, *[usage()] * 5)
+
+    found = as_levers(sample)
+
+    its = found.shapes[Scenario.MEDIUM]
+    assert (its.prefix_tokens, its.prefix_percent, its.hit_percent) == (600, 50, 90)
+    assert found.models[0].share(Scenario.MEDIUM).caches(its)
+    used = quantities(its, found.models[0].share(Scenario.MEDIUM), 100)
+    assert (used.cache_read, used.cache_write_5m) == (45 * 600, 5 * 600)
+
+
+def test_sound_is_planned_as_it_is_and_said(cast: Cast):
+    details = {"audio_tokens": 40}
+    chat = {"prompt_tokens": 100, "completion_tokens": 20, "prompt_tokens_details": details}
+    sample = read(cast, *[chat] * 4, asked=Asked(provider="openai", model="gpt-5.4"))
+
+    its = as_levers(sample).shapes[Scenario.HEAVY]
+
+    assert (its.input_tokens, its.input_audio_per_1000) == (60, 40_000)
+    assert reports.report(sample, NOW).in_estimates == [
+        (
+            "Of gpt-5.4 160 input tokens of sound are taken as so many in 1,000 requests, "
+            "light or heavy, on every model that has a price for them."
+        )
+    ]
+
+
+def test_what_an_estimate_leaves_out_is_counted(cast: Cast):
+    fast = {"model": "claude-opus-5-5", "usage": usage(speed="fast")}
+    sample = read(cast, call("claude-unheard-of"), *[fast] * 2, call("claude-opus-5-5"))
+
+    said = reports.report(sample, NOW).in_estimates
+
+    assert said == [
+        (
+            "Left out are requests of models that get no share: 1 of anthropic/"
+            "claude-unheard-of."
+        ),
+        (
+            "Planned at global, standard prices are 2 of 3 requests that were fast, flex, "
+            "at a priority or bound to a place."
+        ),
+    ]
+    assert all(sentence in as_levers(sample).source for sentence in said)
 
 
 def test_searches_of_few_requests_are_planned(cast: Cast):

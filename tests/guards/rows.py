@@ -24,6 +24,7 @@ _FITTING: dict[str, Any] = {
     "IntegerField": 0,
     "JSONField": "{}",
     "OneToOneField": 1,
+    "PositiveBigIntegerField": 0,
     "PositiveIntegerField": 0,
     "PositiveSmallIntegerField": 1,
     "SmallIntegerField": 0,

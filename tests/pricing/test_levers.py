@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from billing.pricing import levers
 from billing.pricing.levers import Levers, Part, Share, Ttl, multiplied
-from billing.pricing.token_classes import Quantities
+from billing.pricing.token_classes import BESIDE_TEXT, Quantities, TokenClass
 
 APRIL = date(2026, 4, 1)
 SONNET, HAIKU = "anthropic/claude-sonnet-5", "anthropic/claude-haiku-4-5"
@@ -114,6 +114,52 @@ def test_what_finds_the_prefix_reads_it_and_the_others_write_it():
     )
 
 
+def test_of_half_of_the_requests_half_begin_with_the_prefix():
+    its = shape(
+        prefix_tokens=8000,
+        prefix_percent=Decimal(50),
+        cache_ttl=Ttl.FIVE_MINUTES,
+        hit_percent=Decimal(90),
+    )
+
+    assert only(its).quantities == Quantities(
+        input=15_000_000,
+        cache_write_5m=1_500 * 8_000,
+        cache_read=13_500 * 8_000,
+        output=3_000_000,
+    )
+    plain = only(its._replace(cache_ttl=Ttl.NONE)).quantities
+    assert plain.input == 15_000_000 + 15_000 * 8_000
+
+
+def test_a_model_with_levers_of_its_own_takes_the_volume_alone_from_the_scenario():
+    own = shape(requests_per_day=Decimal(7), input_tokens=90, output_tokens=3)
+    own = own._replace(batch_percent=Decimal(50), prefix_tokens=10)
+
+    standard, batch = multiplied(
+        shape(searches_per_1000=5), [Share(HAIKU, own=own)], APRIL, 1
+    )
+
+    assert (standard.requests, batch.requests) == (15_000, 15_000)
+    assert standard.quantities == Quantities(input=15_000 * 100, output=15_000 * 3)
+
+
+def test_sound_pictures_and_sessions_are_so_many_in_a_thousand_requests():
+    its = shape(
+        input_audio_per_1000=12,
+        cache_read_audio_per_1000=1,
+        output_audio_per_1000=34,
+        output_image_per_1000=56,
+        session_per_1000=78,
+    )
+
+    # Of another tokenizer too: they are no text.
+    used = only(its, Share(HAIKU, token_factor=Decimal("1.3"))).quantities
+    assert used[6:] == (360, 30, 1_020, 1_680, 2_340)
+    without = frozenset({TokenClass.OUTPUT_IMAGE, TokenClass.SESSION})
+    assert only(its, Share(HAIKU, without=without)).quantities[6:] == (360, 30, 1_020, 0, 0)
+
+
 def test_an_hour_is_another_class():
     its = shape(prefix_tokens=8000, cache_ttl=Ttl.ONE_HOUR, hit_percent=Decimal(90))
 
@@ -175,10 +221,17 @@ def test_searches_are_so_many_in_a_thousand_requests():
         (1, Ttl.NONE, False),
     ],
 )
+@pytest.mark.parametrize("times", [1, 4])
 def test_requests_further_apart_than_the_cache_lives_are_told(
-    per_day: int, ttl: Ttl, lapses: bool
+    per_day: int, ttl: Ttl, lapses: bool, times: int
 ):
-    its = shape(requests_per_day=Decimal(per_day), prefix_tokens=8000, cache_ttl=ttl)
+    """Of four times as many of which a fourth has it, it is the same."""
+    its = shape(
+        requests_per_day=Decimal(per_day * times),
+        prefix_tokens=8000,
+        prefix_percent=Decimal(100 // times),
+        cache_ttl=ttl,
+    )
 
     assert its.lapses is lapses
 
@@ -218,9 +271,12 @@ percents = st.decimals(0, 100, places=2)
         growth_percent=st.decimals(-100, 100, places=2),
         batch_percent=percents,
         prefix_tokens=st.integers(0, 100_000),
+        prefix_percent=percents,
         cache_ttl=st.sampled_from(Ttl),
         hit_percent=percents,
         searches_per_1000=st.integers(0, 5_000),
+        thinking_percent=percents,
+        **{f"{name}_per_1000": st.integers(0, 10**6) for name in BESIDE_TEXT},
     ),
     percents,
     st.integers(1, 12),
@@ -238,7 +294,10 @@ def test_nothing_is_lost_between_months_models_and_processings(
             its, month, number
         )
         for part in of_month:
-            per_request = its.prefix_tokens + its.input_tokens
-            assert part.quantities.total_input == part.requests * per_request
+            used, rest = part.quantities, part.requests * its.input_tokens
+            of_text = used.input + used.cached
+            repeating = of_text - rest
+            share = part.requests * its.prefix_percent * its.prefix_tokens
+            assert abs(repeating * 100 - share) <= 50 * its.prefix_tokens
             assert part.quantities.output == part.requests * its.output_tokens
             assert min(part.quantities) >= 0

@@ -64,6 +64,29 @@ def test_hits_are_reads_beside_all_that_went_in(book: RateBook, make_usage: Make
     assert its.sides[Side.INPUT].p50 == 800
 
 
+def test_the_prefix_is_that_of_the_requests_that_cache(book: RateBook, make_usage: Make):
+    """Half of them do; the mean of all, 300, is of none of them."""
+    reads = Quantities(input=10, cache_read=590, cache_write_5m=10)
+    writes = Quantities(input=10, cache_write_1h=600)
+    plain = Quantities(input=610)
+
+    its = only(samples.profiles(map(make_usage, [reads, plain, writes, plain]), book))
+
+    assert its.caching == 2
+    assert its.prefix == Distribution(600, 600, 600, 600, 600, mean=600)
+    assert only(samples.profiles([make_usage(plain)], book)).prefix is None
+
+
+def test_requests_under_conditions_that_no_plan_has_are_counted(
+    book: RateBook, make_usage: Make
+):
+    used = Quantities(input=10)
+    others = [{"speed": "fast"}, {"processing": "flex"}, {"geo": "us"}, {"endpoint": "eu"}]
+    usages = [make_usage(used, **one) for one in [{}, {"processing": "batch"}, *others]]
+
+    assert only(samples.profiles(usages, book)).elsewhere == 4
+
+
 def test_output_at_five_times_the_price(book: RateBook, make_usage: Make):
     """2,000 in at 2, 500 out at 10: 4,000 and 5,000."""
     its = only(samples.profiles([make_usage(Quantities(input=2000, output=500))], book))

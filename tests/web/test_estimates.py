@@ -206,6 +206,60 @@ def test_a_sample_fills_it_in(lead: Client, cast: Cast, sample: Sample):
     assert Estimate.objects.get().sample == sample
 
 
+def test_each_model_of_a_sample_has_its_own_sizes(lead: Client, cast: Cast, sample: Sample):
+    """Sonnet's are typed, Opus' are its own: 400 in and 40 out at the median, 0.0024."""
+    sonnet, opus = model("claude-sonnet-5"), model("claude-opus-5-5")
+    both = {
+        "sample": str(sample.pk),
+        "reference": sonnet.pk,
+        "model-0-model": sonnet.pk,
+        "model-1-model": opus.pk,
+    }
+
+    own = build(lead, cast, **both, step="save")
+    drafted = Estimate.objects.get()
+    shown = lead.get(own.url).content.decode()
+    above = build(lead, cast, **both, **{"model-1-sizes": "levers"}).content.decode()
+
+    assert drafted.reference == sonnet
+    assert "sizes of its own requests" in shown
+    assert '<data value="7.2"' in shown  # 3,000 requests
+    assert '<data value="12.6"' in above  # of 1,000 in and 10 out
+    edited = lead.get(f"/estimates/{drafted.pk}/edit").content.decode()
+    assert "its own, if the sample has it" in edited
+
+
+def test_another_model_of_the_sample_may_be_the_reference(lead: Client, sample: Sample):
+    opus = model("claude-opus-5-5").pk
+
+    shown = lead.get(f"/estimates/new?sample={sample.pk}&reference={opus}").content.decode()
+
+    assert 'name="medium-input_tokens" value="400"' in shown
+    assert "10 requests of Claude Opus 5.5" in shown
+
+
+def test_the_range_of_a_tokenizer_stands_beside_the_cost(lead: Client, cast: Cast):
+    haiku = model("claude-haiku-4-5").pk
+
+    shown = build(
+        lead,
+        cast,
+        **{"model-1-model": haiku, "model-0-share_percent": "50"},
+        **{"model-1-share_percent": "50"},
+    ).content.decode()
+
+    assert "tokens for one of Claude Opus 5.5" in shown
+    assert "planned, the middle of" in shown
+
+
+def test_sound_is_asked_for_only_where_there_is_some(lead: Client, cast: Cast):
+    empty = lead.get("/estimates/new").content.decode()
+    shown = build(lead, cast, **{"heavy-output_audio_per_1000": "5"}).content.decode()
+
+    hidden = '<div class="lever" hidden>'
+    assert (empty.count(hidden), shown.count(hidden)) == (5, 4)
+
+
 def test_nobody_elses_sample_fills_anything_in(
     cast: Cast, sample: Sample, person: Callable[..., User], browser: Browser
 ):

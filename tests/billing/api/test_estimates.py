@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from billing.actions import samples
-from billing.models import Budget, Estimate
+from billing.models import Budget, Estimate, Sample
 from billing.models.samples import Source
 from tests.conftest import NOW, Cast, Service, issue
 
@@ -303,6 +303,73 @@ def test_a_sample_is_named_by_who_covers_it(lead: Service, bob: Service, cast: C
 
     assert (made["sample"], forgotten["sample"]) == (str(sample.pk), None)
     assert post(bob, "estimates", asked(sample=sample.pk)).status_code == 404
+
+
+@pytest.fixture
+def sample(cast: Cast) -> Sample:
+    """Of Opus three calls, of Sonnet one that is a tenth of them."""
+    calls = [
+        *[{"model": "claude-opus-5-5", "input_tokens": 1000, "output_tokens": 10}] * 3,
+        {"model": "claude-sonnet-5", "input_tokens": 100, "output_tokens": 1},
+    ]
+    return samples.read(
+        team=cast.search,
+        content=json.dumps(
+            [{"model": one["model"], "usage": one} for one in calls]
+        ).encode(),
+        source=Source.PASTE,
+        by="lea",
+        now=NOW,
+    )
+
+
+def test_a_model_that_is_in_the_sample_has_its_own_sizes(lead: Service, sample: Sample):
+    """0.00021 each, as 100 in and 1 out at 2 and 10 per million; else 0.0021."""
+    made = post(lead, "estimates", asked(sample=sample.pk)).json()
+    kept = lead.patch(f"estimates/{made['id']}", {"note": "The same."}).json()
+    by_levers = post(
+        lead,
+        "estimates/compute",
+        asked(sample=sample.pk, models=[MODELS[0], {**MODELS[1], "sizes": "levers"}]),
+    ).json()
+
+    opus, sonnet = made["models"]
+    assert (opus["sizes"], opus["levers"]) == ("levers", {})
+    assert (sonnet["sizes"], sonnet["totals"]) == ("sample", {"medium": "0.63"})
+    assert sonnet["levers"]["medium"]["input_tokens"] == 100
+    assert sonnet["levers"]["medium"]["requests_per_day"] == "100"
+    assert made["reference"] == {"provider": "anthropic", "model": "claude-opus-5-5"}
+    assert any("3 requests of Claude Opus 5.5" in one for one in made["assumptions"])
+    assert kept["models"] == made["models"]
+    assert by_levers["models"][1]["totals"] == {"medium": "6.3"}
+
+
+def test_a_model_of_another_tokenizer_has_a_range(lead: Service):
+    haiku = {"model": "claude-haiku-4-5"}
+    models = [MODELS[0], haiku, {**haiku, "model": "claude-sonnet-5"}]
+
+    shown = post(lead, "estimates/compute", asked(models=models)).json()
+
+    opus, its, sonnet = shown["models"]
+    assert (opus["ranges"], sonnet["ranges"], shown["ranges"]) == ({}, {}, {})
+    # 3.15 at as many tokens.
+    ends = [round(Decimal(end), 4) for end in its["ranges"]["medium"].values()]
+    assert ends == [Decimal("2.1"), Decimal("2.625")]
+    factors = [its[f"token_factor{end}"] for end in ("_low", "", "_high")]
+    assert factors == ["0.666666667", "0.740740741", "0.833333333"]
+
+
+def test_a_factor_that_is_said_is_the_one(lead: Service):
+    haiku = {"model": "claude-haiku-4-5", "share_percent": "100", "token_factor": "2"}
+
+    shown = post(
+        lead,
+        "estimates/compute",
+        asked(models=[haiku], reference={"model": "claude-opus-5-5"}),
+    ).json()
+
+    assert shown["totals"] == {"medium": "6.3"}
+    assert shown["ranges"] == {}
 
 
 def test_a_project_is_planned(lead: Service, made: dict[str, Any]):

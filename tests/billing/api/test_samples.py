@@ -51,6 +51,22 @@ def test_records_are_kept_and_profiled(lead: Service):
     assert lead.get(f"samples/{made['id']}").json()["models"] == made["models"]
 
 
+def test_what_an_estimate_makes_of_it_is_answered(lead: Service):
+    cached = {**USAGE, "cache_read_input_tokens": 600}
+    records = [RESPONSE, {**RESPONSE, "id": "msg_2", "usage": cached}]
+
+    made = create(lead, records=[*records, {"model": "claude-none", "usage": USAGE}]).json()
+
+    opus, unknown = made["models"]
+    assert (opus["caching"], opus["prefix"]["mean"], opus["elsewhere"]) == (1, 600, 0)
+    medium = opus["levers"]["medium"]
+    assert (medium["prefix_tokens"], medium["prefix_percent"]) == (600, "50")
+    assert (unknown["prefix"], unknown["caching"]) == (None, 0)
+    assert made["in_estimates"] == [
+        "Left out are requests of models that get no share: 1 of anthropic/claude-none."
+    ]
+
+
 @pytest.mark.parametrize(
     "text",
     [
