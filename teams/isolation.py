@@ -9,11 +9,8 @@ connection carries nothing over) and reaches the shards of a distributed table, 
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
-import psycopg
 from django.db import connection, transaction
-from psycopg.pq import TransactionStatus
 
 
 @contextmanager
@@ -31,39 +28,10 @@ def visible_teams(team_ids: Iterable[int]) -> Iterator[None]:
             _set(before)
 
 
-@contextmanager
-def visible_at_once(team_ids: Iterable[int]) -> Iterator[None]:
-    """The same for statements that are sent together, each executed after the one before.
-
-    Their answers are there afterwards, and the transaction has ended: it lasts as long as
-    the server takes, and nobody's turn comes in between, here or on the way.
-    """
-    named = _listed(team_ids)
-    connection.ensure_connection()
-    driver: psycopg.Connection[Any] = connection.connection
-    with connection.wrap_database_errors:
-        if connection.in_atomic_block:
-            before = _setting()
-            with transaction.atomic():
-                with driver.pipeline():
-                    _set(named)
-                    yield
-                _set(before)
-            return
-        try:
-            # Whatever else begins and commits waits for the server in between.
-            with driver.pipeline(), connection.cursor() as cursor:
-                cursor.execute("BEGIN")
-                _set(named)
-                yield
-                cursor.execute("COMMIT")
-        finally:
-            # What failed leaves the transaction open: its end was not executed either.
-            if (
-                not driver.closed
-                and driver.info.transaction_status != TransactionStatus.IDLE
-            ):
-                driver.rollback()
+def setting(team_ids: Iterable[int]) -> str:
+    """The statement that makes the rows of these teams visible."""
+    # SET takes no bound parameter; this is digits and commas by construction.
+    return f"SET LOCAL purser.teams = '{_listed(team_ids)}'"
 
 
 def _listed(team_ids: Iterable[int]) -> str:

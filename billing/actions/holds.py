@@ -12,19 +12,21 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from django.db import OperationalError, connection
 from uuid_utils.compat import uuid7
 
 from billing.formats import expected
 from billing.formats.expected import ExpectedCall
-from billing.models import Hold, HoldPart, bound, levels, rate_book, server_clock
+from billing.models import Hold, HoldPart, levels, rate_book, server_clock
 from billing.models.levels import Call, Chain, Level, Slot
 from billing.models.recorded import Recorded
 from billing.pricing import money
 from billing.pricing.usage import Processing
-from teams import isolation, ownership
-from teams.models import ApiKey
+from teams import ownership, trips
+from teams.models import ApiKey, Project
+from teams.trips import Statement
 
 # How often the budgets may turn out to be others than a moment ago.
 _ATTEMPTS = 5
@@ -116,6 +118,11 @@ SELECT budget_id, period_start, spent, held, made.made_at, made.expires_at,
     chain.is_current, EXISTS (SELECT FROM known)
 FROM chain LEFT JOIN level ON true LEFT JOIN made ON true
 """
+
+
+# Who waits for the locks does not wait for the disk, too; who is answered has waited for
+# it. What he saw of others' holds was written before.
+_FLUSH = f"SELECT {trips.FLUSH} FROM {Hold._meta.db_table} WHERE id = %b::uuid"
 
 
 class _Request:
@@ -225,12 +232,10 @@ class _Request:
             for slot, reserves in zip(self._slots, self._reserves, strict=True)
             if reserves
         }
-        with bound.cursor() as locking, bound.cursor() as deciding:
-            with isolation.visible_at_once(self._chain.team_ids):
-                if reserved:
-                    locking.execute(_LOCK, [sorted(reserved)])
-                deciding.execute(_DECIDE, self._parameters(hold))
-            rows: list[tuple[Any, ...]] = deciding.fetchall()
+        lock = [Statement(_LOCK, [sorted(reserved)])] if reserved else []
+        decide = Statement(_DECIDE, self._parameters(hold))
+        flush = Statement(_FLUSH, [hold.pk])
+        *_, rows = trips.at_once(self._chain.team_ids, [*lock, decide], flush=flush)
         return rows
 
     def _parameters(self, hold: Hold) -> list[Any]:
@@ -259,18 +264,30 @@ def _reserves(slot: Slot, is_free: bool) -> bool:
 # --- Ended --------------------------------------------------------------------------
 
 
-def release(hold: Hold) -> None:
-    """Give back what is held. What has ended, or is settling, stays what it is."""
-    with connection.cursor() as cursor:
-        cursor.execute(_RELEASE, [hold.pk])
+def release(*, key: ApiKey, hold_id: UUID) -> bool:
+    """Give back what is held. What has ended, or is settling, stays what it is.
+
+    Whether the key covers such a hold.
+    """
+    its = [hold_id, key.organization_id, key.team_id, key.project_id]
+    ((is_covered,),) = trips.at_once([], [Statement(_RELEASE, its)])[0]
+    return bool(is_covered)
 
 
 _RELEASE = f"""
-WITH released AS (
+WITH covered AS (
+    SELECT hold.id FROM {Hold._meta.db_table} hold
+    JOIN {Project._meta.db_table} project ON project.id = hold.project_id
+    WHERE hold.id = %b::uuid AND project.organization_id = %b::bigint
+        AND hold.team_id = coalesce(%b::bigint, hold.team_id)
+        AND hold.project_id = coalesce(%b::bigint, hold.project_id)
+), released AS (
     UPDATE {Hold._meta.db_table} SET state = 'released'
-    WHERE id = %s AND state = 'held' RETURNING id
+    WHERE id IN (SELECT id FROM covered) AND state = 'held' RETURNING id
+), part AS (
+    DELETE FROM {HoldPart._meta.db_table} WHERE hold_id IN (SELECT id FROM released)
 )
-DELETE FROM {HoldPart._meta.db_table} WHERE hold_id IN (SELECT id FROM released)
+SELECT EXISTS (SELECT FROM covered)
 """
 
 # A hold ends with the one record that it settles with.

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -26,15 +26,15 @@ from billing.models import (
     Posting,
     UsageRecord,
     arrays,
-    bound,
     unnest,
 )
 from billing.pricing.token_classes import TokenClass
 from billing.pricing.usage import Usage
-from teams import isolation
+from teams import isolation, trips
 from teams.models import ApiKey
 from teams.models.api_keys import Scope
 from teams.ownership import RECORDS_AHEAD, NotCovered, Owner, OwnerIndex
+from teams.trips import Statement
 
 logger = logging.getLogger(__name__)
 
@@ -263,56 +263,87 @@ def _store(
     now: datetime,
     route: str,
 ) -> dict[Identity, Stored]:
-    """One transaction: the new records, their posting, and what became of the others.
+    """The new records with their posting, and what became of the others.
 
-    Returns what is held afterwards.
+    Returns what is held afterwards. Where records correct others, all of it happens in
+    one transaction; else the new records are stored in one trip to the server, and mostly
+    that is all.
     """
     first: dict[Identity, Arrival] = {}
     for arrival in arrivals:
         first.setdefault(arrival.identity, arrival)
-    postings: dict[str, UUID] = {}
-    settling: set[str] = set()
-
-    def insert(ones: list[Arrival]) -> Set[str]:
-        if not ones:
-            return set()
-        posting = uuid7()
-        inserted = _insert(team_id, ones, posting, key, now, route)
-        postings.update(dict.fromkeys(inserted.new, posting))
-        settling.update(inserted.settling)
-        return inserted.new
-
+    plain = [arrival for arrival in first.values() if not arrival.posted.corrects]
+    correcting = [arrival for arrival in first.values() if arrival.posted.corrects]
+    storing = _Storing(team_id, key, now, route)
+    if not correcting:
+        storing.insert(plain)
+        if len(storing.postings) == len(arrivals) and not rejected:
+            return storing.held(arrivals)
     with isolation.visible_teams([team_id]):
-        insert([arrival for arrival in first.values() if not arrival.posted.corrects])
+        if correcting:
+            storing.insert(plain)
         corrected = corrections.store(
             team_id=team_id,
-            corrections=[one for one in first.values() if one.posted.corrects],
-            insert=insert,
+            corrections=correcting,
+            insert=storing.insert,
             held=lambda ones: _held(team_id, ones),
             by=str(key),
             now=now,
         )
         voids.post(team_id, corrected.voided, now)
-        known = [arrival for arrival in first.values() if arrival.uid not in postings]
-        held = _held(team_id, known)
-        for arrival in first.values():
-            if posting := postings.get(arrival.uid):
-                held[arrival.identity] = Stored(
-                    arrival.uid,
-                    arrival.fingerprint,
-                    route,
-                    posting,
-                    settles=arrival.posted.hold is None or arrival.uid in settling,
-                )
-            elif refusal := corrected.refused.get(arrival.identity):
+        known = [arrival for arrival in first.values() if not storing.has(arrival)]
+        held = _held(team_id, known) | storing.held(first.values())
+        for arrival in known:
+            if refusal := corrected.refused.get(arrival.identity):
                 held[arrival.identity] = Stored(
                     arrival.uid, arrival.fingerprint, route, refusal=refusal
                 )
-        others = [arrival for arrival in arrivals if arrival.uid not in postings]
+        others = [arrival for arrival in arrivals if not storing.has(arrival)]
         statuses = [_outcome(one, held[one.identity], route).status for one in others]
         final = [status for status in statuses if status is not Status.TRY_AGAIN]
         _note(team_id, final + [Status.REJECTED] * rejected, key, now, route)
     return held
+
+
+class _Storing:
+    """Inserts records of one team, and knows which of them were new."""
+
+    def __init__(self, team_id: int, key: ApiKey, now: datetime, route: str) -> None:
+        self._team_id = team_id
+        self._key = key
+        self._now = now
+        self._route = route
+        self._settling: set[str] = set()
+        self.postings: dict[str, UUID] = {}
+
+    def has(self, arrival: Arrival) -> bool:
+        return arrival.uid in self.postings
+
+    def insert(self, arrivals: list[Arrival]) -> Set[str]:
+        """The uids of those that are new."""
+        if not arrivals:
+            return set()
+        posting = uuid7()
+        inserted = _insert(
+            self._team_id, arrivals, posting, self._key, self._now, self._route
+        )
+        self.postings.update(dict.fromkeys(inserted.new, posting))
+        self._settling.update(inserted.settling)
+        return inserted.new
+
+    def held(self, arrivals: Iterable[Arrival]) -> dict[Identity, Stored]:
+        """Those of them that were new."""
+        return {
+            arrival.identity: Stored(
+                arrival.uid,
+                arrival.fingerprint,
+                self._route,
+                self.postings[arrival.uid],
+                settles=arrival.posted.hold is None or arrival.uid in self._settling,
+            )
+            for arrival in arrivals
+            if self.has(arrival)
+        }
 
 
 def _note(
@@ -429,9 +460,8 @@ def _insert(
     its: list[Any] = [team_id, posting, now, key.pk, route]
     if has_holds:
         its.append(team_id)
-    with bound.cursor() as cursor:
-        cursor.execute(store, [*parameters, *its, len(arrivals)])
-        stored, uids, settling = cursor.fetchone()
+    said = Statement(store, [*parameters, *its, len(arrivals)])
+    ((stored, uids, settling),) = trips.at_once([team_id], [said])[0]
     if stored == len(arrivals):
         uids = [arrival.uid for arrival in arrivals]
     return Inserted(set(uids or ()), set(settling or ()))

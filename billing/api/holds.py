@@ -10,12 +10,12 @@ from django.utils import timezone
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from billing.actions import holds
 from billing.actions.holds import Decision
 from billing.api import hold_schemas as schemas
 from billing.api.bodies import check_length, whole
+from billing.api.door import DoorView
 from billing.api.problems import Refused
 from billing.formats import expected
 from billing.formats.errors import RecordError
@@ -34,7 +34,7 @@ _LONGEST_KEY = 200
 _MAY_ASK = (Scope.USAGE_WRITE, Scope.BUDGETS_READ)
 
 
-class VerdictView(APIView):
+class VerdictView(DoorView):
     scopes: dict[str, Scope] = {}
 
     @schemas.get_verdict
@@ -56,7 +56,7 @@ class VerdictView(APIView):
         return Response(_verdict(found), headers={"Cache-Control": age})
 
 
-class HoldsView(APIView):
+class HoldsView(DoorView):
     scopes = {"POST": Scope.USAGE_WRITE}
 
     @schemas.create_hold
@@ -80,7 +80,7 @@ class HoldsView(APIView):
         return Response(answer, status=201 if decision.hold else 200)
 
 
-class HoldView(APIView):
+class HoldView(DoorView):
     scopes = {"GET": Scope.USAGE_WRITE, "DELETE": Scope.USAGE_WRITE}
 
     @schemas.get_hold
@@ -90,7 +90,8 @@ class HoldView(APIView):
     @schemas.release_hold
     def delete(self, request: Request, hold_id: UUID) -> Response:
         """However often: what has ended, or is settling, stays what it is."""
-        holds.release(_found(key_of(request), hold_id))
+        if not holds.release(key=key_of(request), hold_id=hold_id):
+            raise _unknown(hold_id)
         return Response(status=204)
 
 
@@ -113,8 +114,12 @@ def _idempotency_key(request: Request) -> str:
 def _found(key: ApiKey, hold_id: UUID) -> Hold:
     hold = Hold.objects.filter(pk=hold_id, project__in=key.projects()).first()
     if hold is None or not key.may_act_for(hold.team_id):
-        raise Refused(404, "not_found", f"This API key covers no hold {hold_id}.")
+        raise _unknown(hold_id)
     return hold
+
+
+def _unknown(hold_id: UUID) -> Refused:
+    return Refused(404, "not_found", f"This API key covers no hold {hold_id}.")
 
 
 # --- As JSON ------------------------------------------------------------------------

@@ -12,16 +12,16 @@ from typing import Any, NamedTuple
 
 from django.db.models import Q
 
-from billing.models import bound
 from billing.models.budgets import Budget, BudgetTotal
 from billing.models.holds import HoldPart
 from billing.pricing import caps
 from billing.pricing.budget_periods import Period
-from teams import isolation
+from teams import trips
 from teams.models import Organization, Ownership, Project, ReportingZone, Team
 from teams.ownership import Owner
 from teams.recent import Recent
 from teams.reporting_days import ReportingDays
+from teams.trips import Statement
 
 
 class Call(NamedTuple):
@@ -191,10 +191,7 @@ FROM chain LEFT JOIN level ON true
 def read(chain: Chain, slots: Sequence[Slot]) -> list[Level] | None:
     """How far these are used now. None: the budgets are others by now."""
     asked = [*parameters(slots, [False] * len(slots)), *chain.place, chain.signature]
-    with bound.cursor() as cursor:
-        with isolation.visible_at_once(chain.team_ids):
-            cursor.execute(_READ, asked)
-        rows = cursor.fetchall()
+    (rows,) = trips.at_once(chain.team_ids, [Statement(_READ, asked)])
     *_, is_current = rows[0]
     return of_rows(slots, rows) if is_current else None
 

@@ -122,7 +122,7 @@ class Holding(RuleBasedStateMachine):
     @rule(number=picks)
     def release(self, number: int) -> None:
         one = self.pick(number)
-        holds.release(one.hold)
+        holds.release(key=self.key, hold_id=one.hold.pk)
         if one.state == "held":
             one.state, one.reserves = "released", False
 

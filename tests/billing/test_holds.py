@@ -397,8 +397,8 @@ def test_a_released_hold_reserves_nothing(cast: Cast, key: ApiKey):
     cap(cast, "1")
     held = ask(key).hold
 
-    holds.release(held)
-    holds.release(held)
+    holds.release(key=key, hold_id=held.pk)
+    holds.release(key=key, hold_id=held.pk)
 
     held.refresh_from_db()
     assert held.state == "released"
@@ -410,7 +410,7 @@ def test_what_is_settling_is_not_released(cast: Cast, key: ApiKey):
     held = ask(key).hold
     spend(key, record(hold=str(held.pk)))
 
-    holds.release(held)
+    holds.release(key=key, hold_id=held.pk)
 
     held.refresh_from_db()
     assert held.state == "settling"
@@ -554,7 +554,7 @@ def test_keys_of_two_services_do_not_meet(cast: Cast, key: ApiKey):
 def test_a_retry_of_a_hold_that_has_ended_reserves_nothing(cast: Cast, key: ApiKey):
     cap(cast, "10")
     released = ask(key, idempotency_key="call-1").hold
-    holds.release(released)
+    holds.release(key=key, hold_id=released.pk)
     expired = ask(key, idempotency_key="call-2", expires_in=1).hold
     Hold.objects.filter(pk=expired.pk).update(expires_at=expired.made_at)
     HoldPart.objects.filter(hold=expired).update(until=expired.made_at)

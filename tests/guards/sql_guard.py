@@ -202,7 +202,8 @@ class SqlGuard:
 
     def __init__(self, tables: Tables | None = None) -> None:
         self._tables = tables or Tables.of_models()
-        self._scopes: WeakKeyDictionary[BaseDatabaseWrapper, Scope] = WeakKeyDictionary()
+        self._scopes: WeakKeyDictionary[BaseDatabaseWrapper, list[Scope]]
+        self._scopes = WeakKeyDictionary()
         self.violations: list[str] = []
 
     def __call__(
@@ -227,7 +228,8 @@ class SqlGuard:
         reading = read(sql, self._tables)
         if reading.names_teams is not None and connection.atomic_blocks:
             block = connection.atomic_blocks[-1]
-            self._scopes[connection] = Scope(block, reading.names_teams)
+            scopes = [*self._running(connection), Scope(block, reading.names_teams)]
+            self._scopes[connection] = scopes
         yield from reading.complaints
         if reading.writes:
             named = self._named_teams(connection)
@@ -236,9 +238,12 @@ class SqlGuard:
 
     def _named_teams(self, connection: BaseDatabaseWrapper) -> frozenset[int]:
         """What the innermost running block that named teams has named."""
-        scope = self._scopes.get(connection)
-        running = scope is not None and scope.block in connection.atomic_blocks
-        return scope.teams if scope and running else frozenset()
+        running = self._running(connection)
+        return running[-1].teams if running else frozenset()
+
+    def _running(self, connection: BaseDatabaseWrapper) -> list[Scope]:
+        scopes = self._scopes.get(connection, [])
+        return [scope for scope in scopes if scope.block in connection.atomic_blocks]
 
 
 def _strays(write: Write, rows: Any, named: frozenset[int]) -> Iterator[str]:
