@@ -98,8 +98,16 @@ register_converter(AnyText, "text")
 
 _PUBLICATION = "rate-cards/<int:card_id>/publications/<int:publication_id>"
 
-urlpatterns = [
+# Asked thousands of times a second, and found first (config/door.py).
+door = [
     path("usage", UsageView.as_view(), name="usage"),
+    path("budgets/verdict", VerdictView.as_view(), name="verdict"),
+    path("holds", HoldsView.as_view(), name="holds"),
+    path("holds/<uuid:hold_id>", HoldView.as_view(), name="hold"),
+]
+
+urlpatterns = [
+    *door,
     path("usage/<text:record_id>/void", UsageVoidView.as_view(), name="void-usage"),
     path("usage/<text:record_id>", UsageRecordView.as_view(), name="usage-record"),
     path("prices/quote", QuoteView.as_view(), name="quote"),
@@ -145,9 +153,6 @@ urlpatterns = [
     path("budgets", BudgetsView.as_view(), name="budgets"),
     path("budgets/preview", BudgetPreviewView.as_view(), name="budget-preview"),
     path("budgets/<int:budget_id>", BudgetView.as_view(), name="budget"),
-    path("budgets/verdict", VerdictView.as_view(), name="verdict"),
-    path("holds", HoldsView.as_view(), name="holds"),
-    path("holds/<uuid:hold_id>", HoldView.as_view(), name="hold"),
     path(
         "budgets/<int:budget_id>/revisions",
         BudgetRevisionsView.as_view(),

@@ -83,10 +83,7 @@ MIDDLEWARE = [
 ]
 
 # Where usage is posted (config/door.py), by programs.
-DOOR_MIDDLEWARE = [
-    "django.middleware.security.SecurityMiddleware",
-    "django.middleware.common.CommonMiddleware",  # Content-Length
-]
+DOOR_MIDDLEWARE = ["django.middleware.security.SecurityMiddleware"]
 
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"

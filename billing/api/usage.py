@@ -24,6 +24,7 @@ from billing.actions import post, receive, voids
 from billing.actions.receive import Outcome, Status
 from billing.api import admission, schemas
 from billing.api.bodies import records_in
+from billing.api.door import DoorView
 from billing.api.estimates import MonthField
 from billing.api.problems import Refused
 from billing.api.records import as_json
@@ -42,7 +43,7 @@ _WAIT = re.compile(r"\bwait=(\d{1,4})(?![\d.])")
 _REFUSED = (Status.CONFLICT, Status.REJECTED, Status.TRY_AGAIN)
 
 
-class UsageView(APIView):
+class UsageView(DoorView):
     scopes = {"POST": Scope.USAGE_WRITE}
     key: ApiKey | None = None  # once it is known
 

@@ -1,0 +1,74 @@
+"""Views that services ask thousands of times a second (config/door.py).
+
+They speak JSON with API keys and nothing else, so that there is little to find out about
+a request: what the REST framework does for that takes longer than most answers.
+"""
+
+from typing import Any, NoReturn
+
+import msgspec
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from rest_framework.permissions import BasePermission
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from teams.api.authentication import ApiKeyAuthentication, HasScope
+
+_authentication = ApiKeyAuthentication()
+_permission: BasePermission = HasScope()
+
+
+class DoorView(APIView):
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        asked = self.request = Request(request)
+        self.headers = {"Allow": ", ".join(self.allowed_methods)}
+        try:
+            self.initial(asked, *args, **kwargs)
+            response = self._handler(asked)(asked, *args, **kwargs)
+        except Exception as error:  # noqa: BLE001  (answered, or raised again)
+            response = self.handle_exception(error)
+        return self.finalize_response(asked, response, *args, **kwargs)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        accepted = request._request.META.get("HTTP_ACCEPT", "*/*")
+        if "*/*" not in accepted and "application/json" not in accepted:
+            self.perform_content_negotiation(request)
+        found = _authentication.authenticate(request)
+        request.auth = found and found[1]
+        _permission.has_permission(request, self)
+
+    def raise_uncaught_exception(self, exc: Exception) -> NoReturn:
+        raise exc
+
+    def _handler(self, request: Request) -> Any:
+        name = (request.method or "").lower()
+        if name not in self.http_method_names:
+            return self.http_method_not_allowed
+        return getattr(self, name, self.http_method_not_allowed)
+
+    def finalize_response(
+        self, request: Request, response: Response, *args: Any, **kwargs: Any
+    ) -> Response:
+        content = _written(response)
+        response.content = content
+        for name, value in self.headers.items():
+            response.headers[name] = value
+        if response.data is None:
+            del response.headers["Content-Type"]
+        else:
+            its_type = response.content_type or "application/json"
+            response.headers["Content-Type"] = its_type
+        response.headers["Content-Length"] = str(len(content))
+        return response
+
+
+def _written(response: Response) -> bytes:
+    if response.data is None:
+        return b""
+    if response.exception:
+        # It may quote what no other writer takes: half of a surrogate pair.
+        return bytes(JSONRenderer().render(response.data))
+    return msgspec.json.encode(response.data)
