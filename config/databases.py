@@ -58,13 +58,12 @@ def configured(env: environ.Env, role: str) -> dict[str, Any]:
         # Statements of the ledger are planned once a connection. A pooler in between has
         # to carry them (PgBouncer: max_prepared_statements).
         options["prepare_threshold"] = 2
-        # A server that was restarted leaves dead connections behind: each is checked
-        # before it is used, and a request waits two seconds for one at most. A worker
-        # gives its own back after each task, and a new one would have to learn all
-        # partitions and statements again.
+        # A server that was restarted leaves dead connections behind: each is looked at
+        # before it is used (config/postgresql), and a request waits two seconds for one
+        # at most. A worker gives its own back after each task, and a new one would have
+        # to learn all partitions and statements again.
         options["pool"] = {"min_size": 1, **_POOLS[role]}
-        config["CONN_HEALTH_CHECKS"] = True
-    return config | {"ENGINE": "django.db.backends.postgresql", "OPTIONS": options}
+    return config | {"ENGINE": "config.postgresql", "OPTIONS": options}
 
 
 def _command_line(settings: dict[str, str]) -> str:
