@@ -15,6 +15,9 @@ RECORDS_AHEAD = timedelta(minutes=10)
 # else a retry would find another owner than the first posting did, and count twice.
 MOVES_AHEAD = RECORDS_AHEAD + timedelta(minutes=5)
 
+# How old the index of a key may be: far less than a move lies ahead.
+_HELD_SECONDS = 60
+
 
 class NotCovered(LookupError):
     """No project of this name that the key may act for at that moment.
@@ -102,7 +105,7 @@ class OwnerIndex:
         return Owner(ownership.project_id, ownership.team_id)
 
 
-_recent: Recent[int, OwnerIndex] = Recent()
+_recent: Recent[int, OwnerIndex] = Recent(_HELD_SECONDS)
 
 
 def owner(key: ApiKey, slug: str | None, at: datetime) -> Owner:

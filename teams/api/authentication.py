@@ -37,7 +37,7 @@ class ApiKeyAuthentication(BaseAuthentication):
         if kind.lower() != "bearer":
             raise AuthenticationFailed("Use Authorization: Bearer with an API key.")
         now = timezone.now()
-        key = api_keys.find_recent(secret=secret.strip(), now=now)
+        key = api_keys.find(secret=secret.strip(), now=now)
         if key is None:
             raise AuthenticationFailed("This API key is unknown, expired or revoked.")
         self._note_use(key, now)
