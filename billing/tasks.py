@@ -56,18 +56,20 @@ def count_postings(**kwargs: Any) -> None:
     enough = time.monotonic() + _SECONDS_OF_COUNTING
     waiting = post.batches_waiting()
     while waiting and time.monotonic() < enough:
+        this = post.Round()
         # A team whose postings another process holds is left to it.
         waiting = {
             team_id: batches - 1
             for team_id, batches in waiting.items()
-            if _count(team_id) and batches > 1
+            if _count(this, team_id) and batches > 1
         }
+        this.end(now=timezone.now())
     heartbeats.touch(Heartbeat.Name.WORKER, now=timezone.now())
 
 
-def _count(team_id: int) -> int:
+def _count(this: post.Round, team_id: int) -> int:
     try:
-        return post.count(team_id=team_id, now=timezone.now())
+        return this.count(team_id=team_id, now=timezone.now())
     except _UNAVAILABLE:
         # A deadlock, a lock held too long, a server gone: its postings are still there,
         # and the next tick is a second away. The other teams go on.

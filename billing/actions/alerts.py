@@ -48,10 +48,11 @@ def unsettled(
     }
     if not firsts:
         return []
-    known: defaultdict[tuple[int | None, date | None], list[Alert]] = defaultdict(list)
+    known: defaultdict[tuple[int, date], list[_Said]] = defaultdict(list)
     its = {"budget__in": firsts.keys(), "period_start__in": set(firsts.values())}
-    for alert in Alert.objects.exclude(threshold=None).filter(**its):
-        known[alert.budget_id, alert.period_start].append(alert)
+    said = Alert.objects.exclude(threshold=None).filter(**its)
+    for budget_id, first, *terms in said.values_list("budget_id", "period_start", *_SAID):
+        known[budget_id, first].append(_Said(*terms))
     spent = budget_totals.totals(firsts)
     return [
         budget
@@ -65,10 +66,21 @@ def unsettled(
     ]
 
 
-def _is_settled(budget: Budget, known: Sequence[Alert], reached: set[int]) -> bool:
-    said = {alert.threshold for alert in known if alert.revision == budget.revision}
+class _Said(NamedTuple):
+    """What of an alert says whether it is settled."""
+
+    threshold: int
+    revision: int
+    state: str
+
+
+_SAID = _Said._fields
+
+
+def _is_settled(budget: Budget, known: Sequence[_Said], reached: set[int]) -> bool:
+    said = {one.threshold for one in known if one.revision == budget.revision}
     return reached <= said and all(
-        _holds(alert, budget, reached) == alert.is_open for alert in known
+        _holds(one, budget, reached) == (one.state != Alert.State.RESOLVED) for one in known
     )
 
 
@@ -187,7 +199,7 @@ def _follow(
         _hold(alert, _holds(alert, budget, reached), now)
 
 
-def _holds(alert: Alert, budget: Budget, reached: set[int]) -> bool:
+def _holds(alert: Alert | _Said, budget: Budget, reached: set[int]) -> bool:
     return alert.revision == budget.revision and alert.threshold in reached
 
 

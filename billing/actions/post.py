@@ -32,13 +32,11 @@ from billing.actions import (
     voids,
 )
 from billing.actions.batch import Batch
-from billing.models import Budget, Posting, Receipt, months, rate_book, recorded
+from billing.models import Budget, Posting, Receipt, recorded
 from billing.models.recorded import Recorded
 from billing.pricing import engine
 from billing.pricing.engine import Charges, Unpriced
 from teams import isolation
-from teams.models import Team
-from teams.reporting_days import ReportingDays
 
 logger = logging.getLogger(__name__)
 
@@ -133,39 +131,44 @@ def count(*, team_id: int, now: datetime, only: UUID | None = None) -> int:
 
     Raises OperationalError when the database cannot: nothing has changed then.
     """
-    wide: list[Budget] = []
-    with isolation.visible_teams([team_id]):
-        claim = _claim(team_id, only)
-        if claim.posting_uids:
-            records = recorded.read(team_id, claim.record_uids, claim.months)
-            batch = _batch(team_id, now)
-            if records:  # there are postings that only say what was received
-                _count_or_quarantine(batch, records)
-            _finish(team_id, claim.posting_uids)
-            wide = [budget for budget in batch.budgets if budget.is_wide]
-            narrow = [budget for budget in batch.budgets if not budget.is_wide]
-            for budget in alerts.unsettled(narrow, days=batch.days, now=now):
-                alerts.evaluate(budget, now=now)
-    for budget in wide:  # no counting transaction can hold the sum of several teams
-        budgets.evaluate(budget, now=now)
-    return len(claim.posting_uids)
+    this = Round()
+    counted = this.count(team_id=team_id, now=now, only=only)
+    this.end(now=now)
+    return counted
 
 
-def _batch(team_id: int, now: datetime) -> Batch:
-    """What counting goes by. The prices and budgets are those at the moment the ledger is
-    ours: a re-rate that has it afterwards finds nothing counted at prices from before.
+class Round:
+    """Counts one team after the other, and at its end says what they reached together.
+
+    No counting transaction can hold the sum of several teams still, and what many of
+    them count against would be looked at after each of them.
     """
-    team = Team.objects.select_related("organization").get(pk=team_id)
-    days = ReportingDays(team.organization)
-    budget_totals.take_ledger(team_id)
-    return Batch(
-        team_id=team_id,
-        book=rate_book.current(team.organization_id),
-        days=days,
-        closed=months.closed(team, days, now),
-        budgets=list(Budget.objects.active().over_team(team_id).with_scope()),
-        now=now,
-    )
+
+    def __init__(self) -> None:
+        self._wide: dict[int, Budget] = {}
+
+    def count(self, *, team_id: int, now: datetime, only: UUID | None = None) -> int:
+        """Like `count` above, but for the budgets over several teams."""
+        with isolation.visible_teams([team_id]):
+            claim = _claim(team_id, only)
+            if not claim.posting_uids:
+                return 0
+            records = recorded.read(team_id, claim.record_uids, claim.months)
+            budget_totals.take_ledger(team_id)
+            its = Batch.of_team(team_id, now)
+            if records:  # there are postings that only say what was received
+                _count_or_quarantine(its, records)
+            _finish(team_id, claim.posting_uids)
+            narrow = [budget for budget in its.budgets if not budget.is_wide]
+            for budget in alerts.unsettled(narrow, days=its.days, now=now):
+                alerts.evaluate(budget, now=now)
+        self._wide |= {budget.pk: budget for budget in its.budgets if budget.is_wide}
+        return len(claim.posting_uids)
+
+    def end(self, *, now: datetime) -> None:
+        for budget in self._wide.values():
+            budgets.evaluate(budget, now=now)
+        self._wide = {}
 
 
 def count_within(

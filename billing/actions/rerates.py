@@ -25,7 +25,6 @@ from billing.models import (
     LanguageModel,
     Rerate,
     RerateTotal,
-    months,
     rate_book,
 )
 from billing.pricing import money
@@ -33,7 +32,6 @@ from billing.pricing.budget_periods import calendar_month
 from teams import isolation
 from teams.actions import audit
 from teams.models import Organization, Team
-from teams.reporting_days import ReportingDays
 
 # How much one transaction re-rates: it keeps the sums of these records from others.
 RECORDS_AT_ONCE = 10_000
@@ -284,19 +282,9 @@ def _batch(total: RerateTotal, now: datetime) -> Batch:
     So two re-rates of one team take turns, and no counter is left that read the prices
     before they changed: what it counted is re-rated too.
     """
-    team_id = total.team_id
     if total.executed:
-        budget_totals.take_ledger(team_id)
-    team = Team.objects.select_related("organization").get(pk=team_id)
-    days = ReportingDays(team.organization)
-    return Batch(
-        team_id=team_id,
-        book=rate_book.current(team.organization_id),
-        days=days,
-        closed=months.closed(team, days, now),
-        budgets=list(Budget.objects.active().over_team(team_id).with_scope()),
-        now=now,
-    )
+        budget_totals.take_ledger(total.team_id)
+    return Batch.of_team(total.team_id, now)
 
 
 def _has_current_prices(rerate: Rerate, batch: Batch) -> bool:

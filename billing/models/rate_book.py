@@ -36,7 +36,7 @@ class Book(NamedTuple):
 # Aliases and publications are added, withdrawn and deleted, never changed in place, so
 # these numbers change with every change of the prices: a publication that is withdrawn
 # stays, so that one withdrawn and another published leave no count as it was.
-_VERSION = f"""
+VERSION = f"""
 SELECT concat_ws('.',
     (SELECT max(id) FROM {Publication._meta.db_table} WHERE state = 'published'),
     (SELECT count(*) FROM {Publication._meta.db_table} WHERE state = 'published'),
@@ -52,7 +52,7 @@ def current(organization_id: int) -> Book:
     The version is read in the caller's transaction; the rates behind it only when it is
     not the one this process read last.
     """
-    return _read(organization_id, version())
+    return of_version(organization_id, version())
 
 
 def recent(organization_id: int) -> Book:
@@ -96,12 +96,13 @@ def of(organization_id: int | None, rates: Iterable[Rate]) -> Book:
 
 def version() -> str:
     with connection.cursor() as cursor:
-        cursor.execute(_VERSION)
+        cursor.execute(VERSION)
         return str(cursor.fetchone()[0])
 
 
 @lru_cache(maxsize=64)
-def _read(organization_id: int, version: str) -> Book:
+def of_version(organization_id: int, version: str) -> Book:
+    """The same, where the caller has read the version in its transaction."""
     book = _lists(version)
     contracts = _of_cards(
         publication__card__kind=RateCard.Kind.CONTRACT,
