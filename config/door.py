@@ -2,7 +2,8 @@
 
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.urls import ResolverMatch, URLResolver, include, path
 from django.urls.resolvers import RegexPattern
 
@@ -35,6 +36,12 @@ class DoorHandler(WSGIHandler):
             super().load_middleware(is_async)
         finally:
             settings.MIDDLEWARE = of_pages
+
+    def get_response(self, request: HttpRequest) -> HttpResponseBase:
+        response = super().get_response(request)
+        if isinstance(response, HttpResponse):
+            response.headers["Content-Length"] = str(len(response.content))
+        return response
 
     def resolve_request(self, request: HttpRequest) -> ResolverMatch:
         request.resolver_match = self._resolver.resolve(request.path_info)

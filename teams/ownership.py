@@ -16,7 +16,7 @@ RECORDS_AHEAD = timedelta(minutes=10)
 MOVES_AHEAD = RECORDS_AHEAD + timedelta(minutes=5)
 
 # How old the index of a key may be: far less than a move lies ahead.
-_HELD_SECONDS = 60
+_HELD_SECONDS = 300
 
 
 class NotCovered(LookupError):

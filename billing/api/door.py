@@ -22,6 +22,8 @@ _permission: BasePermission = HasScope()
 
 
 class DoorView(APIView):
+    format_kwarg = None
+
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         asked = self.request = Request(request)
         self.headers = {"Allow": ", ".join(self.allowed_methods)}
@@ -52,8 +54,7 @@ class DoorView(APIView):
     def finalize_response(
         self, request: Request, response: Response, *args: Any, **kwargs: Any
     ) -> Response:
-        content = _written(response)
-        response.content = content
+        response.content = _written(response)
         for name, value in self.headers.items():
             response.headers[name] = value
         if response.data is None:
@@ -61,7 +62,6 @@ class DoorView(APIView):
         else:
             its_type = response.content_type or "application/json"
             response.headers["Content-Type"] = its_type
-        response.headers["Content-Length"] = str(len(content))
         return response
 
 

@@ -136,7 +136,7 @@ class Chain:
 
 
 # Whoever uses one asks whether it still holds.
-_recent: Recent[Owner, Chain] = Recent(seconds=60)
+_recent: Recent[Owner, Chain] = Recent(seconds=600)
 
 
 def _distance(budget: Budget) -> int:
