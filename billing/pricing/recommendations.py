@@ -4,6 +4,7 @@ From numbers to verdicts, each with its amount and a sentence. Thresholds leave 
 between them, so that a recommendation does not turn around with every day.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, Decimal
@@ -29,7 +30,7 @@ LEAST_PERCENT = 5
 LEAST = Decimal(1)
 
 _CENT_PLACES = -2
-_ALWAYS, _A_QUARTER = 99, 25  # percent
+_ALWAYS, _MOST_OF_TEN, _A_QUARTER = 99, 90, 25  # percent
 _ONE_OF = (100, 50, 20, 10, 5, 4)
 
 
@@ -87,16 +88,18 @@ def cap_for(forecast: Forecast, risk: Decimal = RISK) -> Decimal:
 
 
 def odds(probability: Decimal, kind: PeriodKind) -> str:
-    """How often a period is above an amount, in a number that is easily said and not too
-    low: "in 1 month of 10"."""
+    """How often a period is above an amount, in a number that is easily said and never
+    too low: "in 1 month of 10". A forecast is never certain, and nothing is said as if."""
     name = "period" if kind is PeriodKind.CUSTOM else kind.value
-    percent = int(probability * 100)
+    percent = math.ceil(probability * 100)
     if percent >= _ALWAYS:
-        return f"in every {name}"
+        return f"in almost every {name}"
     if not percent:
         return f"in fewer than 1 {name} of 100"
+    if percent > _MOST_OF_TEN:
+        return f"in more than 9 {name}s of 10"
     if percent > _A_QUARTER:
-        return f"in {min((percent + 5) // 10, 9)} {name}s of 10"
+        return f"in {(percent + 9) // 10} {name}s of 10"
     return f"in 1 {name} of {next(one for one in _ONE_OF if percent * one <= 100)}"
 
 

@@ -74,10 +74,15 @@ def test_a_recommended_cap_is_passed_no_more_often(expected, deviation, percent)
         ("0.1", "in 1 month of 10"),
         ("0.25", "in 1 month of 4"),
         ("0.26", "in 3 months of 10"),
+        ("0.34", "in 4 months of 10"),  # three of ten would be too low
         ("0.5", "in 5 months of 10"),
         ("0.68", "in 7 months of 10"),
-        ("0.97", "in 9 months of 10"),
-        ("1", "in every month"),
+        ("0.9", "in 9 months of 10"),
+        ("0.91", "in more than 9 months of 10"),
+        ("0.98", "in more than 9 months of 10"),
+        # No forecast is certain.
+        ("0.99", "in almost every month"),
+        ("1", "in almost every month"),
     ],
 )
 def test_odds_are_said_in_periods(probability: str, said: str):
@@ -106,8 +111,8 @@ def test_a_verdict_says_how_often_and_what_it_rests_on():
     found = verdict(4000, "3000")
 
     assert found.sentence == (
-        "The cap of $3,000.00 is passed in 9 months of 10; $5,200.00 is passed in 1 month "
-        "of 10."
+        "The cap of $3,000.00 is passed in more than 9 months of 10; $5,200.00 is passed "
+        "in 1 month of 10."
     )
     assert found.rests_on == (
         "1,200 records on 14 days; the next month is expected to cost $4,000.00 "
