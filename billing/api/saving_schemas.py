@@ -203,7 +203,11 @@ get_batch_candidates = extend_schema(
                     spent=MONEY,
                     saving=MONEY,
                 )
-            )
+            ),
+            left_off={
+                **array_of(STRING),
+                "description": "In sentences, what was not looked at or is not listed.",
+            },
         ),
         **_FOUND,
     },

@@ -132,7 +132,10 @@ class BatchCandidatesView(APIView):
         with isolation.visible_teams([asked.team.pk]):
             report = batch_candidates.of(**asked._asdict())
         return answered(
-            asked, report.records_from, rows=[_candidate(row) for row in report.rows]
+            asked,
+            report.records_from,
+            rows=[_candidate(row) for row in report.rows],
+            left_off=report.left_off,
         )
 
 

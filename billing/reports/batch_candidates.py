@@ -7,7 +7,7 @@ record may be in several candidates, so that they do not add up.
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -69,11 +69,15 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class BatchCandidates:
-    """Of the days from `records_from` on to `until`, 31 at most."""
+    """Of the days from `records_from` on to `until`, 31 at most.
+
+    `left_off` says in sentences what was not looked at or is not listed.
+    """
 
     records_from: date
     until: date
     rows: list[Candidate]
+    left_off: list[str]
 
 
 def of(
@@ -83,8 +87,11 @@ def of(
     waited, in the last 31 days of [since, until)."""
     days = ReportingDays(team.organization)
     window = record_window.last_of(days, since, until, now)
-    its = _Its(team, window, days.zone(now), rate_book.current(team.organization_id), now)
-    found = [one for one in (*_by_tag(its), *_by_hour(its)) if one.saving > 0]
+    book = rate_book.current(team.organization_id)
+    its = _Its(team, project, window, days.zone(now), book, now)
+    habits = _habits(its)
+    by_tag = _by_tag(its, habits.tags)
+    found = [one for one in (*by_tag, *_by_hour(its)) if one.saving > 0]
     projects = Project.objects.in_bulk({one.project_id for one in found})
     models = LanguageModel.objects.in_bulk({one.model_id for one in found})
     rows = [
@@ -105,13 +112,35 @@ def of(
     ]
     rows.sort(key=lambda one: (-one.saving, one.project.slug, one.tag))
     asked = [one for one in rows if project is None or one.project == project]
-    return BatchCandidates(window.first, window.until, asked[:LISTED])
+    return BatchCandidates(
+        records_from=window.first,
+        until=window.until,
+        rows=asked[:LISTED],
+        left_off=list(_left_off(habits, more=len(asked) - LISTED)),
+    )
+
+
+def _left_off(habits: "_Habits", *, more: int) -> Iterator[str]:
+    if more > 0:
+        yield (
+            f"Of what was found the {LISTED} that would save most are listed, {more:,} "
+            "more not."
+        )
+    if habits.more_tags:
+        yield (
+            f"Of tags that come in the same hours the {LISTED} with most requests were "
+            f"looked at, {habits.more_tags:,} more not."
+        )
+    if habits.more_hours:
+        yield f"Of the hours that tags come in the {_MOST:,} busiest were looked at."
 
 
 class _Its(NamedTuple):
-    """Whose spend is looked at, which, and by which prices and clock."""
+    """Whose spend is looked at (of all projects, or one), which, and by which prices and
+    clock."""
 
     team: Team
+    project: Project | None
     window: RecordWindow
     zone: ZoneInfo
     book: Book
@@ -179,6 +208,7 @@ _OF_STANDARD = f"""
     u.team_id = %(team)s AND u.month = ANY (%(months)s::date[])
     AND u.occurred_at >= %(since)s AND u.occurred_at < %(end)s AND u.unbilled = ''
     AND u.processing = '{Processing.STANDARD}' AND u.speed = '{Speed.STANDARD}'
+    AND (%(project)s::bigint IS NULL OR u.project_id = %(project)s)
 """
 _OF_DAY = "extract(hour FROM u.occurred_at AT TIME ZONE %(zone)s)::int"
 # A tag of each request, such as the name of its user, comes on few days.
@@ -193,7 +223,8 @@ WITH of_day AS (
 )
 SELECT key, value, project_id, provider, model_name, of_day, days, requests,
     sum(requests) OVER (PARTITION BY key, value, project_id, provider, model_name)::bigint
-FROM of_day ORDER BY days < {batch_hours.ENOUGH_DAYS}, requests DESC LIMIT {_MOST}
+FROM of_day ORDER BY days < {batch_hours.ENOUGH_DAYS}, requests DESC
+LIMIT {_MOST} + 1
 """
 _SUMS = ", ".join(f"sum(u.{name})::bigint" for name in TokenClass)
 _TAGGED = f"""
@@ -220,8 +251,8 @@ class _Tagged(NamedTuple):
     model_name: str
 
 
-def _by_tag(its: _Its) -> Iterator[_Found]:
-    named = list(_habits(its).items())
+def _by_tag(its: _Its, tags: Mapping[_Tagged, Hours]) -> Iterator[_Found]:
+    named = list(tags.items())
     models = {model_id: key for key, model_id in its.book.model_ids.items()}
     found: dict[_Tagged, _Found | None] = {}
     for place, geo, endpoint, requests, *quantities in _sums(its, named):
@@ -253,14 +284,21 @@ def _by_tag(its: _Its) -> Iterator[_Found]:
     yield from (one for one in found.values() if one is not None)
 
 
-def _habits(its: _Its) -> dict[_Tagged, Hours]:
-    """The tags whose records come in the same hours, with those hours."""
+class _Habits(NamedTuple):
+    """Tags whose records come in the same hours, those with most requests, with their
+    hours; how many more such tags there are, and whether hours were left off."""
+
+    tags: dict[_Tagged, Hours]
+    more_tags: int
+    more_hours: bool
+
+
+def _habits(its: _Its) -> _Habits:
     requests = _standard(its).aggregate(Sum("requests"))["requests__sum"] or 0
     used: defaultdict[_Tagged, list[HourOfDay]] = defaultdict(list)
     totals: dict[_Tagged, int] = {}
-    for *columns, hour, days, count, of_all in _read(
-        _HABITS, its, every=requests // _SAMPLE + 1
-    ):
+    rows = _read(_HABITS, its, every=requests // _SAMPLE + 1)
+    for *columns, hour, days, count, of_all in rows[:_MOST]:
         tagged = _Tagged._make(columns)
         used[tagged].append(HourOfDay(hour, days, Decimal(count)))
         totals[tagged] = of_all
@@ -269,8 +307,14 @@ def _habits(its: _Its) -> dict[_Tagged, Hours]:
         for tagged, hours in used.items()
     }
     waiting = {tagged: hours for tagged, hours in found.items() if hours is not None}
-    most = sorted(waiting, key=lambda tagged: -totals[tagged])[:LISTED]
-    return {tagged: waiting[tagged] for tagged in most}
+    most = sorted(waiting, key=lambda tagged: -totals[tagged])
+    # Hours that are used on few days are no habit, and last in the order.
+    days_of_next = [days for *_, days, _, _ in rows[_MOST:]]
+    return _Habits(
+        {tagged: waiting[tagged] for tagged in most[:LISTED]},
+        more_tags=len(most[LISTED:]),
+        more_hours=any(days >= batch_hours.ENOUGH_DAYS for days in days_of_next),
+    )
 
 
 def _sums(its: _Its, named: Sequence[tuple[_Tagged, Hours]]) -> list[tuple[Any, ...]]:
@@ -300,6 +344,7 @@ def _read(statement: str, its: _Its, **more: Any) -> list[tuple[Any, ...]]:
             statement,
             {
                 "team": its.team.pk,
+                "project": its.project.pk if its.project else None,
                 "months": its.window.months,
                 "since": its.window.since,
                 "end": its.window.end,
@@ -349,7 +394,9 @@ def _by_hour(its: _Its) -> Iterator[_Found]:
 
 
 def _standard(its: _Its) -> QuerySet[HourlySpend]:
+    narrowed = {"project_id": its.project.pk} if its.project else {}
     return HourlySpend.objects.filter(
+        **narrowed,
         team_id=its.team.pk,
         hour__gte=its.window.since,
         hour__lt=its.window.end,

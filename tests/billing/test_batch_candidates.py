@@ -12,6 +12,7 @@ from billing.reports import batch_candidates
 from billing.reports.batch_candidates import Candidate, Reason
 from teams import isolation
 from teams.actions import projects
+from teams.models import Project
 from tests.billing.savings import NOVEMBER, call, counted
 from tests.conftest import NOW, Cast
 
@@ -94,6 +95,86 @@ def test_what_is_used_all_day_is_no_candidate(cast: Cast):
     counted(cast, [call(-30 * place, input_tokens=1_000) for place in range(280)])
 
     assert candidates(cast) == []
+
+
+def of_small(cast: Cast) -> batch_candidates.BatchCandidates:
+    small = Project.objects.get(slug="small")
+    with isolation.visible_teams([cast.search.pk]):
+        return batch_candidates.of(team=cast.search, project=small, **NOVEMBER, now=NOW)
+
+
+@pytest.fixture
+def small(cast: Cast) -> None:
+    """Beside much else of the team, a small project with one tag and something all day."""
+    projects.create(team=cast.search, name="Small", slug="small", by="tests", now=NOW)
+    its = {"project": "small"}
+    nightly = [
+        call(-day * DAY, input_tokens=500, id=f"job_{day}", tags={"job": "nightly"}, **its)
+        for day in range(6)
+    ]
+    rest = [call(-30 * place, input_tokens=1_000, **its) for place in range(280)]
+    counted(cast, [*nightly, *rest])
+
+
+@pytest.mark.usefixtures("small")
+def test_tags_of_a_project_are_looked_at_before_those_of_the_team_are_cut(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+):
+    counted(cast, [*each_day(6, tags={"job": "a"}), *each_day(6, 1, tags={"job": "a"})])
+    monkeypatch.setattr(batch_candidates, "LISTED", 1)
+
+    found = of_small(cast)
+
+    assert [row.tag for row in found.rows] == ["job=nightly"]
+    assert found.left_off == []
+
+
+@pytest.mark.usefixtures("small")
+def test_hours_of_tags_of_other_projects_leave_off_none(cast: Cast):
+    tagged = [{f"key{place}": str(group) for place in range(16)} for group in range(32)]
+    counted(
+        cast,
+        [
+            one
+            for number, tags in enumerate(tagged)
+            for one in (*each_day(5, number, tags=tags), *each_day(5, number, tags=tags))
+        ],
+    )
+
+    found = of_small(cast)
+
+    assert [row.tag for row in found.rows] == ["job=nightly"]
+    assert found.left_off == []
+    with isolation.visible_teams([cast.search.pk]):
+        of_team = batch_candidates.of(team=cast.search, **NOVEMBER, now=NOW)
+    assert len(of_team.rows) == batch_candidates.LISTED
+    assert of_team.left_off[-1] == (
+        "Of the hours that tags come in the 500 busiest were looked at."
+    )
+    assert of_team.left_off[-2] == (
+        "Of tags that come in the same hours the 20 with most requests were looked at, 480 "
+        "more not."
+    )
+
+
+def test_what_is_not_listed_is_said(cast: Cast, monkeypatch: pytest.MonkeyPatch):
+    counted(cast, each_day(6))
+    routing.set_policy(
+        team=cast.search,
+        batch_only_tags=[Tag("job", "nightly")],
+        by="frank",
+        now=datetime(2026, 11, 1, 12, tzinfo=UTC),
+    )
+    counted(cast, each_day(1, 1, tags={"job": "nightly"}))
+    monkeypatch.setattr(batch_candidates, "LISTED", 1)
+
+    with isolation.visible_teams([cast.search.pk]):
+        found = batch_candidates.of(team=cast.search, **NOVEMBER, now=NOW)
+
+    assert [row.reason for row in found.rows] == [Reason.HOURS]
+    assert found.left_off == [
+        "Of what was found the 1 that would save most are listed, 1 more not."
+    ]
 
 
 def test_one_of_a_project_is_named_beside_many_of_others(
