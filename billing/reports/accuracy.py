@@ -18,6 +18,8 @@ from teams.reporting_days import ReportingDays
 MONTHS = 12
 # One month is no habit.
 _ENOUGH = 2
+# So many are said one by one.
+_RECENT = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,19 @@ class Accuracy:
         return [one.percent for one in self.months if one.percent is not None]
 
     @property
+    def recent(self) -> str:
+        """By how much the last three were off, in words; nothing without one."""
+        known = [one for one in self.months if one.percent is not None][:_RECENT]
+        if not known:
+            return ""
+        how = [_over_or_under(one.percent or Decimal()) for one in known]
+        if len(how) == 1:
+            return f"The last planned month was {how[0]} its plan."
+        those = f"{', '.join(how[:-1])} and {how[-1]}"
+        number = "two" if len(how) == 2 else "three"
+        return f"The last {number} planned months were {those} their plans, newest first."
+
+    @property
     def sentence(self) -> str:
         """In words; of fewer than two months nothing is concluded."""
         mean, bias = self.mean_error, self.bias
@@ -75,6 +90,12 @@ class Accuracy:
             f"Plans were {way} on average, and {figures.percent(mean)} off, whichever way, "
             f"in {len(self._percents)} months."
         )
+
+
+def _over_or_under(percent: Decimal) -> str:
+    if abs(percent) < 1:
+        return f"within {figures.percent(Decimal(1))} of"
+    return f"{figures.percent(abs(percent))} {'over' if percent > 0 else 'under'}"
 
 
 def accuracy(*, team: Team, now: datetime, project: Project | None = None) -> Accuracy:

@@ -372,6 +372,12 @@ class Builder:
         add_errors(self.terms, error)
 
     @property
+    def team(self) -> Team:
+        """Whose plan it is by what is chosen so far; of nothing chosen, the first."""
+        chosen = self._scopes.get(self.terms["scope"].value() or "")
+        return (chosen or next(iter(self._scopes.values())))[0]
+
+    @property
     def scope(self) -> tuple[Team, Project | None]:
         return self._scopes[self.terms.cleaned_data["scope"]]
 

@@ -16,7 +16,7 @@ from billing.models import Estimate, LanguageModel, Sample, rate_book
 from billing.models.estimates import Scenario
 from billing.pricing.budget_periods import calendar_month
 from billing.pricing.levers import Ttl
-from billing.reports import estimate_view
+from billing.reports import accuracy, estimate_view
 from billing.reports import estimates as reports
 from billing.reports.estimate_view import EstimateView
 from billing.reports.sampled import Sampled, sampled
@@ -206,6 +206,8 @@ def _build(
             "estimate": estimate,
             "view": view,
             "balances": sentences.of_balances(view) if view else [],
+            "team": builder.team,
+            "accuracy": accuracy.accuracy(team=builder.team, now=now),
         },
     )
 

@@ -63,6 +63,21 @@ def test_what_months_have_in_common_is_the_bias():
     )
 
 
+def test_the_last_three_are_said_one_by_one():
+    off = [month(10, "100", "112"), month(9, "100", "100.4"), month(8, "100", "60")]
+    older = month(7, "100", "500")
+
+    assert Accuracy([*off, older]).recent == (
+        f"The last three planned months were 12{THIN}% over, within 1{THIN}% of and "
+        f"40{THIN}% under their plans, newest first."
+    )
+    assert Accuracy(off[:1]).recent == (
+        f"The last planned month was 12{THIN}% over its plan."
+    )
+    assert "two planned months" in Accuracy(off[:2]).recent
+    assert Accuracy([]).recent == ""
+
+
 def test_errors_both_ways_are_no_bias():
     found = Accuracy([month(9, "100", "110"), month(10, "100", "90")])
 
