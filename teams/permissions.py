@@ -70,12 +70,25 @@ def people_with(
     return User.objects.filter(pk__in=holders, is_active=True)
 
 
-def leads_of(team: Team) -> QuerySet[User]:
-    """Who leads this team; where nobody does, who leads all of its organization."""
-    leading = Membership.objects.filter(_reaching(None, team), role=Role.LEAD)
-    people = User.objects.filter(is_active=True)
-    own = people.filter(pk__in=leading.exclude(team=None).values("user"))
-    return own if own.exists() else people.filter(pk__in=leading.values("user"))
+def leads_of(teams: Collection[Team]) -> dict[int, list[User]]:
+    """By team (its id) who leads it; where nobody does, who leads all of its organization.
+    One query."""
+    leading = Membership.objects.filter(
+        organization__in={team.organization_id for team in teams},
+        role=Role.LEAD,
+        user__is_active=True,
+    )
+    of_team: dict[int, list[User]] = {}
+    of_organization: dict[int, list[User]] = {}
+    for one in leading.select_related("user").order_by("user_id"):
+        if one.team_id is None:
+            of_organization.setdefault(one.organization_id, []).append(one.user)
+        else:
+            of_team.setdefault(one.team_id, []).append(one.user)
+    return {
+        team.pk: of_team.get(team.pk) or of_organization.get(team.organization_id, [])
+        for team in teams
+    }
 
 
 def holders(

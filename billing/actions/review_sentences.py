@@ -13,15 +13,20 @@ Details = dict[str, Any]
 def sentence(its: Details) -> str:
     """What has happened, in one plain sentence. Names in it are as they were typed."""
     spent = _money(its, "spent")
-    planned = its["planned"]
-    against = (
-        f", {_money(its, 'planned')} were planned" if planned is not None else "; no plan"
-    )
     days = Period(date.fromisoformat(its["since"]), date.fromisoformat(its["until"]))
     return (
         f"{its['name']} has been used for two weeks: {spent} {figures.from_to(days)}"
-        f"{against}. Its review is open."
+        f"{_against(its)}. Its review is open."
     )
+
+
+def _against(its: Details) -> str:
+    if its["planned"] is not None:
+        return f", {_money(its, 'planned')} were planned"
+    # Alerts that were raised before it was told apart do not say it.
+    if its.get("planned_by_team"):
+        return "; the plan is of its team, it has none of its own"
+    return "; no plan"
 
 
 def subject(its: Details) -> str:

@@ -130,8 +130,7 @@ def close(
     """Keep it with what was decided and the figures of now. Raises ValidationError for
     one that is closed."""
     locked = Review.objects.select_for_update().get(pk=review.pk)
-    if not locked.is_open:
-        raise ValidationError("This review is closed.")
+    check_open(locked)
     locked.state = Review.State.KEPT
     locked.decision, locked.note, locked.figures = decision.value, note, figures
     locked.closed_by, locked.closed_at = by, now
@@ -139,6 +138,14 @@ def close(
     alerts.end(kind=Alert.Kind.REVIEW_DUE, subject=subject(locked), now=now)
     _audit(locked, "review.close", by=by, now=now, reason=note, decision=decision.value)
     return locked
+
+
+def check_open(review: Review) -> None:
+    """Raises ValidationError for one that is closed."""
+    if not review.is_open:
+        raise ValidationError(
+            f"This review is closed: {review.closed_by} decided. Nothing was changed."
+        )
 
 
 def _audit(

@@ -66,6 +66,10 @@ _PLAN: Schema = {
         difference_percent=MONEY_OR_NULL,
         planned_requests=COUNT,
         requests=COUNT,
+        planned_days={
+            **array_of(object_of(**{"from": DATE, "to": DATE})),
+            "description": "What is compared; `to` is the day after the last.",
+        },
         effects=array_of(
             object_of(
                 effect={"type": "string", "enum": list(Effect)},
@@ -105,6 +109,15 @@ _REVIEW = object_of(
     spent_without_plan=MONEY,
     unpriced_records=COUNT,
     plan=_PLAN,
+    team_plan={
+        **_PLAN,
+        "description": "The same of the whole team, where it has a plan of its own and "
+        "the project has none.",
+    },
+    models={
+        **array_of(object_of(model=STRING, requests=COUNT, cost=MONEY)),
+        "description": "What each cost on these days, the dearest first.",
+    },
     recommended_cap=_CAP,
     verdicts=array_of(_VERDICT),
 )
@@ -227,6 +240,7 @@ get_estimate_accuracy = extend_schema(
                     "description": "Above 0: months cost more than planned.",
                 },
                 sentence=STRING,
+                recent={**STRING, "description": "The last three months, in a sentence."},
                 currency=STRING,
                 as_of=TIME,
             )

@@ -24,7 +24,12 @@ from billing.pricing.recommendations import Action, Verdict
 from billing.reports import accuracy, recommended_cap, reviews
 from billing.reports.accuracy import PastMonth
 from billing.reports.recommended_cap import RecommendedCap
-from billing.reports.reviews import CapFigures, PlanFigures, ReviewFigures
+from billing.reports.reviews import (
+    CapFigures,
+    ModelFigures,
+    PlanFigures,
+    ReviewFigures,
+)
 from teams import isolation
 from teams.api.authentication import key_of
 from teams.models import ApiKey
@@ -165,6 +170,8 @@ def _figures(its: ReviewFigures) -> dict[str, Any]:
         "spent_without_plan": money.plain(its.outside),
         "unpriced_records": its.unpriced_records,
         "plan": _plan(its.plan) if its.plan else None,
+        "team_plan": _plan(its.team_plan) if its.team_plan else None,
+        "models": [_model(one) for one in its.models],
         "recommended_cap": _cap(its.cap) if its.cap else None,
         "verdicts": [_verdict(one) for one in its.verdicts],
     }
@@ -178,6 +185,7 @@ def _plan(its: PlanFigures) -> dict[str, Any]:
         "difference_percent": _plain(its.percent),
         "planned_requests": its.planned_requests,
         "requests": its.requests,
+        "planned_days": [{"from": one.first, "to": one.until} for one in its.planned_days],
         "effects": [
             {
                 "effect": one.effect,
@@ -187,6 +195,10 @@ def _plan(its: PlanFigures) -> dict[str, Any]:
             for one in its.effects
         ],
     }
+
+
+def _model(its: ModelFigures) -> dict[str, Any]:
+    return {"model": its.model, "requests": its.requests, "cost": money.plain(its.cost)}
 
 
 def _cap(its: CapFigures) -> dict[str, Any]:
@@ -323,6 +335,7 @@ class EstimateAccuracyView(APIView):
                 "mean_error_percent": _percent(found.mean_error),
                 "bias_percent": _percent(found.bias),
                 "sentence": found.sentence,
+                "recent": found.recent,
                 "currency": key.organization.currency,
                 "as_of": now,
             }

@@ -4,11 +4,17 @@ Each is asked of the report that knows it; price alone, quality is not judged.
 """
 
 from collections import defaultdict
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from decimal import Decimal
 
-from billing.formats.what_if import AskedBatch, AskedCaching, AskedMove, Question
+from billing.formats.what_if import (
+    LONGEST_OF_TAGS,
+    AskedBatch,
+    AskedCaching,
+    AskedMove,
+    Question,
+)
 from billing.models import LanguageModel, rate_book, routing
 from billing.pricing import figures, prefixes, text_tokens
 from billing.pricing.budget_periods import Period
@@ -31,6 +37,7 @@ _TRIED = 4
 _SHARE, _HIT = 50, 90
 # Of what goes in; less read from a cache is no caching.
 _CACHED_PERCENT = 10
+_LAST = f"the last {LONGEST_OF_TAGS.days} days"
 _CLASSES = tuple(TokenClass)
 _INPUT = _CLASSES.index(TokenClass.INPUT)
 _OUTPUT = _CLASSES.index(TokenClass.OUTPUT)
@@ -57,6 +64,14 @@ class Asked:
     def question(self, **levers: object) -> Question:
         asked = {"since": self.days.first, "until": self.days.until}
         return Question(**asked, project=self.project.slug, **levers)  # type: ignore[arg-type]
+
+    @property
+    def since_of_records(self) -> date:
+        """The first day whose records are read one by one: of the last 31."""
+        return max(self.days.first, self.days.until - LONGEST_OF_TAGS)
+
+    def of_records(self) -> "Asked":
+        return replace(self, days=self.days._replace(first=self.since_of_records))
 
     def money(self, amount: Decimal) -> str:
         return figures.with_currency(amount, self.team.organization.currency)
@@ -231,6 +246,7 @@ def _batches(asked: Asked) -> Verdict | None:
     if not report.rows:
         return None
     best = report.rows[0]
+    last = asked.since_of_records > since
     return Verdict(
         action=Action.BATCH_THAT,
         amount=best.saving,
@@ -240,13 +256,17 @@ def _batches(asked: Asked) -> Verdict | None:
             f"{asked.money(best.spent - best.saving)} instead of "
             f"{asked.money(best.spent)}, if their answers may take a day."
         ),
-        rests_on=f"{asked.rests_on}; who waits for an answer cannot be seen.",
+        rests_on=(
+            f"{asked.rests_on}{f', of which {_LAST} were looked at' if last else ''}; who "
+            "waits for an answer cannot be seen."
+        ),
         about={"tag": best.tag} if best.tag else {},
     )
 
 
 def question(asked: Asked, verdict: Verdict) -> Question | None:
-    """What a what-if is asked to see the verdict in full; None of a cap."""
+    """What a what-if is asked to see the verdict in full; None of a cap. It is about the
+    days that the verdict is: of batches the last 31 of a longer review."""
     about = verdict.about
     if verdict.action is Action.CHANGE_MODEL:
         moves = [AskedMove(model=about["model"], to=about["to"])]
@@ -257,7 +277,8 @@ def question(asked: Asked, verdict: Verdict) -> Question | None:
         caching = AskedCaching(kind=kind, share_percent=share, hit_percent=hit)
         return asked.question(caching=caching)
     if verdict.action is Action.BATCH_THAT and "tag" in about:
-        return asked.question(batch=AskedBatch(tags=[about["tag"]]))
+        return asked.of_records().question(batch=AskedBatch(tags=[about["tag"]]))
     if verdict.action is Action.BATCH_THAT:
-        return asked.question(batch=AskedBatch(projects=[asked.project.slug]))
+        project = AskedBatch(projects=[asked.project.slug])
+        return asked.of_records().question(batch=project)
     return None

@@ -6,7 +6,7 @@ up to. A month's plan is spread evenly over its days.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -62,6 +62,12 @@ class Plan:
         """All it is made of, each once."""
         found = {one.pk: one for month in self.months for one in month.estimates}
         return [found[pk] for pk in sorted(found)]
+
+    @property
+    def is_of_team(self) -> bool:
+        """Whether a month of it was planned for the team as a whole: what its projects'
+        plans add up to says nothing of its other projects."""
+        return any(one.project_id is None for one in self.estimates)
 
     @property
     def covered(self) -> list[Period]:
@@ -172,17 +178,32 @@ def plans_of(
 ) -> dict[Scope, Plan]:
     """Those of several scopes, by as many queries as that of one; with a calendar only
     what was approved before its month was over."""
-    approved = _approved({scope.team_id for scope in scopes}, asked)
-    months = _months(asked)
-    chosen = {
-        (scope, month): _chosen(scope, month, its)
-        for month in months
-        for its in [_in_time(approved, month, in_time) if in_time else approved]
-        for scope in scopes
+    found = plans_for([(scope, asked) for scope in scopes], in_time=in_time)
+    return {scope: found[scope, asked] for scope in scopes}
+
+
+def plans_for(
+    wanted: Collection[tuple[Scope, Period]], *, in_time: ReportingDays | None = None
+) -> dict[tuple[Scope, Period], Plan]:
+    """Like `plans_of`, of days of its own for each scope."""
+    if not wanted:
+        return {}
+    whole = Period(
+        min(asked.first for _, asked in wanted), max(asked.until for _, asked in wanted)
+    )
+    approved = _approved({scope.team_id for scope, _ in wanted}, whole)
+    of_months = {
+        month: _in_time(approved, month, in_time) if in_time else approved
+        for month in _months(whole)
     }
-    lines = _lines({one.pk for its in chosen.values() for one in its}, asked)
+    chosen = {
+        (scope, month): _chosen(scope, month, of_months[month])
+        for scope, asked in wanted
+        for month in _months(asked)
+    }
+    lines = _lines({one.pk for its in chosen.values() for one in its}, whole)
     return {
-        scope: Plan(
+        (scope, asked): Plan(
             asked,
             [
                 MonthPlan(
@@ -193,11 +214,11 @@ def plans_of(
                     estimates=its,
                     lines=[line for one in its for line in lines[one.pk, month.first]],
                 )
-                for month in months
+                for month in _months(asked)
                 if (its := chosen[scope, month])
             ],
         )
-        for scope in scopes
+        for scope, asked in wanted
     }
 
 

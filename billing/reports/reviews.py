@@ -1,18 +1,22 @@
 """What a review shows: the days against their plan, why they differ, and what to do. The
 one function behind page and API.
 
-Of a closed review the figures are those that it was closed with.
+Of a closed review the figures are those that it was closed with. They are read back into
+what stands here today: a figure that comes later needs a default, which says of reviews
+closed before it that they do not know it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
 import msgspec
+from django.db.models import QuerySet
 
 from billing.models import Review
 from billing.pricing import recommendations
+from billing.pricing.budget_periods import Period
 from billing.pricing.recommendations import Seen, Verdict
 from billing.reports import cheaper, recommended_cap, spend, variance
 from billing.reports.cheaper import Asked
@@ -31,7 +35,8 @@ class EffectFigure:
 
 @dataclass(frozen=True, slots=True)
 class PlanFigures:
-    """Of the planned days: actual − planned is what the effects add up to."""
+    """Of the planned days (a stretch or more): actual − planned is what the effects add
+    up to."""
 
     planned: Decimal
     actual: Decimal
@@ -39,10 +44,21 @@ class PlanFigures:
     planned_requests: int
     requests: int
     effects: list[EffectFigure]
+    planned_days: list[Period] = field(default_factory=list)
 
     @property
     def difference(self) -> Decimal:
         return self.actual - self.planned
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFigures:
+    """What a model (by its name, and as it is shown) cost on these days."""
+
+    model: str
+    name: str
+    requests: int
+    cost: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +81,11 @@ class CapFigures:
 
 @dataclass(frozen=True, slots=True)
 class ReviewFigures:
-    """`plan` is None where no day is planned; `outside` is what days without one cost."""
+    """`plan` is None where no day is planned; `outside` is what days without one cost.
+
+    `team_plan` is the variance of the whole team on the same days, where it has a plan of
+    its own and the project has none. `models` are those that cost most, first.
+    """
 
     as_of: datetime
     currency: str
@@ -77,11 +97,45 @@ class ReviewFigures:
     plan: PlanFigures | None
     cap: CapFigures | None
     verdicts: list[Verdict]
+    team_plan: PlanFigures | None = None
+    models: list[ModelFigures] = field(default_factory=list)
 
     @property
     def cap_verdict(self) -> Verdict | None:
         """What to do about the cap: the first one, where a cap can be recommended."""
         return self.verdicts[0] if self.cap is not None else None
+
+
+SHOWN = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Reviews, newest first, up to 100 in each list; `older_open` and `older` are before
+    which id there are more of them."""
+
+    open: list[Review]
+    older_open: int | None
+    closed: list[Review]
+    older: int | None
+
+
+def listed(
+    reviews: QuerySet[Review], *, open_before: int | None = None, before: int | None = None
+) -> Listed:
+    """Those that are open and those that are closed, each below an id or the newest."""
+    its_open = reviews.filter(state=Review.State.OPEN)
+    closed = reviews.filter(state=Review.State.KEPT)
+    return Listed(*_newest(its_open, open_before), *_newest(closed, before))
+
+
+def _newest(
+    reviews: QuerySet[Review], before: int | None
+) -> tuple[list[Review], int | None]:
+    if before is not None:
+        reviews = reviews.filter(pk__lt=before)
+    found = list(reviews.order_by("-pk")[: SHOWN + 1])
+    return found[:SHOWN], found[SHOWN - 1].pk if len(found) > SHOWN else None
 
 
 def figures(review: Review, *, now: datetime) -> ReviewFigures:
@@ -139,7 +193,29 @@ def _as_they_stand(review: Review, now: datetime) -> ReviewFigures:
             *([_of_cap(cap, seen, now)] if cap else []),
             *(savings or [nothing]),
         ],
+        team_plan=None if report.total else _of_team(review),
+        models=_models(review),
     )
+
+
+def _of_team(review: Review) -> PlanFigures | None:
+    its = review.days
+    report = variance.variance(team=review.team, since=its.first, until=its.until)
+    return _plan(report, report.total) if report.plan.is_of_team and report.total else None
+
+
+def _models(review: Review) -> list[ModelFigures]:
+    its = review.days
+    rows = spend.by_model(
+        team_ids=[review.team_id],
+        since=its.first,
+        until=its.until,
+        project_ids=[review.project_id],
+    )
+    return [
+        ModelFigures(row.model.name, row.model.display_name, row.requests, row.cost)
+        for row in rows
+    ]
 
 
 def _plan(report: VarianceReport, total: Compared) -> PlanFigures:
@@ -153,6 +229,7 @@ def _plan(report: VarianceReport, total: Compared) -> PlanFigures:
             EffectFigure(one.effect.value, one.amount, one.sentence)
             for one in report.drivers
         ],
+        planned_days=report.plan.covered,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any, NotRequired, TypedDict
 from django.db.models import F, Q, QuerySet, Sum
 
 from billing.models import Budget, DailySpend, LanguageModel, TaggedSpend
-from billing.pricing.budget_periods import calendar_month
+from billing.pricing.budget_periods import Period, calendar_month
 from billing.pricing.token_classes import TOOLS, TokenClass
 from billing.reports.exposure import Exposure, exposure
 from teams.models import Project, Team
@@ -186,6 +186,53 @@ def by_day(
             cost=before.cost + row["sum_cost"],
         )
     return [found[key] for key in sorted(found)]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCost:
+    model: LanguageModel
+    requests: int
+    cost: Decimal
+
+
+def by_model(
+    *,
+    team_ids: Sequence[int],
+    since: date,
+    until: date,
+    project_ids: Sequence[int] | None = None,
+) -> list[ModelCost]:
+    """The costs of `spend` grouped by model, the dearest first."""
+    days = rows(team_ids, since, until, project_ids, None).order_by()
+    sums = {
+        model_id: (requests, cost)
+        for model_id, requests, cost in days.values_list("model_id").annotate(
+            Sum("requests"), Sum("cost")
+        )
+    }
+    models = LanguageModel.objects.in_bulk(sums)
+    found = [ModelCost(models[model_id], *its) for model_id, its in sums.items()]
+    return sorted(found, key=lambda one: (-one.cost, one.model.name))
+
+
+def by_project_and_day(
+    wanted: Iterable[tuple[int, int, Period]],
+) -> dict[tuple[int, int], dict[date, Decimal]]:
+    """By team and project (their ids) what each of the days asked of them cost, in one
+    query; several periods of one project are put together."""
+    places, team_ids = Q(), set()
+    for team_id, project_id, days in wanted:
+        within = {"day__gte": days.first, "day__lt": days.until}
+        places |= Q(team_id=team_id, project_id=project_id, **within)
+        team_ids.add(team_id)
+    found: dict[tuple[int, int], dict[date, Decimal]] = defaultdict(dict)
+    if not team_ids:
+        return found
+    its = DailySpend.objects.filter(places, team_id__in=team_ids).order_by()
+    columns = its.values_list("team_id", "project_id", "day").annotate(Sum("cost"))
+    for team_id, project_id, day, cost in columns:
+        found[team_id, project_id][day] = cost
+    return found
 
 
 def of_budget(

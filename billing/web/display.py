@@ -74,6 +74,12 @@ def money_tag(value: Decimal | None, currency: str) -> str:
 
 
 @register.filter
+def unbroken(sentence: str) -> str:
+    """No line ends between a minus and its amount."""
+    return sentence.replace("−", "−\N{WORD JOINER}")
+
+
+@register.filter
 def difference(value: Decimal | None) -> str:
     """An amount with its sign, for what is over or under."""
     if not isinstance(value, Decimal):

@@ -1,5 +1,6 @@
 """Reviews: what days of a project cost against their plan, and what is decided of it."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -20,9 +21,9 @@ from billing.formats import what_if as formats
 from billing.models import Review
 from billing.pricing import figures, money
 from billing.pricing.recommendations import Action, Verdict
-from billing.reports import cheaper, reviews
+from billing.reports import accuracy, cheaper, reviews
 from billing.reports.cheaper import Asked
-from billing.reports.reviews import EffectFigure, ReviewFigures
+from billing.reports.reviews import EffectFigure, PlanFigures, ReviewFigures
 from billing.web.fields import LastDayField, add_errors
 from teams.models import Project, Team
 from teams.permissions import Permission
@@ -30,7 +31,7 @@ from teams.reporting_days import ReportingDays
 from teams.web.visitors import Visitor, form_page, page
 
 _ONE_DAY = timedelta(days=1)
-_LISTED = 200
+_ID = re.compile("[0-9]{1,18}")
 _NAMES = {
     Action.KEEP_CAP: "Keep the cap",
     Action.RAISE_CAP: "Raise the cap",
@@ -83,19 +84,27 @@ class NewReviewForm(forms.Form):
 @page
 def review_list(request: HttpRequest, visitor: Visitor) -> HttpResponse:
     """All that the visitor sees, those that are open first."""
-    its = _seen(visitor).order_by("-pk")
-    still_open = its.filter(state=Review.State.OPEN)
-    kept = its.exclude(state=Review.State.OPEN)[:_LISTED]
+    found = reviews.listed(
+        _seen(visitor),
+        open_before=_id(request.GET.get("open_before", "")),
+        before=_id(request.GET.get("before", "")),
+    )
     return render(
         request,
         "billing/reviews.html",
         {
             **_common(visitor, timezone.now()),
-            "open": list(still_open[:_LISTED]),
-            "kept": [(one, _kept_figures(one)) for one in kept],
+            "open": found.open,
+            "older_open": found.older_open,
+            "kept": [(one, _kept_figures(one)) for one in found.closed],
+            "older": found.older,
             "may_open": bool(_leads(visitor)),
         },
     )
+
+
+def _id(text: str) -> int | None:
+    return int(text) if _ID.fullmatch(text) else None
 
 
 @form_page
@@ -137,15 +146,23 @@ def new_review(request: HttpRequest, visitor: Visitor) -> HttpResponse:
 def review_page(request: HttpRequest, visitor: Visitor, review_id: int) -> HttpResponse:
     now = timezone.now()
     review = _find(visitor, review_id)
-    may_close = visitor.may(Permission.EDIT_ESTIMATES, review.team) and review.is_open
-    found = reviews.figures(review, now=now)
-    first = found.verdicts[0].action
-    form = CloseForm(request.POST or None, initial={"decision": first.value})
+    may_close = visitor.may(Permission.EDIT_ESTIMATES, review.team)
+    form, problem = CloseForm(request.POST or None), ""
     if request.method == "POST":
-        if not visitor.may(Permission.EDIT_ESTIMATES, review.team):
+        if not may_close:
             raise PermissionDenied
-        if form.is_valid() and _closed(request, visitor, review, form, now):
-            return redirect("review", review.pk)
+        try:
+            actions.check_open(review)
+            if form.is_valid():
+                _close(review, form, visitor, now)
+                messages.success(request, "Closed, with its figures as they are now.")
+                return redirect("review", review.pk)
+        except ValidationError as error:
+            problem = " ".join(error.messages)
+            # Whoever closed it may have done so while this was being worked out.
+            review = _find(visitor, review_id)
+    found = reviews.figures(review, now=now)
+    form.initial = {"decision": found.verdicts[0].action.value}
     asked = reviews.asked_of(review, found, now=now)
     return render(
         request,
@@ -156,35 +173,30 @@ def review_page(request: HttpRequest, visitor: Visitor, review_id: int) -> HttpR
             "review": review,
             "found": found,
             "headline": _headline(review, found),
-            "effects": [
-                (_EFFECTS[one.effect], one)
-                for one in (found.plan.effects if found.plan else [])
-            ],
+            "effects": _effects(found.plan),
+            "team_effects": _effects(found.team_plan),
+            "compared": _compared(review, found),
+            "accuracy": accuracy.accuracy(team=review.team, now=now),
             "verdicts": [_shown(one, asked, visitor, found) for one in found.verdicts],
             "decision": _NAMES[Action(review.decision)] if review.decision else "",
-            "form": form if may_close else None,
+            "form": form if may_close and review.is_open else None,
+            "may_plan": may_close,
+            "problem": problem,
         },
-        status=400 if form.is_bound and form.errors else 200,
+        status=409 if problem else 400 if form.errors else 200,
     )
 
 
-def _closed(
-    request: HttpRequest, visitor: Visitor, review: Review, form: CloseForm, now: datetime
-) -> bool:
-    try:
-        actions.close(
-            review=review,
-            decision=Action(form.cleaned_data["decision"]),
-            note=form.cleaned_data["note"],
-            figures=reviews.kept(review, now=now),
-            by=visitor.user.get_username(),
-            now=now,
-        )
-    except ValidationError as error:
-        form.add_error(None, error)
-        return False
-    messages.success(request, "The review is closed, with its figures as they are now.")
-    return True
+def _close(review: Review, form: CloseForm, visitor: Visitor, now: datetime) -> None:
+    """Raises ValidationError for one that was closed meanwhile."""
+    actions.close(
+        review=review,
+        decision=Action(form.cleaned_data["decision"]),
+        note=form.cleaned_data["note"],
+        figures=reviews.kept(review, now=now),
+        by=visitor.user.get_username(),
+        now=now,
+    )
 
 
 def _seen(visitor: Visitor) -> Any:
@@ -221,9 +233,17 @@ def _kept_figures(review: Review) -> tuple[str, Decimal]:
 # --- What is shown --------------------------------------------------------------------
 
 
-def _effects(found: ReviewFigures) -> list[tuple[str, EffectFigure]]:
-    listed = found.plan.effects if found.plan else []
-    return [(_EFFECTS[one.effect], one) for one in listed]
+def _effects(plan: PlanFigures | None) -> list[tuple[str, EffectFigure]]:
+    return [(_EFFECTS[one.effect], one) for one in (plan.effects if plan else [])]
+
+
+def _compared(review: Review, found: ReviewFigures) -> str:
+    """The days that the plan is about, where these are not all of them."""
+    plan = found.plan or found.team_plan
+    stretches = plan.planned_days if plan else []
+    if stretches == [review.days]:
+        return ""
+    return " and ".join(map(figures.span, stretches))
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +297,10 @@ def _to_what_if(verdict: Verdict, asked: Asked) -> tuple[str, str]:
         return "", ""
     said = msgspec.json.encode(formats.plain(question)).decode()
     path = reverse("team-what-if", args=[asked.team.slug])
-    return f"{path}?{urlencode({'question': said})}", "See it in what-if"
+    label = "See it in what-if"
+    if question.since != asked.days.first:
+        label = f"See the last {formats.LONGEST_OF_TAGS.days} days in what-if"
+    return f"{path}?{urlencode({'question': said})}", label
 
 
 def _headline(review: Review, found: ReviewFigures) -> str:
@@ -289,8 +312,10 @@ def _headline(review: Review, found: ReviewFigures) -> str:
     days = figures.from_to(review.days)
     said = f"{review.project.name} cost {amount(found.spent)} {days}"
     plan = found.plan
+    if plan is None and found.team_plan is not None:
+        return f"{said}. It has no plan of its own: the plan is of the team."
     if plan is None:
-        return f"{said}. It has no plan of its own for these days."
+        return f"{said}. It has no plan for these days."
     if not plan.difference:
         return f"{said}: exactly what was planned."
     percent = "" if plan.percent is None else f" ({figures.percent(abs(plan.percent))})"

@@ -13,7 +13,7 @@ from billing.charts.waterfall import Bar, waterfall
 from billing.pricing import figures
 from billing.pricing.budget_periods import Period, calendar_month
 from billing.pricing.variance import Effect
-from billing.reports import accuracy, completeness, variance
+from billing.reports import accuracy, completeness, plans, variance
 from billing.reports.variance import Compared, VarianceReport
 from billing.web import links, ranges
 from billing.web.ranges import Range
@@ -79,6 +79,9 @@ def team_variance(request: HttpRequest, visitor: Visitor, slug: str) -> HttpResp
             **_of_total(report.total, currency),
             "days_to_come": report.days_to_come(today),
             "accuracy": accuracy.accuracy(team=team, project=report.project, now=now),
+            "team_is_planned": report.project is not None
+            and not report.plan
+            and plans.plan(team=team, asked=report.asked).is_of_team,
             "may_estimate": visitor.may(Permission.EDIT_ESTIMATES, team),
         },
     )

@@ -6,15 +6,20 @@ from decimal import Decimal
 import pytest
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from billing.actions import alert_messages, estimates, routing
 from billing.actions import reviews as actions
+from billing.formats import what_if as formats
 from billing.models import Alert, Delivery, LanguageModel, Review
-from billing.pricing.recommendations import Action
-from billing.reports import recommended_cap, reviews
+from billing.pricing.budget_periods import Period
+from billing.pricing.recommendations import Action, Verdict
+from billing.reports import cheaper, recommended_cap, reviews
+from billing.watch import reviews as due
 from billing.watch import rules
 from teams import isolation
-from teams.actions import memberships
+from teams.actions import memberships, projects
 from teams.models import AuditEvent, Role
 from tests.billing.savings import MORNING, call, counted
 from tests.billing.spending import make
@@ -113,6 +118,49 @@ def test_the_lead_has_mail_of_it_without_having_asked(cast: Cast):
     assert [one.channel.target for one in told] == ["lea@example.com"]
 
 
+def test_that_the_plan_is_of_the_team_is_told_too(cast: Cast):
+    approved(cast, line(300))
+    use(cast, 0)
+    opened(cast)
+
+    rules.look(rules.EACH_HOUR, now=DUE)
+
+    assert "; the plan is of its team, it has none of its own." in (
+        alert_messages.sentence(Alert.objects.get(kind="review_due"))
+    )
+
+
+def test_an_alert_raised_before_that_was_told_apart_can_be_read(cast: Cast):
+    use(cast, 0)
+    opened(cast)
+    rules.look(rules.EACH_HOUR, now=DUE)
+    alert = Alert.objects.get(kind="review_due")
+    del alert.details["planned_by_team"]
+
+    assert "; no plan." in alert_messages.sentence(alert)
+
+
+def test_what_is_due_is_found_by_as_many_queries_however_many_there_are(cast: Cast):
+    use(cast, 0)
+    approved(cast, line(300))
+    opened(cast)
+    with CaptureQueriesContext(connection) as of_one:
+        (only,) = due.holding(cast.acme, DUE)
+    for number in range(5):
+        slug = f"other-{number}"
+        projects.create(team=cast.support, name=slug, slug=slug, by="tests", now=NOW)
+        counted(cast, [call(5, project=slug, id=slug, input_tokens=1_000_000)])
+    assert len(opened(cast)) == 5
+
+    with CaptureQueriesContext(connection) as of_six:
+        occasions = due.holding(cast.acme, DUE)
+
+    assert len(of_six) == len(of_one)
+    assert occasions[0] == only
+    assert {one.details["spent"] for one in occasions[1:]} == {"4"}
+    assert {one.details["planned_by_team"] for one in occasions[1:]} == {False}
+
+
 def test_nobody_is_told_of_one_opened_by_hand(cast: Cast):
     by_hand(cast)
     rules.look(rules.EACH_HOUR, now=NOW)
@@ -156,6 +204,52 @@ def test_variance_is_that_of_its_days(cast: Cast):
     plan = found.plan
     assert plan is None  # the whole team's plan is no project's
     assert (found.spent, found.outside, found.days, found.records) == (8, 8, 1, 2)
+
+
+def test_without_a_plan_of_its_own_the_teams_variance_is_shown(cast: Cast):
+    other = projects.create(
+        team=cast.search, name="Other", slug="other", by="tests", now=NOW
+    )
+    approved(cast, line(300))  # ten a day, of 0.06 USD in all
+    use(cast, 0)  # 8 USD
+    counted(cast, [call(5, project="other", input_tokens=500_000)])  # 2 USD
+
+    its = {"since": date(2026, 11, 20)}
+    found = reviews.figures(by_hand(cast, **its), now=NOW)
+
+    assert found.team_plan is not None
+    assert (found.team_plan.planned, found.team_plan.actual) == (Decimal("0.12"), 10)
+    effects = found.team_plan.effects
+    assert sum(one.amount for one in effects) == found.team_plan.difference
+    assert [(one.name, one.requests, one.cost) for one in found.models] == [
+        ("Claude Opus 5.5", 2, 8)
+    ]
+    # With a plan of its own it is held against that alone.
+    approved(cast, line(300), project=other, later=1)
+    planned = reviews.figures(by_hand(cast, project=other, **its), now=NOW)
+    assert planned.plan is not None
+    assert planned.team_plan is None
+
+
+def test_what_is_compared_is_said_where_it_is_a_part(cast: Cast):
+    approved(cast, line(300))  # November's
+    use(cast, 0)
+
+    its = {"since": date(2026, 10, 20), "until": date(2026, 11, 21)}
+    found = reviews.figures(by_hand(cast, **its), now=NOW)
+
+    assert found.team_plan is not None
+    assert found.team_plan.planned_days == [Period(date(2026, 11, 1), date(2026, 11, 21))]
+
+
+def test_plans_of_other_projects_are_no_plan_of_the_team(cast: Cast):
+    other = projects.create(
+        team=cast.search, name="Other", slug="other", by="tests", now=NOW
+    )
+    approved(cast, line(300), project=other)
+    use(cast, 0)
+
+    assert reviews.figures(by_hand(cast), now=NOW).team_plan is None
 
 
 def test_of_a_planned_project_it_says_why(cast: Cast):
@@ -249,6 +343,69 @@ def test_figures_survive_being_kept(cast: Cast):
     review.figures = reviews.kept(review, now=NOW)
 
     assert reviews.figures(review, now=DUE) == before
+
+
+# As a review was kept before the plan of the team and the models were among its figures.
+OLDER = {
+    "as_of": "2026-11-22T12:00:00Z",
+    "currency": "USD",
+    "days": 1,
+    "records": 2,
+    "spent": "8",
+    "outside": "8",
+    "unpriced_records": 0,
+    "plan": None,
+    "cap": None,
+    "verdicts": [
+        {
+            "action": "nothing_stands_out",
+            "amount": None,
+            "sentence": "Nothing was spent on these days.",
+            "rests_on": "2 records on 1 day.",
+            "low_confidence": False,
+            "about": {},
+        }
+    ],
+    "dropped_since": "a figure that is not shown any more",
+}
+
+
+def test_a_review_that_was_kept_in_an_older_shape_can_be_read(cast: Cast):
+    review = by_hand(cast)
+    review.figures = OLDER
+
+    found = reviews.figures(review, now=DUE)
+
+    assert (found.spent, found.records) == (8, 2)
+    assert (found.team_plan, found.models) == (None, [])
+    assert found.verdicts[0].action is Action.NOTHING_STANDS_OUT
+
+
+def test_lists_go_on_where_they_end(cast: Cast, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(reviews, "SHOWN", 2)
+    made = [by_hand(cast, since=date(2026, 11, day)) for day in range(1, 7)]
+    for review in made[:3]:
+        close(review)
+    its = Review.objects.all()
+
+    first = reviews.listed(its)
+    rest = reviews.listed(its, open_before=first.older_open, before=first.older)
+
+    assert (first.open, first.closed) == ([made[5], made[4]], [made[2], made[1]])
+    assert (rest.open, rest.closed) == ([made[3]], [made[0]])
+    assert (rest.older_open, rest.older) == (None, None)
+
+
+def test_batches_by_tag_of_a_long_review_are_asked_for_its_last_31_days(cast: Cast):
+    review = by_hand(cast, since=date(2026, 9, 1), until=date(2026, 11, 20))
+    asked = reviews.asked_of(review, reviews.figures(review, now=NOW), now=NOW)
+    tagged = Verdict(Action.BATCH_THAT, Decimal(5), "", "", about={"tag": "job=nightly"})
+
+    question = cheaper.question(asked, tagged)
+
+    assert question is not None
+    assert (question.since, question.until) == (date(2026, 10, 20), date(2026, 11, 20))
+    assert formats.read(formats.plain(question)) == question  # the limits are kept
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,12 @@ from django.test import Client
 
 from billing.actions import reviews as actions
 from billing.models import Review
+from billing.reports import reviews
 from teams.models import Role
 from tests.billing.savings import call, counted
 from tests.billing.test_plans import approved, line
 from tests.conftest import NOW, Cast
-from tests.web.conftest import Browser, read
+from tests.web.conftest import Browser, Page, read
 
 
 @pytest.fixture
@@ -63,6 +64,38 @@ def test_what_if_opens_with_the_question_of_the_verdict(viewer: Client, review: 
         assert "would have cost" in read(viewer, str(href)).text
 
 
+def test_batches_of_a_long_review_lead_to_its_last_31_days(viewer: Client, cast: Cast):
+    day = 24 * 60
+    counted(
+        cast,
+        [
+            call(-number * day, input_tokens=1_000_000, tags={"job": "nightly"})
+            for number in range(6)
+        ],
+    )
+    review = actions.open_review(
+        team=cast.search,
+        project=cast.answers,
+        since=date(2026, 9, 1),
+        until=date(2026, 11, 21),
+        by="lead",
+        now=NOW,
+    )
+
+    page = read(viewer, f"/reviews/{review.pk}")
+
+    assert "See the last 31 days in what-if" in page.text
+    assert "6 records on 6 days from 1 Sep to 20 Nov 2026, of which the last 31 days" in (
+        page.text
+    )
+    asked = [
+        str(attrs["href"])
+        for _, attrs in page.elements
+        if "2026-10-21" in (attrs.get("href") or "")
+    ]
+    assert "would have cost" in read(viewer, asked[0]).text
+
+
 def test_a_lead_closes_it(lead: Client, review: Review):
     path = f"/reviews/{review.pk}"
 
@@ -76,6 +109,81 @@ def test_a_lead_closes_it(lead: Client, review: Review):
     assert "Try <b>Haiku</b>." in page.text  # as text
     assert "Close this review" not in page.text
     assert "40.00" in read(lead, "/reviews").text
+
+
+def test_a_closed_one_cannot_be_closed_again(lead: Client, review: Review):
+    path = f"/reviews/{review.pk}"
+    lead.post(path, {"decision": "change_model"})
+
+    for decision in ("keep_cap", "hope"):
+        again = lead.post(path, {"decision": decision})
+
+        assert again.status_code == 409
+        assert "This review is closed: lea decided. Nothing was changed." in (
+            Page(again.content.decode()).text
+        )
+    review.refresh_from_db()
+    assert review.decision == "change_model"
+
+
+def test_of_a_project_without_a_plan_the_teams_is_shown(
+    lead: Client, viewer: Client, cast: Cast
+):
+    approved(cast, line(900))
+    counted(cast, [call(number, input_tokens=1_000_000) for number in range(10)])
+    review = actions.open_review(
+        team=cast.search,
+        project=cast.answers,
+        since=date(2026, 11, 8),
+        until=date(2026, 11, 22),
+        by="lead",
+        now=NOW,
+    )
+
+    page = read(lead, f"/reviews/{review.pk}")
+
+    assert "It has no plan of its own: the plan is of the team." in page.text
+    assert "The plan is of the team Search; its variance over the same days" in page.text
+    links = {attrs.get("href") for _, attrs in page.elements}
+    assert "/estimates/new?project=answers" in links
+    assert (
+        "/teams/search/variance?from=2026-11-08&through=2026-11-21" in links
+    )  # of all the team
+    sample = next(link for link in links if link and link.startswith("/samples/new"))
+    assert f'value="project {cast.search.pk} {cast.answers.pk}" selected' in (
+        lead.get(sample).content.decode()
+    )
+    # A viewer plans nothing.
+    page = read(viewer, f"/reviews/{review.pk}")
+    assert "/estimates/new?project=answers" not in {
+        attrs.get("href") for _, attrs in page.elements
+    }
+
+
+def test_older_ones_are_a_link_away(
+    viewer: Client, review: Review, cast: Cast, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(reviews, "SHOWN", 1)
+    newer = actions.open_review(
+        team=cast.search,
+        project=cast.answers,
+        since=date(2026, 11, 9),
+        until=date(2026, 11, 22),
+        by="lead",
+        now=NOW,
+    )
+
+    first = read(viewer, "/reviews")
+    rest = read(viewer, "/reviews", open_before=str(newer.pk))
+
+    def links(page: Page) -> set[str | None]:
+        return {attrs.get("href") for _, attrs in page.elements}
+
+    assert {f"/reviews/{newer.pk}", f"?open_before={newer.pk}"} <= links(first)
+    assert f"/reviews/{review.pk}" not in links(first)
+    assert f"/reviews/{review.pk}" in links(rest)
+    assert f"?open_before={review.pk}" not in links(rest)
+    assert read(viewer, "/reviews", open_before="x", before="-1").text == first.text
 
 
 def test_a_viewer_closes_nothing(viewer: Client, outsider: Client, review: Review):

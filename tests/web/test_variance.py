@@ -87,7 +87,22 @@ def test_a_project_without_a_plan_of_its_own_says_so(viewer: Client):
 
     assert "no plan of its own" in whole.text
     assert "No approved estimate for Answers" in alone.text
+    assert "The plan of these days is of the team Search: its variance" in alone.text
+
+
+def test_an_unplanned_project_of_an_unplanned_team_leads_to_no_plan(viewer: Client):
+    alone = read(viewer, PATH, **DAY, project="answers")
+
     assert "Look at the whole team" in alone.text
+    assert "The plan of these days" not in alone.text
+
+
+@pytest.mark.usefixtures("used")
+def test_a_sign_stays_with_its_amount(viewer: Client, cast: Cast):
+    """No browser ends a line at a word joiner."""
+    page = read(viewer, PATH, **{"from": "2026-11-01", "through": "2026-11-20"})
+
+    assert "−\N{WORD JOINER}$" in page.text
 
 
 def test_planned_days_to_come_are_said(cast: Cast, viewer: Client):
