@@ -1,5 +1,5 @@
 """The demo's estimates: what three teams planned for this month and the last, line by line,
-and one of their projects by levers.
+and two of their projects by levers.
 """
 
 from collections import defaultdict
@@ -10,11 +10,11 @@ from decimal import Decimal
 
 from django.db import transaction
 
-from billing.actions import estimates
+from billing.actions import estimates, reviews
 from billing.demo import stories
 from billing.demo.plan import Plan
 from billing.demo.rehearsal import round_sum
-from billing.demo.stories import POLICY_ANSWERS, PROVIDER, Call
+from billing.demo.stories import PAGE_SUMMARIES, POLICY_ANSWERS, PROVIDER, Call
 from billing.models import Estimate, LanguageModel
 from billing.models.estimates import Scenario
 from billing.models.planned import Chosen, Line
@@ -59,12 +59,14 @@ def ensure(organization: Organization, plan: Plan) -> None:
     for month in (last_month, this_month):
         at = _before(month)
         _approve(_policy_answers(organization, plan, month, at), at)
+    at = _before(plan.begins(PAGE_SUMMARIES))
+    _approve(_page_summaries(organization, plan, at), at)
     yesterday = plan.wanted.now - timedelta(days=1)
     _save(organization, plan, _DRAFT, next_month, yesterday)
 
 
-def _before(month: date) -> datetime:
-    return datetime.combine(month, time(7, 30), stories.ZONE) - timedelta(days=3)
+def _before(day: date) -> datetime:
+    return datetime.combine(day, time(7, 30), stories.ZONE) - timedelta(days=3)
 
 
 def _approve(draft: Estimate, at: datetime) -> None:
@@ -81,7 +83,7 @@ def _save(
     return estimates.save(
         team=Team.objects.get(organization=organization, slug=planned.team),
         month=month,
-        lines=list(_lines(plan, planned, month)),
+        lines=list(_lines(plan, planned, month, at.date())),
         by=planned.by,
         now=at,
         note=planned.note,
@@ -119,6 +121,33 @@ def _policy_answers(
     )
 
 
+def _page_summaries(organization: Organization, plan: Plan, at: datetime) -> Estimate:
+    """From its first day on, right about everything but the length of its answers."""
+    call, daily = PAGE_SUMMARIES.call, plan.first_records(PAGE_SUMMARIES, reviews.DAYS)
+    model = LanguageModel.objects.get(provider=PROVIDER, name=PAGE_SUMMARIES.model)
+    shapes = {
+        scenario: Levers(
+            requests_per_day=round_sum(daily * percent / 100),
+            input_tokens=call.input,
+            output_tokens=stories.PLANNED_SUMMARY,
+        )
+        for scenario, percent in _SCENARIOS.items()
+    }
+    return estimates.save_shapes(
+        team=Team.objects.get(organization=organization, slug=PAGE_SUMMARIES.team),
+        project=Project.objects.get(organization=organization, slug=PAGE_SUMMARIES.project),
+        month=plan.begins(PAGE_SUMMARIES).replace(day=1),
+        months=2,
+        shapes=shapes,
+        models=[Chosen(model, Decimal(100))],
+        by="lead",
+        now=at,
+        contingency_percent=20,
+        source="Ten pages by hand: a paragraph of about 700 tokens each.",
+        note="One summary for each new page.",
+    )
+
+
 def _daily(plan: Plan, month: date) -> Decimal:
     days = plan.full_days(POLICY_ANSWERS, month)
     if not sum(days):
@@ -126,8 +155,8 @@ def _daily(plan: Plan, month: date) -> Decimal:
     return Decimal(sum(days)) / len(days)
 
 
-def _lines(plan: Plan, planned: _Planned, month: date) -> Iterator[Line]:
-    expected = _expected(plan, planned.team, month)
+def _lines(plan: Plan, planned: _Planned, month: date, known: date) -> Iterator[Line]:
+    expected = _expected(plan, planned.team, month, known)
     models = {
         model.name: model
         for model in LanguageModel.objects.filter(
@@ -141,11 +170,15 @@ def _lines(plan: Plan, planned: _Planned, month: date) -> Iterator[Line]:
             yield Line(models[name], scenario, count, quantities)
 
 
-def _expected(plan: Plan, team: str, month: date) -> dict[str, tuple[int, Quantities]]:
-    """Per model a month's requests, and the tokens of one of them."""
+def _expected(
+    plan: Plan, team: str, month: date, known: date
+) -> dict[str, tuple[int, Quantities]]:
+    """Per model a month's requests, and the tokens of one of them. What came later than
+    the day it was planned on is not in it."""
     calls: dict[str, list[tuple[int, Quantities]]] = defaultdict(list)
     for workload in stories.WORKLOADS:
-        if workload.team != team:
+        came_later = plan.begins(workload) > max(known, plan.days[0].date)
+        if workload.team != team or came_later:
             continue
         daily = plan.usual_records(workload)
         usual = sum(workload.week)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from itertools import accumulate, pairwise
 from random import Random
 from typing import Any
@@ -82,6 +83,21 @@ class Plan:
         """What a day has of it, taken over all days that have any."""
         counts = [count for count in self._counts[workload.name].values() if count]
         return sum(counts) // len(counts) if counts else 0
+
+    def begins(self, workload: Workload) -> date:
+        """The first day that has any of it."""
+        if workload.last_days is None:
+            return self.days[0].date
+        later = self.today - timedelta(days=workload.last_days - 1)
+        return max(later, self.days[0].date)
+
+    def first_records(self, workload: Workload, days: int) -> Decimal:
+        """What each of its first days has of it on average; at least one."""
+        first = self.begins(workload)
+        counts = [
+            self.records(workload, first + timedelta(days=offset)) for offset in range(days)
+        ]
+        return max(Decimal(sum(counts)) / days, Decimal(1))
 
     def full_days(self, workload: Workload, month: date) -> list[int]:
         """What each day of a month (its first) has of it, of those that are over."""

@@ -1,7 +1,8 @@
 """Seeding: the demo's records on the way every record goes, through the door and counted.
 
-Days pass as they did: budgets are set when their month begins, and each part of a day is
-counted with the clock of its last call, so that alerts fire when they would have fired.
+Days pass as they did: budgets are set when their month begins, each part of a day is
+counted with the clock of its last call, so that alerts fire when they would have fired, and
+reviews open when they are due.
 
 Every record has an id that the plan decides, and a team's days are posted in their order.
 So a start that was interrupted is continued by the next one where the ledger ends: what
@@ -26,6 +27,7 @@ from billing.demo.people import BY
 from billing.demo.plan import Day, Plan, Wanted
 from billing.demo.posting import Job, SeedingFailed
 from billing.demo.progress import Progress
+from billing.demo.reviews import Reviews
 from billing.models import UsageRecord
 from teams import isolation
 from teams.actions import api_keys, audit
@@ -164,6 +166,7 @@ class _Seeding:
         self._progress = progress
         self._helper = helper
         self._caps = Caps(organization, plan)
+        self._reviews = Reviews(organization, plan)
         self._teams = dict(
             Team.objects.filter(
                 organization=organization, slug__in=[one.slug for one in stories.TEAMS]
@@ -179,10 +182,13 @@ class _Seeding:
         month = self._plan.today.replace(day=1)
         before = [day for day in self._plan.days if day.date < month]
         for start in range(0, len(before), _DAYS_AT_ONCE):
-            self._post(before[start : start + _DAYS_AT_ONCE], in_parts=False)
+            week = before[start : start + _DAYS_AT_ONCE]
+            self._post(week, in_parts=False)
+            self._reviews.until(week)
         for day in self._plan.days[len(before) :]:
             self._caps.until(day.date)
             self._post([day], in_parts=True)
+            self._reviews.until([day])
 
     def _find_place(self, team: str) -> None:
         """Where an earlier start was interrupted; what it had posted is counted."""

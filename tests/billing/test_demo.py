@@ -21,6 +21,7 @@ from django.db import connection, transaction
 from django.db.models import Sum
 
 from billing.actions import parked
+from billing.actions import reviews as review_actions
 from billing.demo import posting, stories, usage
 from billing.demo.helper import second_process
 from billing.demo.live import NoAnswer, Sender, Service
@@ -38,11 +39,12 @@ from billing.models import (
     Estimate,
     Posting,
     RateCard,
+    Review,
     UnpricedRecord,
     UsageRecord,
 )
 from billing.pricing.variance import Effect
-from billing.reports import routing, variance, verification
+from billing.reports import reviews, routing, variance, verification
 from teams.models import ApiKey, AuditEvent, Membership, Organization, Project, Team
 from tests.conftest import NOW
 
@@ -95,7 +97,7 @@ def test_the_number_of_records_is_the_one_asked_for():
     for number in (300_000, 30_000):
         assert plan_of(records=number).total == number
     # Short stories have a record on each of their days, however small the demo is.
-    assert RECORDS <= plan_of().total < RECORDS + 15
+    assert RECORDS <= plan_of().total < RECORDS + 40
     assert len(all_records(plan_of())) == plan_of().total
 
 
@@ -378,6 +380,60 @@ class TestStories:
             for line in estimate.lines.filter(scenario="medium"):
                 # $4 a million in, $20 out.
                 assert line.cost == line.requests * Decimal("0.0682")
+
+    def test_one_review_opened_by_itself_and_one_is_closed(self, seeded):
+        closed, still_open = Review.objects.order_by("opened_at")
+
+        assert [
+            (one.team.slug, one.project.slug, one.by_itself, one.opened_by)
+            for one in (closed, still_open)
+        ] == [
+            ("support", "call-notes", True, "purser"),
+            ("search", "page-summaries", True, "purser"),
+        ]
+        assert (still_open.since, still_open.until) == (
+            date(2026, 11, 5),
+            date(2026, 11, 19),
+        )
+        assert still_open.is_open
+        assert still_open.opened_at.astimezone(stories.ZONE).date() == date(2026, 11, 19)
+        # The worker, from now on, opens no second one.
+        assert review_actions.open_due(Organization.objects.get(), now=NOW) == []
+
+    def test_the_lead_is_told_of_the_open_review(self, seeded):
+        still_open = Review.objects.get(state=Review.State.OPEN)
+        told = Alert.objects.get(kind="review_due", state="firing")
+
+        assert told.subject == review_actions.subject(still_open)
+        assert told.fired_at == still_open.opened_at
+        targets = told.deliveries.values_list("channel__target", flat=True)
+        assert "lead@acme.example" in targets
+        assert Alert.objects.filter(kind="review_due", state="resolved").count() == 1
+
+    def test_the_open_review_says_that_answers_are_longer_than_planned(self, seeded):
+        review = Review.objects.select_related("team__organization", "project").get(
+            state=Review.State.OPEN
+        )
+
+        plan = reviews.figures(review, now=NOW).plan
+
+        assert plan is not None
+        assert plan.effects[0].effect == Effect.OUTPUT_SIZE
+        assert plan.effects[0].amount > 0
+
+    def test_the_closed_review_keeps_the_variance_of_its_team(self, seeded):
+        review = Review.objects.get(state=Review.State.KEPT)
+
+        found = reviews.figures(review, now=NOW)
+
+        assert (review.closed_by, review.decision) == (
+            "support-lead",
+            found.verdicts[0].action,
+        )
+        assert found.as_of == review.closed_at
+        assert found.plan is None
+        assert found.team_plan is not None
+        assert found.spent > 0
 
     def test_the_key_it_was_posted_with_is_revoked(self, seeded):
         key = ApiKey.objects.get(name="Demo seeding")
