@@ -46,7 +46,9 @@ class SampleInput(serializers.Serializer[Any]):
     )
     provider = serializers.CharField(max_length=40, required=False)
     model = serializers.CharField(max_length=200, required=False)
-    columns = serializers.DictField(child=serializers.CharField(), required=False)
+    columns = serializers.DictField(
+        child=serializers.CharField(allow_blank=True), required=False
+    )
     inclusive = serializers.BooleanField(required=False, allow_null=True, default=None)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

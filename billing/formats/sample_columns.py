@@ -8,8 +8,9 @@ is not taken for 0.
 
 import csv
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from io import StringIO
+from itertools import islice
 from typing import Any, NamedTuple
 
 from billing.formats.errors import BodyError, RecordError
@@ -32,10 +33,13 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
         *("input", "input_tokens", "uncached_input_tokens", "prompt_tokens", "tokens_in"),
         *("prompt_token_count", "gen_ai_usage_input_tokens", "usage_input_tokens"),
     ),
-    "cache_write_5m": (
-        *("cache_write_5m", "ephemeral_5m_input_tokens", "cache_write_5m_tokens"),
+    # All that is written, for however long: what is none of the two below is the other.
+    "cache_write": (
         *("cache_creation_input_tokens", "cache_creation_tokens", "cache_write_tokens"),
         *("cache_write_input_tokens", "cache_write", "cache_creation"),
+    ),
+    "cache_write_5m": (
+        *("cache_write_5m", "ephemeral_5m_input_tokens", "cache_write_5m_tokens"),
     ),
     "cache_write_1h": (
         *("cache_write_1h", "ephemeral_1h_input_tokens", "cache_write_1h_tokens"),
@@ -64,7 +68,33 @@ _DELIMITERS = ",;\t|"
 _NUMBER = re.compile(r"\d{1,3}(?:[, _]\d{3})+|\d{1,13}", re.ASCII)
 # What may be repeated to the person: a number of some kind, and no text.
 _NUMERIC = re.compile(r"[-+]?[\d.,_ ]{1,20}(?:[eE][-+]?\d{1,3})?", re.ASCII)
+# Of a model, a provider, a processing: one word, or a few as in “Claude Opus 5.5”.
+_NAME = re.compile(r"[A-Za-z0-9][\w.:/@+-]{0,99}(?: [\w.]{1,20}){0,3}", re.ASCII)
+_TEXT = "?"  # stands for one
+_FIRST = 3
+_MOST_COLUMNS = 100
+_NO_DELIMITER = re.compile(r"""[,;|"\s]+""")
+# Of a table, in characters: what a form may carry.
+MOST_CARRIED = 3_000_000
 _SAME_AS = {"default": "standard", "auto": "standard", "on_demand": "standard"}
+
+
+class Column(NamedTuple):
+    """A column before it is read: its first values, and the field that it seems to be."""
+
+    header: str
+    field: str
+    first: tuple[str, ...]
+
+
+class Outline(NamedTuple):
+    """What a person is asked about a table. `table` has the columns that a field could be
+    read from, and of them the cells that are numbers or names alone; `dropped` are the
+    headers of all others."""
+
+    columns: list[Column]
+    table: str
+    dropped: list[str]
 
 
 class Row(NamedTuple):
@@ -88,9 +118,10 @@ def read(
 ) -> Table:
     """Read a table whose first line names the columns.
 
-    `said` maps fields to headers, in place of those that would be guessed. `inclusive`
-    says whether the input counts what was cached; None: as its name suggests. Raises
-    BodyError when it has no such column, or more rows than `max_rows`.
+    `said` maps fields to headers, in place of those that would be guessed; to nothing
+    where no column has it. `inclusive` says whether the input counts what was cached; None:
+    as its name suggests. Raises BodyError when it has no such column, or more rows than
+    `max_rows`.
     """
     lines = csv.reader(StringIO(text, newline=""), delimiter=_delimiter(text))
     try:
@@ -103,6 +134,122 @@ def read(
         raise _refused(f"The table is malformed: {error}.") from None
 
 
+def outline(
+    text: str, said: Mapping[str, str], is_name: Callable[[str], bool], max_rows: int
+) -> Outline:
+    """Return which columns a table has, and the table without what could be a text.
+
+    Carried are columns with a usual or said name, columns mostly of numbers, and columns
+    mostly of names that are known. Lines stay where they are. Raises BodyError as `read`
+    does, but for a field without a column.
+    """
+    lines = csv.reader(StringIO(text, newline=""), delimiter=_delimiter(text))
+    try:
+        headers = _distinct([header.strip() for header in next(lines)])
+        rows = [
+            (lines.line_num, [cell.strip() for cell in cells])
+            for cells in lines
+            if any(cell.strip() for cell in cells)
+        ]
+    except csv.Error as error:
+        raise _refused(f"The table is malformed: {error}.") from None
+    if not _names_columns(headers):
+        raise _refused("The first line names no columns.")
+    if len(rows) > max_rows:
+        raise BodyError(
+            413, "too_many_records", f"At most {max_rows:,} rows are read at once."
+        )
+    if len(headers) > _MOST_COLUMNS:
+        raise _refused(f"It has more than {_MOST_COLUMNS} columns.")
+    fields = {header: name for name, header in _guessed(headers).items()}
+    fields |= {_found(header, headers): name for name, header in said.items() if header}
+    whole = [cells for _, cells in rows if len(cells) == len(headers)]
+    kept: dict[int, re.Pattern[str]] = {}
+    for place, header in enumerate(headers):
+        of_column = [cells[place] for cells in whole]
+        pattern = _pattern(fields.get(header, ""), of_column, is_name)
+        if pattern is not None:
+            kept[place] = pattern
+    table = _carried(headers, rows, kept)
+    if len(table) > MOST_CARRIED:
+        raise BodyError(413, "body_too_large", "Its counts are too many: take fewer rows.")
+    return Outline(
+        columns=_outlined(table, fields),
+        table=table,
+        dropped=[header for place, header in enumerate(headers) if place not in kept],
+    )
+
+
+def columns_of(table: str) -> list[Column]:
+    """The columns of a table that `outline` returned. Raises BodyError for another one."""
+    try:
+        return _outlined(table, {})
+    except (csv.Error, StopIteration):
+        raise _refused("This is no table that was outlined.") from None
+
+
+def _outlined(table: str, fields: Mapping[str, str]) -> list[Column]:
+    lines = csv.reader(StringIO(table, newline=""))
+    headers = next(lines)
+    whole = [cells for cells in lines if len(cells) == len(headers)]
+    return [
+        Column(
+            header,
+            fields.get(header, ""),
+            tuple(islice((cells[place] for cells in whole if cells[place]), _FIRST)),
+        )
+        for place, header in enumerate(headers)
+    ]
+
+
+def _distinct(headers: Sequence[str]) -> list[str]:
+    """One without a name, or with that of another one, is named by its number."""
+    found: list[str] = []
+    for number, written in enumerate(headers, start=1):
+        header = _NO_DELIMITER.sub(" ", written)
+        found.append(header if header and header not in found else f"column {number}")
+    return found
+
+
+def _pattern(
+    field: str, cells: Sequence[str], is_name: Callable[[str], bool]
+) -> re.Pattern[str] | None:
+    """What its cells have to look like to be carried; None where none of them is."""
+    if field:
+        return _NAME if field in _TEXTS else _NUMERIC
+    filled = [cell for cell in cells if cell]
+    if sum(1 for cell in filled if _NUMERIC.fullmatch(cell)) * 2 > len(filled):
+        return _NUMERIC
+    different = set(filled)
+    if sum(1 for cell in different if is_name(cell)) * 2 > len(different):
+        return _NAME
+    return None
+
+
+def _carried(
+    headers: Sequence[str],
+    rows: Sequence[tuple[int, list[str]]],
+    kept: Mapping[int, re.Pattern[str]],
+) -> str:
+    written = StringIO(newline="")
+    out = csv.writer(written, lineterminator="\n")
+    out.writerow(headers[place] for place in kept)
+    line = 1
+    for number, cells in rows:
+        written.write("\n" * (number - line - 1))
+        line = number
+        if more := len(cells) - len(headers):
+            # One that is too long or short stays so.
+            out.writerow([_TEXT] * max(len(kept) + more, 1))
+        else:
+            out.writerow(_safe(cells[place], fits) for place, fits in kept.items())
+    return written.getvalue()
+
+
+def _safe(cell: str, fits: re.Pattern[str]) -> str:
+    return cell if not cell or fits.fullmatch(cell) else _TEXT
+
+
 def _delimiter(text: str) -> str:
     first = text.partition("\n")[0]
     return max(_DELIMITERS, key=first.count)
@@ -110,18 +257,13 @@ def _delimiter(text: str) -> str:
 
 def _columns(headers: Sequence[str], said: Mapping[str, str]) -> dict[str, str]:
     """The header of each field that has a column."""
-    by_name = {_plain(header): header for header in reversed(headers)}
-    columns = {
-        name: next(by_name[one] for one in names if one in by_name)
-        for name, names in FIELDS.items()
-        if by_name.keys() & set(names)
-    }
+    columns = _guessed(headers)
     for name, header in said.items():
         if name not in FIELDS:
             raise _refused(f"{shown(name)} is none of {', '.join(FIELDS)}.")
-        if _plain(header) not in by_name:
-            raise _refused(f"No column is named {shown(header)!r}. {_seen(headers)}")
-        columns[name] = by_name[_plain(header)]
+        columns.pop(name, None)
+        if header:
+            columns[name] = _found(header, headers)
     missing = [name for name in _NEEDED if name not in columns]
     if missing:
         raise _refused(
@@ -131,14 +273,36 @@ def _columns(headers: Sequence[str], said: Mapping[str, str]) -> dict[str, str]:
     return columns
 
 
+def _found(said: str, headers: Sequence[str]) -> str:
+    """The header that was said, perhaps in other letters."""
+    alike = [header for header in headers if _plain(header) == _plain(said)]
+    if said not in headers and not alike:
+        raise _refused(f"No column is named {shown(said)!r}. {_seen(headers)}")
+    return said if said in headers else alike[0]
+
+
+def _guessed(headers: Sequence[str]) -> dict[str, str]:
+    """The header of each field that has a column of a usual name."""
+    by_name = {_plain(header): header for header in reversed(headers)}
+    return {
+        name: next(by_name[one] for one in names if one in by_name)
+        for name, names in FIELDS.items()
+        if by_name.keys() & set(names)
+    }
+
+
 def _seen(headers: Sequence[str]) -> str:
     """What the columns are called; a line that names none may be of a text, and is not
     said again."""
-    if len(headers) < 2 or any(
-        len(header.split()) > _WORDS_OF_A_NAME for header in headers
-    ):
+    if not _names_columns(headers):
         return "The first line names no columns."
     return f"The first line has: {shown(', '.join(headers), 400)}."
+
+
+def _names_columns(headers: Sequence[str]) -> bool:
+    return len(headers) > 1 and all(
+        len(header.split()) <= _WORDS_OF_A_NAME for header in headers
+    )
 
 
 def _plain(header: str) -> str:
@@ -183,6 +347,9 @@ def _members(cells: Mapping[str, str], inclusive: bool) -> dict[str, Any]:
     counts = {
         name: _count(name, cell) for name, cell in cells.items() if name not in _TEXTS
     }
+    if cells.get("cache_write"):
+        _divide(counts)
+    counts.pop("cache_write", None)
     if inclusive:
         counts["input"] -= sum(counts.get(name, 0) for name in _CACHED)
         if counts["input"] < 0:
@@ -193,6 +360,18 @@ def _members(cells: Mapping[str, str], inclusive: bool) -> dict[str, Any]:
         members["processing"] = _SAME_AS.get(tier, tier)
     used = {name: counts[name] for name in Classes.__struct_fields__ if name in counts}
     return {**members, "usage": used, "usage_format": "native"}
+
+
+def _divide(counts: dict[str, int]) -> None:
+    """Into what is written for 5 minutes and for an hour: what no column has of the total
+    is the other one; where both have theirs the rest lives for 5 minutes."""
+    told = sum(counts.get(name, 0) for name in ("cache_write_5m", "cache_write_1h"))
+    rest = counts["cache_write"] - told
+    if rest < 0:
+        raise _wrong("More was written to the cache for some time than in all.")
+    is_known = "cache_write_5m" in counts and "cache_write_1h" not in counts
+    lifetime = "cache_write_1h" if is_known else "cache_write_5m"
+    counts[lifetime] = counts.get(lifetime, 0) + rest
 
 
 def _count(name: str, cell: str) -> int:

@@ -20,10 +20,11 @@ from billing.formats import registry, sample_columns, strict
 from billing.formats.errors import BodyError, RecordError
 from billing.formats.posted import decode_quote
 from billing.formats.registry import LOCAL_MESSAGE
+from billing.formats.sample_columns import Outline
 from billing.pricing.model_names import SYNTHETIC, marks
 from billing.pricing.rates import RateBook
 from billing.pricing.token_classes import NOTHING, Quantities
-from billing.pricing.usage import Step, Usage
+from billing.pricing.usage import Processing, Step, Usage
 
 MAX_ROWS = 10_000
 MAX_BYTES = 10_000_000
@@ -38,6 +39,7 @@ _BARE = frozenset(
     {"input_tokens", "prompt_tokens", "promptTokenCount", "inputTokens", "input", "output"}
 )
 _TIERS = (b'"flex"', b'"priority"')
+_TIER_NAMES = frozenset({*Processing, "default", "auto", "on_demand"})
 
 
 class Asked(NamedTuple):
@@ -161,6 +163,21 @@ def read(content: bytes, asked: Asked, book: RateBook, at: datetime) -> Reading:
         columns=table.columns,
         inclusive=table.inclusive,
     )
+
+
+def outline(content: bytes, asked: Asked, book: RateBook) -> Outline | None:
+    """Return what there is to ask of a table before it is read; None where it is none.
+
+    Raises BodyError as `read` does.
+    """
+    text = _text(content)
+    if text[:1] in "{[":
+        return None
+
+    def is_name(cell: str) -> bool:
+        return cell in _FIRST_ASKED or cell in _TIER_NAMES or bool(book.providers_of(cell))
+
+    return sample_columns.outline(text, asked.columns, is_name, MAX_ROWS)
 
 
 def _text(content: bytes) -> str:

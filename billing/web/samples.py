@@ -1,13 +1,17 @@
 """Samples: what past calls used, taken from whatever is at hand, and shown per model."""
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django import forms
 from django.conf import settings
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import (
+    PermissionDenied,
+    SuspiciousOperation,
+    ValidationError,
+)
 from django.db.models import ProtectedError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -17,9 +21,11 @@ from billing.actions import samples as actions
 from billing.connectors import count_tokens
 from billing.connectors.count_tokens import NotCounted
 from billing.formats import sample_columns
+from billing.formats import samples as formats
 from billing.formats.errors import BodyError
+from billing.formats.sample_columns import Column, Outline
 from billing.formats.samples import MAX_BYTES, MAX_ROWS, Asked
-from billing.models import LanguageModel, Sample
+from billing.models import LanguageModel, Sample, rate_book
 from billing.models.samples import Source
 from billing.pricing import money, text_tokens
 from billing.pricing.bootstrap import Interval
@@ -27,8 +33,10 @@ from billing.pricing.text_tokens import Kind, Range, Tokenizer, Unit
 from billing.reports import samples as reports
 from billing.web import scopes
 from billing.web.fields import CountField, add_errors
+from teams import places
 from teams.models import Project, Team
 from teams.permissions import Permission
+from teams.places import Places
 from teams.reporting_days import ReportingDays
 from teams.web.visitors import Visitor, form_page, page, patient_form_page
 
@@ -37,19 +45,25 @@ _MOST_WORDS = 10**9
 _LONGEST_TEXT = 200_000
 _COLUMN = "column_"
 _DIGITS = 3
+# Texts that are counted with the organization's key.
+COUNTED_OF_A_PERSON = 20
+COUNTED_OF_AN_ORGANIZATION = 100
+COUNTED_AGAIN_AFTER = timedelta(minutes=10)
+_TOO_OFTEN = "As many texts as may be are counted for now."
 _NUMBER_NEEDED = "Type a number, such as 1000."
 _DEFAULT_MODEL = "claude-opus-5-5"
 _COLUMNS = {
-    "model": "Column of the model",
-    "provider": "Column of the provider",
-    "processing": "Column of standard or batch",
-    "input": "Column of input tokens",
-    "cache_write_5m": "Column of tokens written to the cache for 5 minutes",
-    "cache_write_1h": "Column of tokens written to the cache for an hour",
-    "cache_read": "Column of tokens read from the cache",
-    "output": "Column of output tokens",
-    "thinking": "Column of thinking tokens",
-    "web_search": "Column of web searches",
+    "model": "the model",
+    "provider": "the provider",
+    "processing": "standard or batch",
+    "input": "input tokens",
+    "cache_write": "all tokens written to the cache",
+    "cache_write_5m": "tokens written to the cache for 5 minutes",
+    "cache_write_1h": "tokens written to the cache for an hour",
+    "cache_read": "tokens read from the cache",
+    "output": "output tokens",
+    "thinking": "thinking tokens",
+    "web_search": "web searches",
 }
 _KINDS = {
     Kind.PROSE.value: "English prose",
@@ -78,7 +92,7 @@ class NewSampleForm(forms.Form):
 
 
 class ReadForm(NewSampleForm):
-    """What records may leave open, and how a table is read that is guessed wrongly."""
+    """What records may leave open."""
 
     model = forms.CharField(
         max_length=200,
@@ -92,8 +106,41 @@ class ReadForm(NewSampleForm):
         help_text="Only where the model does not tell it: anthropic, openai, google, aws …",
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
+
+    @property
+    def asked(self) -> Asked:
+        said = self.cleaned_data
+        return Asked(provider=said["provider"] or None, model=said["model"] or None)
+
+
+class TextForm(ReadForm):
+    """A text, which may be a table."""
+
+    column = forms.CharField(
+        label="Column of the model, in a table",
+        max_length=200,
+        required=False,
+        help_text="Only where its models have names of your own, and its header is no "
+        "usual one. Each other column can be chosen in the next step.",
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+
+    @property
+    def asked(self) -> Asked:
+        header = self.cleaned_data["column"]
+        return super().asked._replace(columns={"model": header} if header else {})
+
+
+class ColumnsForm(ReadForm):
+    """What each column of a table is. It carries the table: numbers and names alone."""
+
+    table = forms.CharField(
+        widget=forms.Textarea(attrs={"hidden": True}),
+        max_length=sample_columns.MOST_CARRIED + MAX_ROWS,
+        strip=False,
+    )
     inclusive = forms.TypedChoiceField(
-        label="The input of the table",
+        label="The input",
         required=False,
         choices=[
             ("", "is as its column's name suggests"),
@@ -104,50 +151,61 @@ class ReadForm(NewSampleForm):
         empty_value=None,
     )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for field, names in sample_columns.FIELDS.items():
-            self.fields[_COLUMN + field] = forms.CharField(
-                label=_COLUMNS[field],
-                max_length=200,
+    def __init__(
+        self,
+        choices: Sequence[tuple[str, str]],
+        *args: Any,
+        columns: Sequence[Column],
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(choices, *args, **kwargs)
+        self.columns = columns
+        for number, column in enumerate(columns):
+            self.fields[f"{_COLUMN}{number}"] = forms.ChoiceField(
+                label=column.header,
+                choices=[("", "nothing of these"), *_COLUMNS.items()],
+                initial=column.field,
                 required=False,
-                help_text=f"Found as {', '.join(names[:3])} …",
-                widget=forms.TextInput(attrs={"autocomplete": "off"}),
+                widget=forms.Select(attrs={"aria-label": f"{column.header} is"}),
             )
 
     @property
-    def shown(self) -> list[forms.BoundField]:
-        return [self[name] for name in self.fields if not self._is_of_table(name)]
+    def rows(self) -> list[tuple[Column, forms.BoundField]]:
+        return [
+            (column, self[f"{_COLUMN}{number}"])
+            for number, column in enumerate(self.columns)
+        ]
 
     @property
-    def of_table(self) -> list[forms.BoundField]:
-        """What only a table needs: folded away."""
-        return [self[name] for name in self.fields if self._is_of_table(name)]
+    def others(self) -> list[forms.BoundField]:
+        return [self[name] for name in ("inclusive", "model", "provider", "place", "name")]
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        chosen = [data.get(f"{_COLUMN}{number}", "") for number in range(len(self.columns))]
+        for number, field in enumerate(chosen):
+            if field and field in chosen[:number]:
+                self.add_error(f"{_COLUMN}{number}", "Another column is that already.")
+        return data
 
     @property
-    def shows_table(self) -> bool:
-        return any(field.errors or field.value() for field in self.of_table)
-
-    def _is_of_table(self, name: str) -> bool:
-        return name == "inclusive" or name.startswith(_COLUMN)
+    def bytes(self) -> bytes:
+        return str(self.cleaned_data["table"]).encode()
 
     @property
     def asked(self) -> Asked:
-        said = self.cleaned_data
-        columns = {
-            name: said[_COLUMN + name]
-            for name in sample_columns.FIELDS
-            if said[_COLUMN + name]
+        """Every field is said, so that none is guessed."""
+        chosen = {
+            self.cleaned_data[f"{_COLUMN}{number}"]: column.header
+            for number, column in enumerate(self.columns)
         }
-        return Asked(
-            provider=said["provider"] or None,
-            model=said["model"] or None,
-            columns=columns,
-            inclusive=said["inclusive"],
+        return super().asked._replace(
+            columns={name: chosen.get(name, "") for name in sample_columns.FIELDS},
+            inclusive=self.cleaned_data["inclusive"],
         )
 
 
-class PasteForm(ReadForm):
+class PasteForm(TextForm):
     content = forms.CharField(
         label="Records",
         widget=forms.Textarea(attrs={"rows": 12, "spellcheck": "false"}),
@@ -162,7 +220,7 @@ class PasteForm(ReadForm):
         return str(self.cleaned_data["content"]).encode()
 
 
-class UploadForm(ReadForm):
+class UploadForm(TextForm):
     content = forms.FileField(
         label="File",
         widget=forms.ClearableFileInput(
@@ -279,16 +337,20 @@ def new_sample(request: HttpRequest, visitor: Visitor) -> HttpResponse:
     now = timezone.now()
     way = next((one for one in _WAYS if one.key == request.GET.get("way")), _WAYS[0])
     places = _places(teams, only_projects=way.form is ProjectForm)
+    if "table" in request.POST and way.form is not ProjectForm:
+        return _columns_page(request, visitor, teams, places, way, now)
     form = way.form(
         list(places.items()),
         *([request.POST, request.FILES] if request.method == "POST" else []),
         initial={"place": request.GET.get("place", "")},
     )
     if request.method == "POST" and form.is_valid():
-        sample = _made(form, teams, visitor, now)
+        outline = _outline(form, teams)
+        if outline is not None:
+            return _ask_columns(request, visitor, places, form, outline, now)
+        sample = None if form.errors else _made(form, teams, visitor, _source(way), now)
         if sample is not None:
-            messages.success(request, "Kept: counts and models, and no text.")
-            return redirect("sample-page", sample_id=sample.pk)
+            return _kept(request, sample)
     return render(
         request,
         "billing/new_sample.html",
@@ -298,6 +360,88 @@ def new_sample(request: HttpRequest, visitor: Visitor) -> HttpResponse:
             "way": way,
             "ways": _WAYS,
             "has_places": bool(places),
+            "models": _models(),
+        },
+    )
+
+
+def _source(way: Way) -> Source:
+    return Source.PASTE if way.form is PasteForm else Source.UPLOAD
+
+
+def _kept(request: HttpRequest, sample: Sample) -> HttpResponse:
+    messages.success(request, "Kept: counts and models, and no text.")
+    return redirect("sample-page", sample_id=sample.pk)
+
+
+def _outline(form: NewSampleForm, teams: Sequence[Team]) -> Outline | None:
+    """What to ask of a table; None of anything else, and where the form says why."""
+    if not isinstance(form, PasteForm | UploadForm):
+        return None
+    team, _ = _place(form.cleaned_data["place"], teams)
+    book = rate_book.current(team.organization_id).rates
+    try:
+        return formats.outline(form.bytes, form.asked, book)
+    except BodyError as error:
+        form.add_error("content", error.detail)
+        return None
+
+
+def _ask_columns(
+    request: HttpRequest,
+    visitor: Visitor,
+    places: Mapping[str, str],
+    form: NewSampleForm,
+    outline: Outline,
+    now: datetime,
+) -> HttpResponse:
+    """The step between a table and its sample: what each of its columns is."""
+    said = {
+        name: form.cleaned_data[name] for name in ("place", "name", "model", "provider")
+    }
+    asked = ColumnsForm(
+        list(places.items()),
+        initial={**said, "table": outline.table},
+        columns=outline.columns,
+    )
+    return _show_columns(request, visitor, asked, outline.dropped, now)
+
+
+def _columns_page(
+    request: HttpRequest,
+    visitor: Visitor,
+    teams: Sequence[Team],
+    places: Mapping[str, str],
+    way: Way,
+    now: datetime,
+) -> HttpResponse:
+    """Read the table that the form has carried, as its columns were chosen."""
+    try:
+        columns = sample_columns.columns_of(request.POST["table"])
+    except BodyError as error:
+        raise SuspiciousOperation(error.detail) from error
+    form = ColumnsForm(list(places.items()), request.POST, columns=columns)
+    if form.is_valid():
+        sample = _made(form, teams, visitor, _source(way), now)
+        if sample is not None:
+            return _kept(request, sample)
+    return _show_columns(request, visitor, form, [], now)
+
+
+def _show_columns(
+    request: HttpRequest,
+    visitor: Visitor,
+    form: ColumnsForm,
+    dropped: Sequence[str],
+    now: datetime,
+) -> HttpResponse:
+    return render(
+        request,
+        "billing/sample_columns.html",
+        {
+            **_common(visitor, now),
+            "form": form,
+            "dropped": dropped,
             "models": _models(),
         },
     )
@@ -345,26 +489,32 @@ def delete_sample(request: HttpRequest, visitor: Visitor, sample_id: int) -> Htt
 @patient_form_page
 def text_in_tokens(request: HttpRequest, visitor: Visitor) -> HttpResponse:
     """For who has no sample: words or characters in tokens."""
-    counts = bool(settings.ANTHROPIC_API_KEY)
+    # To count costs the organization's key: it is for who makes estimates.
+    counts = bool(settings.ANTHROPIC_API_KEY and _teams(visitor))
     form = WordsForm(request.POST or None, counts=counts)
     tokens: Range | None = None
     counted: int | None = None
-    tokenizer = Tokenizer.UNKNOWN
+    tokenizer, refused = Tokenizer.UNKNOWN, None
     if form.is_valid():
         said = form.cleaned_data
         tokenizer = text_tokens.tokenizer_of(said["model"])
         if said.get("text"):
-            counted = _counted(form)
+            refused = _too_often(visitor, timezone.now())
+            if refused is None:
+                counted = _counted(form)
+            else:
+                form.add_error("text", f"{_TOO_OFTEN} The next one {_minutes(refused)}.")
         else:
             unit, kind = Unit(said["unit"]), Kind(said["kind"])
             tokens = text_tokens.tokens(said["count"], unit, kind, tokenizer)
-    return render(
+    answer = render(
         request,
         "billing/text_tokens.html",
         {
             **_common(visitor, timezone.now()),
             "form": form,
             "counts": counts,
+            "has_key": bool(settings.ANTHROPIC_API_KEY),
             "tokens": tokens,
             "counted": counted,
             "model": form.cleaned_data.get("model") if form.is_bound else "",
@@ -373,7 +523,11 @@ def text_in_tokens(request: HttpRequest, visitor: Visitor) -> HttpResponse:
             "table": _TABLE,
             "models": _models(),
         },
+        status=200 if refused is None else 429,
     )
+    if refused is not None:
+        answer["Retry-After"] = str(refused // timedelta(seconds=1) + 1)
+    return answer
 
 
 # English prose, 1,000 words: of each tokenizer that is known.
@@ -385,6 +539,28 @@ _TABLE = [
         ("Other models", Tokenizer.UNKNOWN),
     )
 ]
+
+
+def _too_often(visitor: Visitor, now: datetime) -> timedelta | None:
+    """How long until another text may be counted; None where this one may, which takes a
+    place of the person and of the organization."""
+    claimed: list[str] = []
+    for whom, count in (
+        (f"person {visitor.user.pk}", COUNTED_OF_A_PERSON),
+        (f"organization {visitor.organization.pk}", COUNTED_OF_AN_ORGANIZATION),
+    ):
+        its = Places("count-tokens", whom, count, COUNTED_AGAIN_AFTER)
+        key = its.claim(now)
+        if key is None:
+            places.give_back(claimed)
+            return max(its.next_free(now) - now, timedelta())
+        claimed.append(key)
+    return None
+
+
+def _minutes(wait: timedelta) -> str:
+    minutes = -(-wait // timedelta(minutes=1))
+    return "in a minute" if minutes <= 1 else f"in {minutes} minutes"
 
 
 def _counted(form: WordsForm) -> int | None:
@@ -437,7 +613,11 @@ def _place(choice: str, teams: Sequence[Team]) -> tuple[Team, Project | None]:
 
 
 def _made(
-    form: NewSampleForm, teams: Sequence[Team], visitor: Visitor, now: datetime
+    form: NewSampleForm,
+    teams: Sequence[Team],
+    visitor: Visitor,
+    source: Source,
+    now: datetime,
 ) -> Sample | None:
     """The sample; None where the form says why there is none."""
     team, project = _place(form.cleaned_data["place"], teams)
@@ -448,8 +628,7 @@ def _made(
         "now": now,
     }
     try:
-        if isinstance(form, PasteForm | UploadForm):
-            source = Source.PASTE if isinstance(form, PasteForm) else Source.UPLOAD
+        if isinstance(form, PasteForm | UploadForm | ColumnsForm):
             return actions.read(
                 project=project, content=form.bytes, source=source, asked=form.asked, **said
             )
@@ -457,14 +636,19 @@ def _made(
             raise Http404
         return actions.of_project(project=project, days=form.cleaned_data["days"], **said)
     except BodyError as error:
-        form.add_error("content", error.detail)
+        form.add_error(_where(form), error.detail)
     except ValidationError as error:
         if isinstance(form, ReadForm):
             for message in error.messages:
-                form.add_error("content", message)
+                form.add_error(_where(form), message)
         else:
             add_errors(form, error, {})
     return None
+
+
+def _where(form: NewSampleForm) -> str | None:
+    """The field of what is wrong with the records: of a carried table it is all of them."""
+    return None if isinstance(form, ColumnsForm) else "content"
 
 
 def _found(visitor: Visitor, sample_id: int) -> Sample:

@@ -6,18 +6,18 @@ guessed fast, and nobody is locked out for longer than `FREE_AFTER`.
 """
 
 import ipaddress
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from unicodedata import normalize
 
 from django.conf import settings
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView
-from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from django.utils.crypto import salted_hmac
+
+from teams import places
+from teams.places import Places
 
 FREE_AFTER = timedelta(minutes=10)
 PLACES_OF_A_NAME = 10
@@ -33,21 +33,18 @@ class SignIn(LoginView):
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         now = timezone.now()
         self._claimed: list[str] = []
-        for places in _places(request):
-            claimed = places.claim(now)
+        for of in _places(request):
+            claimed = of.claim(now)
             if claimed is None:
                 # Whoever waits is not made to wait longer by trying.
-                self._give_back()
-                return self._refused(places.next_free(now) - now)
+                places.give_back(self._claimed)
+                return self._refused(of.next_free(now) - now)
             self._claimed.append(claimed)
         return super().post(request, *args, **kwargs)
 
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
-        self._give_back()
+        places.give_back(self._claimed)
         return super().form_valid(form)
-
-    def _give_back(self) -> None:
-        cache.delete_many(self._claimed)
 
     def _refused(self, wait: timedelta) -> HttpResponse:
         """The same for every name, whether somebody has it or not."""
@@ -63,41 +60,16 @@ class SignIn(LoginView):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Places:
-    """Of one user name or one address: as many attempts as may fail meanwhile."""
-
-    of: str
-    count: int
-
-    def claim(self, now: datetime) -> str | None:
-        """The key of a free place, now taken; None when there is none.
-
-        To add a key is one statement of the database: of two attempts at once one gets
-        the place.
-        """
-        keys = self._keys()
-        taken = cache.get_many(keys)
-        free = (key for key in keys if key not in taken)
-        until, seconds = (now + FREE_AFTER).isoformat(), FREE_AFTER.total_seconds()
-        return next((key for key in free if cache.add(key, until, seconds)), None)
-
-    def next_free(self, now: datetime) -> datetime:
-        taken = cache.get_many(self._keys()).values()
-        return min(map(datetime.fromisoformat, taken), default=now)
-
-    def _keys(self) -> list[str]:
-        # What was typed is not to be read in the cache: it may be a password.
-        digest = salted_hmac("purser.sign-in", self.of, algorithm="sha256").hexdigest()
-        return [f"sign-in:{digest}:{place}" for place in range(self.count)]
-
-
-def _places(request: HttpRequest) -> tuple[_Places, ...]:
+def _places(request: HttpRequest) -> tuple[Places, ...]:
     name = normalize("NFKC", request.POST.get("username", "")).casefold().strip()
     return (
-        _Places(f"address {_address(request)}", PLACES_OF_AN_ADDRESS),
-        _Places(f"name {name}", PLACES_OF_A_NAME),
+        _of(f"address {_address(request)}", PLACES_OF_AN_ADDRESS),
+        _of(f"name {name}", PLACES_OF_A_NAME),
     )
+
+
+def _of(whom: str, count: int) -> Places:
+    return Places("sign-in", whom, count, FREE_AFTER)
 
 
 def _address(request: HttpRequest) -> str:

@@ -424,6 +424,55 @@ def test_what_is_said_of_columns_has_to_be_there(columns: dict[str, str], said: 
     assert (error.code, said in error.detail) == ("bad_table", True)
 
 
+def test_no_column_may_be_said_to_have_a_field():
+    table = "input,cached_tokens,output\n100,40,5"
+
+    reading = read(table, OPUS._replace(columns={"cache_read": ""}))
+
+    assert "cache_read" not in reading.columns
+    assert reading.usages[0].quantities == Quantities(input=100, output=5)
+
+
+@pytest.mark.parametrize("headers", [("入力", "出力"), ("Tokens in", "tokens_in")])
+def test_headers_that_are_alike_are_told_apart(headers: tuple[str, str]):
+    table = f"{headers[0]},{headers[1]}\n7,5"
+
+    said = {"input": headers[0], "output": headers[1]}
+
+    assert read(table, OPUS._replace(columns=said)).usages[0].quantities == Quantities(
+        input=7, output=5
+    )
+
+
+@pytest.mark.parametrize(
+    ("headers", "cells", "short", "long"),
+    [
+        ("cache_creation_input_tokens", "100", 100, 0),
+        ("cache_creation_input_tokens,cache_write_1h", "100,30", 70, 30),
+        ("cache_creation_input_tokens,cache_write_5m", "100,30", 30, 70),
+        ("cache_creation_input_tokens,cache_write_5m,cache_write_1h", "100,60,30", 70, 30),
+        ("cache_creation_input_tokens,cache_write_1h", ",30", 0, 30),
+        ("cache_write_5m,cache_write_1h", "60,30", 60, 30),
+    ],
+)
+def test_what_is_written_is_counted_once(headers: str, cells: str, short: int, long: int):
+    table = f"prompt_tokens,output,{headers}\n500,5,{cells}"
+
+    (usage,) = read(table, OPUS).usages
+
+    assert usage.quantities == Quantities(
+        input=500 - short - long, cache_write_5m=short, cache_write_1h=long, output=5
+    )
+
+
+def test_more_written_for_an_hour_than_in_all_is_a_problem():
+    table = "input,output,cache_creation_input_tokens,cache_write_1h\n500,5,10,30"
+
+    (problem,) = read(table, OPUS).problems
+
+    assert problem.detail == "More was written to the cache for some time than in all."
+
+
 def test_a_table_without_output_says_which_columns_it_has():
     error = refused("input,spent\n1,1", OPUS)
 

@@ -11,6 +11,7 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
+from teams.places import Places
 from teams.web import sign_in
 from teams.web.sign_in import PLACES_OF_A_NAME, PLACES_OF_AN_ADDRESS
 
@@ -167,7 +168,7 @@ def test_what_was_typed_is_not_in_the_cache(attempt: Attempt):
 
 
 def test_of_two_attempts_at_once_one_gets_the_last_place(db: None):
-    places = sign_in._Places("name vera", 2)
+    places = Places("sign-in", "name vera", 2, sign_in.FREE_AFTER)
     now = timezone.now()
     first = places.claim(now)
     assert first is not None

@@ -1,7 +1,9 @@
 """Samples on pages: each way to make one, what is said when it cannot be, who may."""
 
+import html
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -15,6 +17,7 @@ from billing.actions import samples
 from billing.formats.samples import Asked
 from billing.models import Sample
 from billing.models.samples import Source
+from billing.web import samples as pages
 from teams.models import Role
 from tests import receivers
 from tests.billing import spending
@@ -79,14 +82,13 @@ def test_what_is_pasted_is_stated_back(lead: Client, cast: Cast):
     [
         ({"content": ""}, "Paste at least one usage object."),
         ({"content": json.dumps(USAGE)}, "It names no model: say which one it was."),
-        ({"content": "a,b\n1,2"}, "No column is known to have the input and the output"),
-        ({"content": "1"}, "No column is known"),
+        ({"content": "1"}, "The first line names no columns."),
         (
             {"content": "Dear Ann, we met in Rome last spring\n1,2"},
             "The first line names no columns.",
         ),
         ({"content": "{}", "place": "team 0"}, "Select a valid choice."),
-        ({"content": "in,out\n1,1", "column_input": "nowhere"}, "No column is named"),
+        ({"content": "in,out\n1,1", "column": "nowhere"}, "No column is named"),
     ],
 )
 def test_what_cannot_be_read_is_said_beside_the_field(
@@ -98,19 +100,107 @@ def test_what_cannot_be_read_is_said_beside_the_field(
     assert not Sample.objects.exists()
 
 
-def test_columns_of_a_table_can_be_said(lead: Client, cast: Cast):
-    page = paste(
-        lead,
-        cast,
-        "what,in,hit,out\nclaude-opus-5-5,100,40,5",
-        column_model="what",
-        column_input="in",
-        column_cache_read="hit",
-        column_output="out",
-        inclusive="yes",
+def carried(page: Page) -> str:
+    """The table that the form takes along to the next step."""
+    found = re.search(
+        r"<textarea name=\"table\"[^>]*>\r?\n(.*?)</textarea>", page.html, re.DOTALL
+    )
+    assert found is not None
+    return html.unescape(found[1])
+
+
+def choose(client: Client, cast: Cast, page: Page, *fields: str, **said: Any) -> Page:
+    chosen = {f"column_{number}": field for number, field in enumerate(fields)}
+    its = {"place": f"team {cast.search.pk}", "table": carried(page), **chosen, **said}
+    return post(client, "/samples/new?way=paste", **its)
+
+
+UNUSUAL = f"""\
+which,sent,hit,got,question,asked at,cost
+claude-opus-5-5,100,40,5,{SECRET},2026-11-20 10:00,0.1
+claude-opus-5-5,200,80,10,"Two
+lines of {SECRET}",2026-11-20 11:00,0.2
+"""
+
+
+def test_columns_of_a_table_are_chosen_before_it_is_read(lead: Client, cast: Cast):
+    asked = paste(lead, cast, UNUSUAL)
+
+    assert "What is in which column?" in asked.text
+    assert "100, 200" in asked.text
+    assert not Sample.objects.exists()
+    page = choose(
+        *(lead, cast, asked, "model", "input", "cache_read", "output"), inclusive="yes"
     )
 
-    assert "60 input tokens, 40 cache-read tokens, 5 output tokens" in page.text
+    assert "180 input tokens, 120 cache-read tokens, 15 output tokens" in page.text
+    assert Sample.objects.get().reading["columns"]["input"] == "sent"
+
+
+def test_of_a_table_only_numbers_and_models_are_taken_along(lead: Client, cast: Cast):
+    asked = paste(lead, cast, UNUSUAL)
+
+    assert SECRET not in asked.html
+    assert carried(asked) == (
+        "which,sent,hit,got,cost\n"
+        "claude-opus-5-5,100,40,5,0.1\n"
+        "\n"
+        "claude-opus-5-5,200,80,10,0.2\n"
+    )
+    assert "kept nowhere: question, asked at." in asked.text
+
+
+def test_a_text_among_numbers_stays_behind_and_its_row_is_told_by_its_line(
+    lead: Client, cast: Cast
+):
+    table = f"input,output,note\n1,2,a\n3,4,b\n{SECRET},6,c\n7,8\n9,10,d\n"
+
+    asked = paste(lead, cast, table, model="claude-opus-5-5")
+    page = choose(lead, cast, asked, "input", "output", model="claude-opus-5-5")
+
+    assert SECRET not in asked.html
+    assert "Line 4: The input is no number." in page.text
+    assert "Line 5: It has 1 cells, the first line 2." in page.text
+    assert Sample.objects.get().records == 3
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        (("model", "input", "input", "output"), "Another column is that already."),
+        (("model", "input"), "No column is known to have the output tokens"),
+        (("", "input", "", "output"), "It names no model"),
+        (("nothing",), "Select a valid choice."),
+    ],
+)
+def test_columns_that_cannot_be_are_said_and_what_was_chosen_stays(
+    lead: Client, cast: Cast, fields: tuple[str, ...], sentence: str
+):
+    page = choose(lead, cast, paste(lead, cast, UNUSUAL), *fields)
+
+    assert sentence in page.text
+    assert carried(page).startswith("which,sent,hit,got,cost")
+    assert not Sample.objects.exists()
+
+
+def test_what_is_no_table_is_not_taken_for_a_carried_one(lead: Client, cast: Cast):
+    place = f"team {cast.search.pk}"
+
+    answer = lead.post("/samples/new?way=paste", {"table": "", "place": place})
+
+    assert answer.status_code == 400
+
+
+def test_models_with_names_of_ones_own_are_found_in_the_column_that_is_said(
+    lead: Client, cast: Cast
+):
+    table = "deployment,input,output\nour-opus,1,2\n"
+
+    unsaid = paste(lead, cast, table)
+    said = paste(lead, cast, table, column="Deployment")
+
+    assert "kept nowhere: deployment." in unsaid.text
+    assert "our-opus" in carried(said)
 
 
 def test_a_file_is_read_alike(lead: Client, cast: Cast):
@@ -118,10 +208,21 @@ def test_a_file_is_read_alike(lead: Client, cast: Cast):
     file = SimpleUploadedFile("usage.csv", content, "text/csv")
     place = f"project {cast.search.pk} {cast.answers.pk}"
 
-    page = post(lead, "/samples/new?way=upload", place=place, content=file)
+    asked = post(lead, "/samples/new?way=upload", place=place, content=file)
+    # What is recognised is chosen.
+    assert asked.html.count(" selected>") >= 3
+    page = post(
+        *(lead, "/samples/new?way=upload"),
+        place=place,
+        table=carried(asked),
+        column_0="model",
+        column_1="input",
+        column_2="output",
+    )
 
     assert "1 record read as a table" in page.text
-    assert Sample.objects.get().project == cast.answers
+    made = Sample.objects.get()
+    assert (made.project, made.source) == (cast.answers, "upload")
 
 
 def test_a_file_that_is_too_large_is_refused(lead: Client, cast: Cast):
@@ -234,25 +335,60 @@ def test_without_a_key_no_text_is_taken(viewer: Client):
     assert "Nothing is sent anywhere." in page.text
 
 
-def test_with_a_key_the_provider_counts(viewer: Client, settings: Any):
+@pytest.fixture
+def counting(settings: Any) -> Iterator[receivers.Receiver]:
+    """A server of our own, with the provider's documented answer."""
+    with receivers.receiving(receivers.answers(200, b'{"input_tokens": 14}')) as provider:
+        settings.ANTHROPIC_API_KEY = "sk-ant-of-a-test"
+        settings.ANTHROPIC_URL = f"http://{provider.place}"
+        settings.OUTGOING_ALLOW = frozenset({provider.place})
+        yield provider
+
+
+def test_a_viewer_has_nothing_counted(viewer: Client, counting: receivers.Receiver):
+    page = told(viewer, text=SECRET, count="10")
+
+    assert "14 tokens" not in page.text
+    assert 'name="text"' not in page.text
+    assert not counting.requests
+
+
+@pytest.mark.parametrize("limit", ["COUNTED_OF_A_PERSON", "COUNTED_OF_AN_ORGANIZATION"])
+def test_only_so_many_texts_are_counted_in_a_while(
+    lead: Client, counting: receivers.Receiver, monkeypatch: pytest.MonkeyPatch, limit: str
+):
+    monkeypatch.setattr(pages, limit, 2)
+
+    asked = {"unit": "words", "kind": "prose", "model": "claude-opus-5-5"}
+    answers = [lead.post("/samples/words", {**asked, "text": "Hello"}) for _ in range(3)]
+    words = lead.post("/samples/words", {**asked, "count": "10"})
+
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert len(counting.requests) == 2
+    assert b"As many texts as may be are counted for now." in answers[2].content
+    assert 0 < int(answers[2]["Retry-After"]) <= 601
+    assert words.status_code == 200
+
+
+def test_with_a_key_the_provider_counts(lead: Client, settings: Any):
     """At a server of our own, with the provider's documented answer."""
     with receivers.receiving(receivers.answers(200, b'{"input_tokens": 14}')) as provider:
         settings.ANTHROPIC_API_KEY = "sk-ant-of-a-test"
         settings.ANTHROPIC_URL = f"http://{provider.place}"
         settings.OUTGOING_ALLOW = frozenset({provider.place})
 
-        page = told(viewer, text=SECRET)
+        page = told(lead, text=SECRET)
 
     assert "14 tokens" in page.text
     assert SECRET.encode() in provider.requests[0].body
 
 
-def test_where_the_provider_does_not_count_it_says_why(viewer: Client, settings: Any):
+def test_where_the_provider_does_not_count_it_says_why(lead: Client, settings: Any):
     with receivers.receiving(receivers.answers(401)) as provider:
         settings.ANTHROPIC_API_KEY = "sk-ant-of-a-test"
         settings.ANTHROPIC_URL = f"http://{provider.place}"
         settings.OUTGOING_ALLOW = frozenset({provider.place})
 
-        page = told(viewer, text="Hello")
+        page = told(lead, text="Hello")
 
     assert "Anthropic did not count it: the API key is not accepted." in page.text
