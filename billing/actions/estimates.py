@@ -9,11 +9,11 @@ from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from billing.actions import budgets, estimate_notices
-from billing.actions.budgets import Terms
+from billing.actions import estimate_caps, estimate_notices
 from billing.models import (
-    Budget,
+    BudgetPolicy,
     Estimate,
+    EstimateCap,
     EstimateLine,
     EstimateModel,
     EstimateShape,
@@ -22,8 +22,7 @@ from billing.models import (
 )
 from billing.models.estimates import Scenario
 from billing.models.planned import Chosen, Line, lines_of, priced, settled
-from billing.pricing import money
-from billing.pricing.budget_periods import PeriodKind
+from billing.pricing import figures, money
 from billing.pricing.levers import Factor, Levers
 from teams.actions import audit
 from teams.models import Project, Team
@@ -53,10 +52,13 @@ def save(
     reference: LanguageModel | None = None,
     note: str = "",
     estimate: Estimate | None = None,
+    version: str | None = None,
 ) -> Estimate:
     """A draft, new or in place of another draft, priced at the rates in force now.
 
-    Raises ValidationError for what is no draft, and as `priced` does.
+    `version` is the one of the other draft that was changed into this. Raises
+    ValidationError for what is no draft, NotPossible where it has another version by now,
+    and as `priced` does.
     """
     first = month.replace(day=1)
     lines = [line._replace(month=line.month or first) for line in lines]
@@ -66,13 +68,14 @@ def save(
     else:
         estimate = held(estimate)
         _check_draft(estimate)
+        _check_version(estimate, version)
     estimate.project, estimate.month, estimate.months = project, first, months
     estimate.plan, estimate.source, estimate.note = plan, source, note
     estimate.contingency_percent, estimate.sample = contingency_percent, sample
     estimate.reference = reference
-    estimate.priced_at = now
+    estimate.priced_at, estimate.changed_by = now, by
     estimate.full_clean()
-    _check_scope(estimate, now)
+    estimate.check_owner(now)
     if any(line.month not in estimate.covered_months for line in lines):
         raise ValidationError("A line is for a month of the estimate.")
     estimate.save()
@@ -152,16 +155,23 @@ def _model(estimate: Estimate, chosen: Chosen) -> EstimateModel:
 
 @transaction.atomic
 def submit(
-    *, estimate: Estimate, by: str, now: datetime, person: User | None = None
+    *,
+    estimate: Estimate,
+    by: str,
+    now: datetime,
+    person: User | None = None,
+    version: str | None = None,
 ) -> Estimate:
     """Ask for a draft to be approved; who may is told. Twice is once.
 
-    `person` is who asks; an API key is none. Raises ValidationError.
+    `person` is who asks; an API key is none. `version` is the one that was looked at.
+    Raises ValidationError, NotPossible.
     """
     estimate = held(estimate)
     if estimate.state == Estimate.State.SUBMITTED:
         return estimate
     _check_draft(estimate)
+    _check_version(estimate, version)
     if not estimate.lines.exists():
         raise ValidationError("There is nothing in this estimate to approve yet.")
     estimate.state = Estimate.State.SUBMITTED
@@ -173,11 +183,17 @@ def submit(
 
 
 @transaction.atomic
-def send_back(*, estimate: Estimate, note: str, by: str, now: datetime) -> Estimate:
-    """Make what was submitted a draft again, and say why. Raises ValidationError."""
+def send_back(
+    *, estimate: Estimate, note: str, by: str, now: datetime, version: str | None = None
+) -> Estimate:
+    """Make what was submitted a draft again, and say why.
+
+    `version` is the one that was looked at. Raises ValidationError, NotPossible.
+    """
     estimate = held(estimate)
     if estimate.state != Estimate.State.SUBMITTED:
         raise NotPossible(f"This estimate is {_STATES[estimate.state]}.")
+    _check_version(estimate, version)
     if not note.strip():
         raise ValidationError({"note": "Say what has to change."})
     submitter = estimate.submitter
@@ -197,20 +213,25 @@ def approve(
     now: datetime,
     cap: Decimal | None = None,
     version: str | None = None,
+    person: User | None = None,
 ) -> Estimate:
     """Make it the plan of its months; one approved before stays, and is not it any more.
 
-    With a `cap` the monthly budget of its team or project has that cap from now on, and is
-    made where there is none. `version` is the one that was looked at. Twice is once.
-    Raises ValidationError.
+    With a `cap` the monthly budget of its team or project has that cap from the first day
+    of the plan on, at once where that has come, and is made where there is none. A cap
+    for which the policy wants two people needs a `person` who is not the one that
+    submitted it; an API key is none. `version` is the one that was looked at. Twice is
+    once. Raises ValidationError, NotPossible.
     """
     estimate = held(estimate)
     if estimate.state == Estimate.State.APPROVED:
+        _check_same(estimate, cap, by)
         return estimate
-    if version not in (None, estimate.version):
-        raise NotPossible("It was changed meanwhile: look at it again.")
+    _check_version(estimate, version)
     if not estimate.lines.exists():
         raise ValidationError("There is nothing in this estimate to approve yet.")
+    if cap is not None:
+        _check_people(estimate, cap, by, person)
     estimate.state = Estimate.State.APPROVED
     estimate.approved_by, estimate.approved_at, estimate.decision_note = by, now, ""
     estimate.save(update_fields=["state", "approved_by", "approved_at", "decision_note"])
@@ -227,45 +248,32 @@ def approve(
         },
     )
     if cap is not None:
-        _set_cap(estimate, cap, by, now)
+        estimate_caps.keep(estimate=estimate, amount=cap, by=by, now=now)
     estimate_notices.decided(estimate, by=by, now=now, person=estimate.submitter)
     return estimate
+
+
+@transaction.atomic
+def take_back_cap(*, estimate: Estimate, by: str, now: datetime) -> EstimateCap:
+    """Let the cap that waits for its day not be set; the plan stays. Twice is once.
+
+    Raises NotPossible where none waits.
+    """
+    cap = estimate_caps.held(estimate)
+    if cap is None:
+        raise NotPossible("This estimate was approved without a cap.")
+    if cap.state == EstimateCap.State.TAKEN_BACK:
+        return cap
+    if cap.state != EstimateCap.State.WAITING:
+        raise NotPossible(f"The cap of this estimate is {cap.get_state_display().lower()}.")
+    estimate_caps.settle(cap, EstimateCap.State.TAKEN_BACK, by=by, now=now)
+    return cap
 
 
 def held(estimate: Estimate) -> Estimate:
     """As it is now, ours until the transaction ends."""
     rows = Estimate.objects.with_scope().select_for_update(of=("self",))
     return rows.get(pk=estimate.pk)
-
-
-def monthly_budget(estimate: Estimate) -> Budget | None:
-    """The budget that its cap is for: of its team or project, by the month and of all that
-    is spent there."""
-    its = Budget.objects.active().monthly(team=estimate.team, project=estimate.project)
-    return its.first()
-
-
-def _set_cap(estimate: Estimate, cap: Decimal, by: str, now: datetime) -> None:
-    # The project may have gone to another team, whose budget it is then.
-    _check_scope(estimate, now)
-    # One at a time, so that two estimates do not make two budgets. It does not wait for
-    # whoever only names the team.
-    Team.objects.select_for_update(no_key=True).get(pk=estimate.team_id)
-    reason = f"Estimate #{estimate.pk} approved."
-    budget = monthly_budget(estimate)
-    if budget is not None:
-        budgets.amend(budget=budget, changes={"amount": cap}, by=by, now=now, reason=reason)
-        return
-    budgets.create(
-        organization=estimate.team.organization,
-        team=None if estimate.project else estimate.team,
-        project=estimate.project,
-        period=PeriodKind.MONTH,
-        terms=Terms(cap),
-        by=by,
-        now=now,
-        reason=reason,
-    )
 
 
 def _check_draft(estimate: Estimate) -> None:
@@ -276,6 +284,46 @@ def _check_draft(estimate: Estimate) -> None:
         )
 
 
+def _check_version(estimate: Estimate, seen: str | None) -> None:
+    """None where they do not say what they looked at."""
+    if seen not in (None, estimate.version):
+        raise NotPossible(
+            f"{estimate.changed_by or 'Somebody'} changed it meanwhile, "
+            f"{estimate.moment(estimate.priced_at)}: look at it again."
+        )
+
+
+def _check_same(estimate: Estimate, cap: Decimal | None, by: str) -> None:
+    """What was approved is approved again as it was, and by the same."""
+    its = EstimateCap.objects.filter(estimate=estimate).first()
+    amount = None if its is None else its.amount
+    if estimate.approved_at is None or (estimate.approved_by, amount) == (by, cap):
+        return
+    said = "without a cap"
+    if amount is not None:
+        currency = estimate.team.organization.currency
+        said = f"with a cap of {figures.with_currency(amount, currency)}"
+    when = estimate.moment(estimate.approved_at)
+    raise NotPossible(f"{estimate.approved_by} approved it {said}, {when}.")
+
+
+def _check_people(estimate: Estimate, cap: Decimal, by: str, person: User | None) -> None:
+    """Where a raise to this cap takes two people, it does so here: one submits, another
+    approves."""
+    policy = BudgetPolicy.of(estimate.team.organization_id)
+    if policy.two_approvals_above is None or policy.needed_for(cap) == 1:
+        return
+    currency = estimate.team.organization.currency
+    above = figures.with_currency(policy.two_approvals_above, currency)
+    said = f"A cap above {above} takes two people, signed in"
+    if person is None:
+        raise NotPossible(f"{said}: an API key does not approve it.")
+    if estimate.state != Estimate.State.SUBMITTED or estimate.submitter_id is None:
+        raise NotPossible(f"{said}: one submits the estimate, then another approves it.")
+    if person.pk == estimate.submitter_id or by == estimate.submitted_by:
+        raise NotPossible(f"{said}: you submitted it, so somebody else has to approve it.")
+
+
 def _audit(estimate: Estimate, action: str, **said: Any) -> None:
     audit.record(
         action=action,
@@ -283,13 +331,3 @@ def _audit(estimate: Estimate, action: str, **said: Any) -> None:
         organization=estimate.team.organization.slug,
         **said,
     )
-
-
-def _check_scope(estimate: Estimate, now: datetime) -> None:
-    """A project is planned by the team that owns it."""
-    project = estimate.project
-    if project is None:
-        return
-    owned = Project.objects.owned_by(estimate.team, now)
-    if not owned.filter(pk=project.pk).exists():
-        raise ValidationError({"project": "This team does not own the project."})

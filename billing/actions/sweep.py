@@ -4,7 +4,7 @@ from collections import defaultdict
 from datetime import datetime
 from typing import NamedTuple
 
-from billing.actions import alerts, budgets, raises
+from billing.actions import alerts, budgets, estimate_caps, raises
 from billing.actions.alerts import Occasion
 from billing.models import Alert, Budget, UnpricedRecord
 from teams import isolation
@@ -23,11 +23,12 @@ def sweep(*, now: datetime) -> int:
     """Raise what the totals of all budgets have reached; how many alerts that were.
 
     A total can be reached without a counting transaction seeing it: over several teams,
-    or when a process died before it looked, or when a temporary raise has ended. What
-    was said of a period that is over is resolved.
+    or when a process died before it looked, or when a temporary raise has ended or an
+    estimate's cap begins. What was said of a period that is over is resolved.
     """
     budgets.end_raises(now=now)
     raises.expire(now=now)
+    estimate_caps.put_in_force(now=now)
     alerts.resolve_past(now=now)
     return sum(budgets.evaluate(budget, now=now) for budget in _unsettled(now))
 

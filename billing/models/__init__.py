@@ -8,6 +8,7 @@ from billing.models.budgets import (
 )
 from billing.models.catalog import Alias, LanguageModel
 from billing.models.channels import Channel, Delivery, DeliveryAttempt
+from billing.models.estimate_caps import EstimateCap
 from billing.models.estimates import Estimate, EstimateLine, EstimateModel, EstimateShape
 from billing.models.forecasts import ForecastErrors
 from billing.models.heartbeats import Heartbeat
@@ -52,6 +53,7 @@ __all__ = [
     "Delivery",
     "DeliveryAttempt",
     "Estimate",
+    "EstimateCap",
     "EstimateLine",
     "EstimateModel",
     "EstimateShape",

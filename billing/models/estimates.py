@@ -1,7 +1,8 @@
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
@@ -13,8 +14,10 @@ from billing.pricing.levers import Factor, Ttl
 from billing.pricing.token_classes import TokenClass
 from billing.pricing.usage import Processing
 from teams.models import Project, Team
+from teams.reporting_days import ReportingDays
 
 MOST_MONTHS = 12
+MOST_MODELS = 20
 _PROCESSINGS = [
     (one.value, one.value.capitalize()) for one in (Processing.STANDARD, Processing.BATCH)
 ]
@@ -123,6 +126,14 @@ class Estimate(models.Model):
     )
     created_by = models.CharField(max_length=200, editable=False)
     created_at = models.DateTimeField(editable=False)
+    changed_by = models.CharField(
+        max_length=200,
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
+        help_text="Who saved it last.",
+    )
     submitted_by = models.CharField(max_length=200, blank=True, default="", editable=False)
     submitted_at = models.DateTimeField(null=True, blank=True, editable=False)
     # Null: an API key submitted it, or nobody did.
@@ -202,6 +213,20 @@ class Estimate(models.Model):
     def version(self) -> str:
         """Another one whenever it is saved: what was looked at and is decided on."""
         return self.priced_at.isoformat()
+
+    def moment(self, at: datetime) -> str:
+        """As it stands in sentences, in the reporting zone. Reads the organization."""
+        zone = ReportingDays(self.team.organization).zone(at)
+        local = at.astimezone(zone)
+        return f"on {local.day} {local:%b %Y} at {local:%H:%M} ({zone.key})"
+
+    def check_owner(self, now: datetime) -> None:
+        """Raises ValidationError: a project is planned by the team that owns it."""
+        if self.project is None:
+            return
+        owned = Project.objects.owned_by(self.team, now)
+        if not owned.filter(pk=self.project.pk).exists():
+            raise ValidationError({"project": "This team does not own the project."})
 
 
 class EstimateLine(Counts):

@@ -51,6 +51,7 @@ LOCAL = frozenset(
         "billing.Delivery",
         "billing.DeliveryAttempt",
         "billing.Estimate",
+        "billing.EstimateCap",
         "billing.EstimateLine",
         "billing.EstimateModel",
         "billing.EstimateShape",

@@ -668,3 +668,84 @@ def test_one_made_from_lines_has_totals_and_nothing_to_compare(cast: Cast):
     ]
     assert (shown.models, shown.shapes) == ([], {})
     assert (shown.largest_month, shown.proposed_cap) == (Decimal("4.2"), 7)
+
+
+# --- Of the version that was looked at ----------------------------------------------
+
+LATER = NOW + timedelta(minutes=5)
+
+
+def test_who_saves_over_another_version_is_told_who_changed_it_and_when(cast: Cast):
+    draft = save(cast)
+    opened = draft.version
+    save(cast, estimate=draft, version=opened, by="tom", now=LATER, note="Toms.")
+
+    with pytest.raises(NotPossible) as refused:
+        save(cast, estimate=draft, version=opened, by="lea", now=LATER, note="Leas.")
+
+    (said,) = refused.value.messages
+    assert said.startswith("tom changed it meanwhile, on 22 Nov 2026 at 13:05 (Europe/B")
+    kept = Estimate.objects.get()
+    assert (kept.note, kept.created_by, kept.changed_by) == ("Toms.", "lead", "tom")
+
+
+@pytest.mark.parametrize("step", ["submit", "send_back", "approve"])
+def test_a_step_is_taken_with_the_version_that_was_looked_at(cast: Cast, step: str):
+    draft = save(cast)
+    seen = draft.version
+    save(cast, estimate=draft, by="tom", now=LATER)
+    if step == "send_back":
+        estimates.submit(estimate=draft, by="tom", now=LATER)
+    said = {"estimate": draft, "by": "frank", "now": LATER}
+    said |= {"note": "Why?"} if step == "send_back" else {}
+
+    with pytest.raises(NotPossible, match="tom changed it meanwhile"):
+        getattr(estimates, step)(**said, version=seen)
+    now_seen = Estimate.objects.get().version
+    getattr(estimates, step)(**said, version=now_seen)
+
+
+def test_of_two_who_save_one_draft_at_once_the_second_is_told(db: None):
+    committing(_save_one_at_once)
+
+
+def _save_one_at_once() -> None:
+    made = {"by": "tests", "now": NOW}
+    acme = organizations.create(name="Acme", slug="acme", time_zone="UTC", **made)
+    search = teams.create(organization=acme, name="Search", slug="search", **made)
+    draft = estimates.save(team=search, month=MONTH, lines=[line()], **made)
+    ready = Barrier(2)
+
+    def change(by: str) -> bool:
+        try:
+            with transaction.atomic():
+                connection.ensure_connection()
+                ready.wait(timeout=60)
+                estimates.save(
+                    team=search,
+                    month=MONTH,
+                    lines=[line(2)],
+                    estimate=draft,
+                    version=draft.version,
+                    by=by,
+                    now=LATER,
+                )
+        except NotPossible:
+            return False
+        finally:
+            connection.close()
+        return True
+
+    with ThreadPoolExecutor(2) as beside:
+        assert sorted(beside.map(change, ("lea", "tom"))) == [False, True]
+
+
+def test_who_comes_too_late_to_approve_is_told_what_was(cast: Cast):
+    draft = save(cast)
+    estimates.approve(estimate=draft, by="frank", now=NOW, cap=Decimal(9))
+
+    for by, cap in (("anna", Decimal(9)), ("frank", Decimal(8)), ("frank", None)):
+        with pytest.raises(NotPossible, match=r"frank approved it with a cap of \$9\.00"):
+            estimates.approve(estimate=draft, by=by, now=LATER, cap=cap)
+
+    assert Budget.objects.get().amount == 9
