@@ -24,6 +24,7 @@ from billing.api.channels import (
 )
 from billing.api.estimates import (
     EstimateApprovalView,
+    EstimateCapReturnView,
     EstimateComputationView,
     EstimateReturnView,
     EstimateSubmissionView,
@@ -224,6 +225,11 @@ urlpatterns = [
         "estimates/<int:estimate_id>/approve",
         EstimateApprovalView.as_view(),
         name="approve-estimate",
+    ),
+    path(
+        "estimates/<int:estimate_id>/take-back-cap",
+        EstimateCapReturnView.as_view(),
+        name="take-back-estimate-cap",
     ),
     path("what-if", WhatIfView.as_view(), name="what-if"),
     path("what-if/estimate", WhatIfEstimateView.as_view(), name="estimate-what-if"),

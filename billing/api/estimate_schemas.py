@@ -8,6 +8,7 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_sche
 from billing.api.json_schemas import (
     COUNT,
     CURSOR,
+    DATE,
     MONEY,
     MONEY_OR_NULL,
     PROBLEMS,
@@ -21,15 +22,16 @@ from billing.api.json_schemas import (
     page_of,
     problems,
 )
-from billing.models.estimates import MOST_MONTHS, Estimate, Scenario
+from billing.models import Estimate, EstimateCap
+from billing.models.estimates import MOST_MODELS, MOST_MONTHS, Scenario
 from billing.pricing.budget_periods import MONTH as _MONTH_PATTERN
 from billing.pricing.levers import Ttl
 from billing.pricing.scenarios import Larger
 from billing.pricing.token_classes import BESIDE_TEXT
 from billing.reports.sampled import Sizes
 
-# A year of twenty models in all scenarios, standard and batch, has fewer lines.
-MOST_LINES, MOST_MODELS = 2_000, 20
+# A year of all models in all scenarios, standard and batch, has fewer lines.
+MOST_LINES = 2_000
 _FOUND = {**PROBLEMS, **problems(404)}
 _POSSIBLE = {**_FOUND, **problems(409)}
 
@@ -141,6 +143,8 @@ ESTIMATE = object_of(
     **_TERMS,
     sample={**nullable("string"), "description": "The id of what its sizes are of."},
     state={"type": "string", "enum": list(Estimate.State.values)},
+    created_by=STRING,
+    changed_by={**STRING, "description": "Who saved it last."},
     submitted_by=STRING,
     submitted_at=_TIME_OR_NULL,
     approved_by=STRING,
@@ -223,7 +227,37 @@ _VIEW: dict[str, Schema] = {
     "assumptions": array_of(STRING),
     "warnings": array_of(STRING),
 }
-_DETAILED = object_of(**{**ESTIMATE["properties"], **_VIEW})
+_CAP: Schema = {
+    **object_of(
+        amount=MONEY,
+        holds_from={
+            **DATE,
+            "description": "The first day of the plan, if that is to come.",
+        },
+        state={"type": "string", "enum": list(EstimateCap.State.values)},
+        sentence={**STRING, "description": "What becomes of it, or why nothing does."},
+        settled_by=STRING,
+        settled_at=_TIME_OR_NULL,
+    ),
+    "type": ["object", "null"],
+    "description": "The monthly cap that it was approved with.",
+}
+_APPROVAL: Schema = {
+    **object_of(
+        present_cap={**MONEY_OR_NULL, "description": "Null: there is no monthly budget."},
+        largest_months={**PLANNED, "description": "The dearest month of each scenario."},
+        holds_from={**DATE, "description": "From when a cap would hold."},
+        two_people_above={
+            **MONEY_OR_NULL,
+            "description": "Above it one person submits and another approves.",
+        },
+    ),
+    "type": ["object", "null"],
+    "description": "What a cap is decided by. Null: it is approved.",
+}
+_DETAILED = object_of(
+    **{**ESTIMATE["properties"], **_VIEW, "cap": _CAP, "approval": _APPROVAL}
+)
 _ANSWER: dict[Any, Any] = {200: OpenApiResponse(_DETAILED), **_POSSIBLE}
 _GIVEN: dict[str, Schema] = {
     **_TERMS,
@@ -241,6 +275,12 @@ _GIVEN: dict[str, Schema] = {
 }
 _WITHOUT_LINES = {
     name: its for name, its in _GIVEN.items() if name not in ("lines", "project", "note")
+}
+
+_SEEN: Schema = {
+    **TIME,
+    "description": "That of the estimate as it was read: one that somebody changed "
+    "since is refused (409).",
 }
 
 list_estimates = extend_schema(
@@ -288,14 +328,22 @@ get_estimate = extend_schema(
 change_estimate = extend_schema(
     operation_id="change_estimate",
     summary="Change a draft: what is named; it is priced again",
-    description="`lines`, `levers` and `models` are replaced as a whole.",
-    request={"application/json": {"type": "object", "properties": _GIVEN}},
+    description="`lines`, `levers` and `models` are replaced as a whole. With the "
+    "`priced_at` of the draft as it was read: one that somebody changed since is not "
+    "changed (409).",
+    request={
+        "application/json": {
+            "type": "object",
+            "required": ["priced_at"],
+            "properties": {**_GIVEN, "priced_at": TIME},
+        }
+    },
     responses=_ANSWER,
 )
 submit_estimate = extend_schema(
     operation_id="submit_estimate",
     summary="Ask for a draft to be approved",
-    request=None,
+    request={"application/json": {"type": "object", "properties": {"priced_at": _SEEN}}},
     responses=_ANSWER,
 )
 approve_estimate = extend_schema(
@@ -308,13 +356,10 @@ approve_estimate = extend_schema(
                 "cap": {
                     **MONEY_OR_NULL,
                     "description": "The cap that the monthly budget of its team or project "
-                    "has from now on; the budget is made where there is none.",
+                    "has from the first day of the plan on, or at once where that has "
+                    "come; the budget is made where there is none.",
                 },
-                "priced_at": {
-                    **TIME,
-                    "description": "That of the estimate as it was read: one that was "
-                    "changed since is not approved (409).",
-                },
+                "priced_at": _SEEN,
             },
         }
     },
@@ -327,8 +372,14 @@ send_back_estimate = extend_schema(
         "application/json": {
             "type": "object",
             "required": ["note"],
-            "properties": {"note": STRING},
+            "properties": {"note": STRING, "priced_at": _SEEN},
         }
     },
+    responses=_ANSWER,
+)
+take_back_cap = extend_schema(
+    operation_id="take_back_estimate_cap",
+    summary="Let a cap that waits for the first day of its plan not be set",
+    request=None,
     responses=_ANSWER,
 )

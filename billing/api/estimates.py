@@ -22,14 +22,15 @@ from billing.api import lists, scopes
 from billing.api.amounts import AmountField
 from billing.api.problems import Refused
 from billing.models import Alias, Estimate, LanguageModel, Sample
-from billing.models.estimates import MOST_MONTHS, Scenario
+from billing.models.estimates import MOST_MODELS, MOST_MONTHS, Scenario
 from billing.models.planned import Chosen, Line
 from billing.models.rates import PRICE_FIELDS
 from billing.pricing import budget_periods, money
 from billing.pricing.levers import Factor, Levers, Ttl
 from billing.pricing.token_classes import Quantities
 from billing.pricing.usage import Processing
-from billing.reports import estimate_view
+from billing.reports import estimate_caps, estimate_view
+from billing.reports.estimate_caps import Approval
 from billing.reports.estimate_view import EstimateView, ModelRow, Span, Wanted
 from billing.reports.sampled import Sizes, sampled
 from teams.api.authentication import key_of
@@ -178,7 +179,7 @@ class EstimateInput(serializers.Serializer[Any]):
         child=ModelInput(),
         allow_empty=False,
         required=False,
-        max_length=schemas.MOST_MODELS,
+        max_length=MOST_MODELS,
     )
 
     def validate(self, asked: dict[str, Any]) -> dict[str, Any]:
@@ -203,7 +204,17 @@ class ComputeInput(NewInput):
     lines = None  # type: ignore[assignment]
 
 
-class ApprovalInput(serializers.Serializer[Any]):
+class ChangeInput(EstimateInput):
+    priced_at = serializers.DateTimeField()
+
+
+class SeenInput(serializers.Serializer[Any]):
+    """Which version was looked at."""
+
+    priced_at = serializers.DateTimeField(required=False)
+
+
+class ApprovalInput(SeenInput):
     cap = AmountField(
         max_digits=21,
         decimal_places=9,
@@ -211,10 +222,9 @@ class ApprovalInput(serializers.Serializer[Any]):
         required=False,
         allow_null=True,
     )
-    priced_at = serializers.DateTimeField(required=False)
 
 
-class NoteInput(serializers.Serializer[Any]):
+class NoteInput(SeenInput):
     note = serializers.CharField(max_length=1000)
 
 
@@ -278,7 +288,7 @@ class OneEstimateView(APIView):
     @schemas.change_estimate
     def patch(self, request: Request, estimate_id: int) -> Response:
         key = key_of(request)
-        asked = _valid(EstimateInput(data=request.data))
+        asked = _valid(ChangeInput(data=request.data))
         # Held, so that what is not named is what it is now.
         with _refusing(), transaction.atomic():
             estimate = estimates.held(_find(key, estimate_id))
@@ -296,6 +306,7 @@ class OneEstimateView(APIView):
                 by=str(key),
                 now=timezone.now(),
                 estimate=estimate,
+                version=_version(asked),
             )
         return Response(detailed(changed))
 
@@ -307,8 +318,14 @@ class EstimateSubmissionView(APIView):
     def post(self, request: Request, estimate_id: int) -> Response:
         key = key_of(request)
         estimate = _find(key, estimate_id)
+        asked = _valid(SeenInput(data=request.data))
         with _refusing():
-            done = estimates.submit(estimate=estimate, by=str(key), now=timezone.now())
+            done = estimates.submit(
+                estimate=estimate,
+                by=str(key),
+                now=timezone.now(),
+                version=_version(asked),
+            )
         return Response(detailed(done))
 
 
@@ -320,14 +337,13 @@ class EstimateApprovalView(APIView):
         key = key_of(request)
         estimate = _find(key, estimate_id)
         asked = _valid(ApprovalInput(data=request.data))
-        seen = asked.get("priced_at")
         with _refusing():
             done = estimates.approve(
                 estimate=estimate,
                 by=str(key),
                 now=timezone.now(),
                 cap=asked.get("cap"),
-                version=seen and seen.astimezone(UTC).isoformat(),
+                version=_version(asked),
             )
         return Response(detailed(done))
 
@@ -339,12 +355,28 @@ class EstimateReturnView(APIView):
     def post(self, request: Request, estimate_id: int) -> Response:
         key = key_of(request)
         estimate = _find(key, estimate_id)
-        note = _valid(NoteInput(data=request.data))["note"]
+        asked = _valid(NoteInput(data=request.data))
         with _refusing():
             done = estimates.send_back(
-                estimate=estimate, note=note, by=str(key), now=timezone.now()
+                estimate=estimate,
+                note=asked["note"],
+                by=str(key),
+                now=timezone.now(),
+                version=_version(asked),
             )
         return Response(detailed(done))
+
+
+class EstimateCapReturnView(APIView):
+    scopes = {"POST": Scope.BUDGETS_WRITE}
+
+    @schemas.take_back_cap
+    def post(self, request: Request, estimate_id: int) -> Response:
+        key = key_of(request)
+        estimate = _find(key, estimate_id)
+        with _refusing():
+            estimates.take_back_cap(estimate=estimate, by=str(key), now=timezone.now())
+        return Response(detailed(_find(key, estimate_id)))
 
 
 # --- What is asked ------------------------------------------------------------------
@@ -354,6 +386,11 @@ def _valid(wanted: "serializers.Serializer[Any]") -> dict[str, Any]:
     wanted.is_valid(raise_exception=True)
     asked: dict[str, Any] = wanted.validated_data
     return asked
+
+
+def _version(asked: Mapping[str, Any]) -> str | None:
+    seen = asked.get("priced_at")
+    return seen and seen.astimezone(UTC).isoformat()
 
 
 @contextmanager
@@ -548,7 +585,36 @@ def _find(key: ApiKey, estimate_id: int) -> Estimate:
 
 def detailed(estimate: Estimate) -> dict[str, Any]:
     """With what the page shows of it."""
-    return as_json(estimate) | view_as_json(estimate_view.of(estimate))
+    view = estimate_view.of(estimate)
+    approval = estimate_caps.approval(estimate, view, now=timezone.now())
+    return (
+        as_json(estimate)
+        | view_as_json(view)
+        | {"cap": _cap(estimate), "approval": approval and _approval(approval)}
+    )
+
+
+def _cap(estimate: Estimate) -> dict[str, Any] | None:
+    its = estimate_caps.of(estimate)
+    if its is None:
+        return None
+    return {
+        "amount": money.plain(its.amount),
+        "holds_from": its.holds_from,
+        "state": its.state,
+        "sentence": its.sentence,
+        "settled_by": its.settled_by,
+        "settled_at": its.settled_at,
+    }
+
+
+def _approval(its: Approval) -> dict[str, Any]:
+    return {
+        "present_cap": None if its.budget is None else money.plain(its.budget.amount),
+        "largest_months": _amounts(its.largest_months),
+        "holds_from": its.holds_from,
+        "two_people_above": _plain(its.two_people_above),
+    }
 
 
 def view_as_json(view: EstimateView) -> dict[str, Any]:
@@ -650,6 +716,8 @@ def as_json(estimate: Estimate) -> dict[str, Any]:
         "month": f"{estimate.month:%Y-%m}",
         "months": estimate.months,
         "state": estimate.state,
+        "created_by": estimate.created_by,
+        "changed_by": estimate.changed_by,
         "plan": estimate.plan,
         "contingency_percent": estimate.contingency_percent,
         "sample": None if estimate.sample_id is None else str(estimate.sample_id),

@@ -8,9 +8,11 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from billing.actions import samples
+from billing.actions import budgets, raises, samples
+from billing.actions.budgets import Terms
 from billing.models import Budget, Estimate, Sample
 from billing.models.samples import Source
+from billing.pricing.budget_periods import PeriodKind
 from tests.conftest import NOW, Cast, Service, issue
 
 pytestmark = pytest.mark.usefixtures("as_app")
@@ -78,14 +80,21 @@ def test_a_kept_one_is_read_again(lead: Service, made: dict[str, Any]):
     assert lead.get(f"estimates/{made['id']}").json() == made
 
 
+def change(service: Service, path: str, changes: dict[str, Any]) -> Any:
+    """What is there, whoever changed it."""
+    read = service.get(path).json()
+    return service.patch(path, {"priced_at": read["priced_at"], **changes})
+
+
 def test_a_draft_is_changed_by_what_is_named(lead: Service, made: dict[str, Any]):
     path = f"estimates/{made['id']}"
 
-    noted = lead.patch(path, {"note": "Twice as many.", "contingency_percent": 50}).json()
-    grown = lead.patch(
-        path, {"months": 2, "levers": {"medium": {**LEVERS, "users": 2}}}
+    noted = change(lead, path, {"note": "Twice as many.", "contingency_percent": 50}).json()
+    grown = change(
+        lead, path, {"months": 2, "levers": {"medium": {**LEVERS, "users": 2}}}
     ).json()
-    by_hand = lead.patch(
+    by_hand = change(
+        lead,
         path,
         {
             "months": 1,
@@ -99,7 +108,7 @@ def test_a_draft_is_changed_by_what_is_named(lead: Service, made: dict[str, Any]
             ],
         },
     ).json()
-    kept = lead.patch(path, {"note": "By hand."}).json()
+    kept = change(lead, path, {"note": "By hand."}).json()
 
     assert (noted["note"], noted["totals"]) == ("Twice as many.", made["totals"])
     assert noted["proposed_cap"]["amount"] == "19"
@@ -115,7 +124,7 @@ def test_submitted_sent_back_and_approved_with_a_cap(
     path = f"estimates/{made['id']}"
 
     submitted = post(lead, f"{path}/submit").json()
-    refused = lead.patch(path, {"note": "Too late."})
+    refused = change(lead, path, {"note": "Too late."})
     returned = post(lead, f"{path}/send-back", {"note": "For whom?"}).json()
     post(lead, f"{path}/submit")
     approved = post(lead, f"{path}/approve", {"cap": "15"}).json()
@@ -133,7 +142,7 @@ def test_what_was_changed_since_it_was_read_is_not_approved(
     lead: Service, made: dict[str, Any]
 ):
     path = f"estimates/{made['id']}"
-    lead.patch(path, {"contingency_percent": "50"})
+    change(lead, path, {"contingency_percent": "50"})
 
     refused = post(lead, f"{path}/approve", {"priced_at": made["priced_at"]})
     read_again = lead.get(path).json()["priced_at"]
@@ -141,6 +150,121 @@ def test_what_was_changed_since_it_was_read_is_not_approved(
 
     assert (refused.status_code, refused.json()["code"]) == (409, "not_possible")
     assert approved.json()["state"] == "approved"
+
+
+def test_of_two_who_change_a_draft_the_second_is_told(
+    lead: Service, made: dict[str, Any], cast: Cast
+):
+    path = f"estimates/{made['id']}"
+    opened = {"priced_at": made["priced_at"]}
+    tom = Service(issue(cast.acme, team=cast.search)[1])
+    tom.patch(path, {**opened, "note": "Toms."})
+
+    refused = lead.patch(path, {**opened, "note": "Leas."})
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "not_possible")
+    kept = lead.get(path).json()
+    assert (kept["note"], kept["priced_at"] > made["priced_at"]) == ("Toms.", True)
+    assert kept["changed_by"] != kept["created_by"]
+    assert refused.json()["detail"].startswith(f"{kept['changed_by']} changed it meanwhile")
+
+
+@pytest.mark.parametrize("said", [{}, {"priced_at": None}, {"priced_at": "lately"}])
+def test_a_change_names_the_version_that_was_read(
+    lead: Service, made: dict[str, Any], said: dict[str, Any]
+):
+    answer = lead.patch(f"estimates/{made['id']}", {"note": "Which?", **said})
+
+    assert answer.status_code == 400
+    assert "priced_at" in answer.content.decode()
+    assert Estimate.objects.get().note == ""
+
+
+@pytest.mark.parametrize("step", ["submit", "send-back"])
+def test_a_step_is_of_the_version_that_was_read(
+    lead: Service, made: dict[str, Any], step: str
+):
+    path = f"estimates/{made['id']}"
+    change(lead, path, {"note": "Another."})
+    if step == "send-back":
+        post(lead, f"{path}/submit")
+    said = {"note": "Why?", "priced_at": made["priced_at"]}
+
+    refused = post(lead, f"{path}/{step}", said)
+    said["priced_at"] = lead.get(path).json()["priced_at"]
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "not_possible")
+    assert post(lead, f"{path}/{step}", said).status_code == 200
+
+
+@pytest.fixture
+def far_off(lead: Service) -> dict[str, Any]:
+    """Of a month that is to come, whenever the tests run."""
+    return dict(post(lead, "estimates", asked(month="2199-01")).json())
+
+
+def test_the_cap_of_a_plan_to_come_waits_and_is_taken_back(
+    lead: Service, far_off: dict[str, Any]
+):
+    path = f"estimates/{far_off['id']}"
+
+    waits = post(lead, f"{path}/approve", {"cap": "15"}).json()
+    taken = post(lead, f"{path}/take-back-cap").json()
+    again = post(lead, f"{path}/take-back-cap")
+
+    assert waits["cap"] == {
+        "amount": "15",
+        "holds_from": "2199-01-01",
+        "state": "waiting",
+        "sentence": "The monthly cap of $15.00 holds from 1 Jan 2199 on, the first day of "
+        "the plan. One that somebody sets before is the later decision and stays.",
+        "settled_by": "",
+        "settled_at": None,
+    }
+    assert waits["approval"] is None
+    assert (taken["state"], taken["cap"]["state"]) == ("approved", "taken_back")
+    assert taken["cap"]["settled_by"] in taken["cap"]["sentence"]
+    assert (again.status_code, again.json()) == (200, taken)
+    assert not Budget.objects.exists()
+
+
+def test_where_no_cap_waits_none_is_taken_back(lead: Service, made: dict[str, Any]):
+    path = f"estimates/{made['id']}"
+    for step in ("", "approve"):
+        if step:
+            done = post(lead, f"{path}/{step}", {"cap": "15"}).json()
+            assert done["cap"]["state"] == "set"
+        refused = post(lead, f"{path}/take-back-cap")
+        assert (refused.status_code, refused.json()["code"]) == (409, "not_possible")
+
+
+def test_what_a_cap_is_decided_by(lead: Service, far_off: dict[str, Any], cast: Cast):
+    path = f"estimates/{far_off['id']}"
+    assert far_off["approval"] == {
+        "present_cap": None,
+        "largest_months": {"medium": "13.02"},
+        "holds_from": "2199-01-01",
+        "two_people_above": None,
+    }
+    budgets.create(
+        organization=cast.acme,
+        team=cast.search,
+        period=PeriodKind.MONTH,
+        terms=Terms(Decimal(9)),
+        by="finance",
+        now=NOW,
+    )
+    raises.set_policy(
+        organization=cast.acme, two_approvals_above=Decimal(10), by="tests", now=NOW
+    )
+
+    its = lead.get(path).json()["approval"]
+    refused = post(lead, f"{path}/approve", {"cap": "10.01"})
+
+    assert (its["present_cap"], its["two_people_above"]) == ("9", "10")
+    assert (refused.status_code, refused.json()["code"]) == (409, "not_possible")
+    assert "takes two people" in refused.json()["detail"]
+    assert post(lead, f"{path}/approve", {"cap": "10"}).status_code == 200
 
 
 def test_a_draft_is_not_sent_back(lead: Service, made: dict[str, Any]):
@@ -223,7 +347,7 @@ def test_what_cannot_be_planned_is_refused(
 def test_a_change_that_cannot_be_is_refused(
     lead: Service, made: dict[str, Any], changes: dict[str, Any]
 ):
-    answer = lead.patch(f"estimates/{made['id']}", changes)
+    answer = change(lead, f"estimates/{made['id']}", changes)
 
     assert answer.status_code in (400, 404)
     assert lead.get(f"estimates/{made['id']}").json()["totals"] == made["totals"]
@@ -235,7 +359,7 @@ def test_levers_for_what_was_made_from_lines_need_models(lead: Service):
         lead, "estimates", {"month": "2026-11", "lines": [{**line, "quantities": {}}]}
     ).json()
 
-    answer = lead.patch(f"estimates/{made['id']}", {"levers": {"medium": LEVERS}})
+    answer = change(lead, f"estimates/{made['id']}", {"levers": {"medium": LEVERS}})
 
     assert answer.status_code == 400
 
@@ -243,7 +367,7 @@ def test_levers_for_what_was_made_from_lines_need_models(lead: Service):
 def test_models_for_what_was_made_from_lines_need_levers(lead: Service):
     made = post(lead, "estimates", by_lines(1)).json()
 
-    answer = lead.patch(f"estimates/{made['id']}", {"models": MODELS})
+    answer = change(lead, f"estimates/{made['id']}", {"models": MODELS})
 
     assert answer.status_code == 400
 
@@ -284,8 +408,9 @@ def test_no_other_key_reaches_it(
     path = f"estimates/{made['id']}"
     for service in (alice, bob, charlie):
         assert service.get(path).status_code == 404
-        assert service.patch(path, {"note": "mine"}).status_code == 404
-        for step in ("submit", "send-back", "approve"):
+        changes = {"note": "mine", "priced_at": made["priced_at"]}
+        assert service.patch(path, changes).status_code == 404
+        for step in ("submit", "send-back", "approve", "take-back-cap"):
             assert post(service, f"{path}/{step}", {"note": "x"}).status_code == 404
 
 
@@ -299,7 +424,7 @@ def test_a_sample_is_named_by_who_covers_it(lead: Service, bob: Service, cast: C
     )
 
     made = post(lead, "estimates", asked(sample=sample.pk)).json()
-    forgotten = lead.patch(f"estimates/{made['id']}", {"sample": None}).json()
+    forgotten = change(lead, f"estimates/{made['id']}", {"sample": None}).json()
 
     assert (made["sample"], forgotten["sample"]) == (str(sample.pk), None)
     assert post(bob, "estimates", asked(sample=sample.pk)).status_code == 404
@@ -326,7 +451,7 @@ def sample(cast: Cast) -> Sample:
 def test_a_model_that_is_in_the_sample_has_its_own_sizes(lead: Service, sample: Sample):
     """0.00021 each, as 100 in and 1 out at 2 and 10 per million; else 0.0021."""
     made = post(lead, "estimates", asked(sample=sample.pk)).json()
-    kept = lead.patch(f"estimates/{made['id']}", {"note": "The same."}).json()
+    kept = change(lead, f"estimates/{made['id']}", {"note": "The same."}).json()
     by_levers = post(
         lead,
         "estimates/compute",
@@ -374,7 +499,7 @@ def test_a_factor_that_is_said_is_the_one(lead: Service):
 
 def test_a_project_is_planned(lead: Service, made: dict[str, Any]):
     its = post(lead, "estimates", asked(project="answers")).json()
-    whole = lead.patch(f"estimates/{its['id']}", {"project": None}).json()
+    whole = change(lead, f"estimates/{its['id']}", {"project": None}).json()
 
     assert (its["project"], whole["project"]) == ("answers", None)
     assert Decimal(its["totals"]["medium"]) == Decimal("12.6")
