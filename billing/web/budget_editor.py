@@ -16,7 +16,7 @@ from billing.actions.budgets import Limits, Terms
 from billing.models import Budget
 from billing.pricing import figures
 from billing.pricing.budget_periods import PeriodKind
-from billing.reports import budget_preview, recommended_cap
+from billing.reports import budget_preview, estimate_caps, recommended_cap
 from billing.reports.budget_preview import BudgetPreview
 from billing.web.budget_forms import NAMES, EndForm, NewBudgetForm, TermsForm
 from billing.web.fields import add_errors, suggested
@@ -247,6 +247,7 @@ def _editor(
             "form": form,
             "preview": preview,
             "advice": _advice(planned),
+            "to_come": estimate_caps.to_come(budget) if budget else [],
             "history": list(zip(revisions, [None, *revisions], strict=False))[::-1],
             "currency": visitor.organization.currency,
             "is_raised": budget is not None and budget.cap(timezone.now()) != budget.amount,

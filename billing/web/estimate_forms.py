@@ -1,5 +1,6 @@
 """The form of an estimate: its terms, a column of levers for each scenario, its models."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -11,13 +12,15 @@ from django import forms
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 
 from billing.models import Estimate, EstimateModel, LanguageModel
-from billing.models.estimates import MOST_MONTHS, Scenario
+from billing.models.estimate_caps import on_day
+from billing.models.estimates import MOST_MODELS, MOST_MONTHS, Scenario
 from billing.models.planned import Chosen
 from billing.pricing import budget_periods
 from billing.pricing.levers import Factor, Levers, Ttl
 from billing.pricing.text_tokens import Kind, Tokenizer, Unit, tokenizer_of, tokens
 from billing.pricing.token_classes import BESIDE_TEXT
 from billing.reports import estimate_view
+from billing.reports.estimate_caps import Approval
 from billing.reports.estimate_view import Wanted
 from billing.reports.sampled import Sampled, Sizes
 from billing.web.fields import (
@@ -29,7 +32,9 @@ from billing.web.fields import (
 )
 from teams.models import Organization, Project, Team
 
-MOST_MODELS = 4
+# Rows for models: so many at least, and so many empty ones.
+_FEWEST_ROWS, _SPARE_ROWS = 4, 2
+_ROW = re.compile(r"model-([0-9]{1,2})-model")
 _MOST_TOKENS = 10**9
 _MOST_REQUESTS = 10**9
 _TTLS = [
@@ -301,16 +306,20 @@ class Builder:
         self.shapes = [
             ShapeForm(scenario, data, shapes.get(scenario, {})) for scenario in Scenario
         ]
-        choices = [("", "–"), *_by_provider(models)]
+        self._choices = [("", "–"), *_by_provider(models)]
         self.terms.fields["reference"].choices = [  # type: ignore[attr-defined]
             ("", "the model with the largest share"),
             *_by_provider(models),
         ]
         shares = initial.get("models", [])
+        rows = _rows_of(data) if data else len(shares) + _SPARE_ROWS
         self.shares = [
-            ShareForm(number, choices, data, shares[number] if number < len(shares) else {})
-            for number in range(MOST_MODELS)
+            self._share(number, shares[number] if number < len(shares) else {})
+            for number in range(min(max(rows, _FEWEST_ROWS), MOST_MODELS))
         ]
+
+    def _share(self, number: int, initial: Mapping[str, Any]) -> ShareForm:
+        return ShareForm(number, self._choices, self._data, initial)
 
     @property
     def rows(self) -> list[Row]:
@@ -340,6 +349,20 @@ class Builder:
         """Whether a field is. What is wrong with the whole has a sentence of its own."""
         forms_ = (self.words, self.terms, *self.shapes, *self.shares)
         return any(set(form.errors) - {NON_FIELD_ERRORS} for form in forms_)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more model can be added."""
+        return len(self.shares) < MOST_MODELS
+
+    def add_model(self) -> None:
+        """One row more, to be typed in next. What is wrong so far is not said yet."""
+        for form in (self.words, self.terms, *self.shapes, *self.shares):
+            form.errors.clear()
+        if self.has_room:
+            self.shares.append(self._share(len(self.shares), {}))
+            self.shares[-1].errors.clear()
+        self.shares[-1].fields["model"].widget.attrs["autofocus"] = True
 
     def fill_in_words(self) -> None:
         """Put what the words come to, by the first model's tokenizer, into the columns."""
@@ -485,6 +508,12 @@ def _shown(its: Levers) -> dict[str, Any]:
     }
 
 
+def _rows_of(data: Mapping[str, Any]) -> int:
+    """How many rows for models are posted."""
+    numbers = [int(found[1]) for name in data if (found := _ROW.fullmatch(name))]
+    return max(numbers, default=-1) + 1
+
+
 def _by_provider(models: Sequence[LanguageModel]) -> list[Any]:
     return [
         (provider, [(one.pk, one.display_name) for one in its])
@@ -493,17 +522,23 @@ def _by_provider(models: Sequence[LanguageModel]) -> list[Any]:
 
 
 class DecisionForm(forms.Form):
-    """What is decided of a submitted estimate."""
+    """What is decided of an estimate."""
 
-    cap = AmountField(
-        label="Monthly cap",
-        required=False,
-        help_text="Of the budget of this team or project, from now on. Empty: no budget "
-        "is changed.",
-    )
+    cap = AmountField(label="Monthly cap", required=False)
     note = forms.CharField(
         widget=forms.Textarea(attrs={"rows": 2}),
         max_length=1000,
         required=False,
         help_text="To send it back: what has to change.",
     )
+
+    def __init__(
+        self, data: Any, *, approval: Approval | None, cap: Decimal | None
+    ) -> None:
+        """`cap` is the proposed one; an estimate that is approved has no `approval`."""
+        super().__init__(data, initial={"cap": cap})
+        if approval is not None:
+            since = (
+                f"from {on_day(approval.holds_from)} on" if approval.waits else "at once"
+            )
+            self.fields["cap"].help_text = f"It holds {since}. Empty: no budget is changed."

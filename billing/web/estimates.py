@@ -16,7 +16,7 @@ from billing.models import Estimate, LanguageModel, Sample, rate_book
 from billing.models.estimates import Scenario
 from billing.pricing.budget_periods import calendar_month
 from billing.pricing.levers import Ttl
-from billing.reports import accuracy, estimate_view
+from billing.reports import accuracy, estimate_caps, estimate_view
 from billing.reports import estimates as reports
 from billing.reports.estimate_view import EstimateView
 from billing.reports.sampled import Sampled, sampled
@@ -94,7 +94,9 @@ def edit_estimate(request: HttpRequest, visitor: Visitor, estimate_id: int) -> H
     estimate = _find(visitor, estimate_id)
     if not visitor.may(Permission.EDIT_ESTIMATES, estimate.team):
         raise PermissionDenied
-    if estimate.state != State.DRAFT or not estimate.shapes.exists():
+    # What somebody has typed is not thrown away, whatever has become of the draft.
+    changes_here = estimate.state == State.DRAFT and estimate.shapes.exists()
+    if request.method != "POST" and not changes_here:
         messages.info(request, "Only a draft that was made here changes here.")
         return redirect("estimate", estimate_id=estimate.pk)
     scopes = _scopes([estimate.team], now)
@@ -110,17 +112,21 @@ def estimate_page(request: HttpRequest, visitor: Visitor, estimate_id: int) -> H
     view = estimate_view.of(estimate)
     edits = visitor.may(Permission.EDIT_ESTIMATES, estimate.team)
     decides = visitor.may(Permission.APPROVE_ESTIMATES, estimate.team)
+    approval = estimate_caps.approval(estimate, view, now=now)
     form = DecisionForm(
-        request.POST or None, initial={"cap": view.proposed_cap if view.planned else None}
+        request.POST or None,
+        approval=approval,
+        cap=view.proposed_cap if view.planned else None,
     )
     if request.method == "POST":
         step = request.POST.get("step", "")
         if not (edits if step == "submit" else decides):
             raise PermissionDenied
         try:
-            done = _take(step, estimate, form, visitor, request.POST.get("version"), now)
+            version = request.POST.get("version", "")
+            done = _take(step, estimate, form, visitor, version, now)
         except ValidationError as error:
-            add_errors(form, error)
+            add_errors(form, error, {"amount": "cap"})
         else:
             if done:
                 messages.success(request, done)
@@ -136,7 +142,9 @@ def estimate_page(request: HttpRequest, visitor: Visitor, estimate_id: int) -> H
             "lines": estimate.lines.select_related("model").order_by(
                 "month", "scenario", "model__name", "processing"
             ),
-            "budget": actions.monthly_budget(estimate),
+            "approval": approval,
+            "people": estimate_caps.of_people(estimate, approval, visitor.user),
+            "cap": estimate_caps.of(estimate),
             "form": form,
             "edits": edits,
             "decides": decides,
@@ -151,25 +159,37 @@ def _take(
     estimate: Estimate,
     form: DecisionForm,
     visitor: Visitor,
-    version: str | None,
+    version: str,
     now: datetime,
 ) -> str:
     """Take a step, and say what is done; nothing where the form says what is wrong."""
     by = visitor.user.get_username()
+    if step == "take_back_cap":
+        actions.take_back_cap(estimate=estimate, by=by, now=now)
+        return "The cap is taken back. The plan stays."
     if step == "submit":
-        actions.submit(estimate=estimate, by=by, person=visitor.user, now=now)
+        actions.submit(
+            estimate=estimate, by=by, person=visitor.user, now=now, version=version
+        )
         return "Submitted. Those who may approve it have been told."
     form.full_clean()
     if step == "send_back" and "note" not in form.errors:
         note = form.cleaned_data["note"]
-        actions.send_back(estimate=estimate, note=note, by=by, now=now)
+        actions.send_back(estimate=estimate, note=note, by=by, now=now, version=version)
         return "Sent back: it is a draft again."
     if step != "approve" or not form.is_valid():
         return ""
     cap = form.cleaned_data["cap"]
     if cap is not None and not visitor.may(Permission.EDIT_BUDGETS, estimate.team):
         raise PermissionDenied
-    actions.approve(estimate=estimate, by=by, now=now, cap=cap, version=version)
+    actions.approve(
+        estimate=estimate,
+        by=by,
+        now=now,
+        cap=cap,
+        version=version,
+        person=visitor.user,
+    )
     return "Approved: it is the plan of its months."
 
 
@@ -186,12 +206,18 @@ def _build(
     """What is typed stays; it is kept when that is asked for and nothing is wrong."""
     view: EstimateView | None = None
     step = request.POST.get("step", "")
+    seen = request.POST.get("version", "")
+    is_stale = (
+        request.method == "POST" and estimate is not None and seen != estimate.version
+    )
     if step == "words":
         builder.fill_in_words()
+    elif step == "add_model":
+        builder.add_model()
     elif request.method == "POST" and builder.is_valid():
         try:
             view = estimate_view.compute(builder.wanted, now=now)
-            if step == "save":
+            if step == "save" and not is_stale:
                 kept = _save(builder, visitor, estimate, now)
                 messages.success(request, "Saved as a draft.")
                 return redirect("estimate", estimate_id=kept.pk)
@@ -204,6 +230,7 @@ def _build(
             **_common(visitor, now),
             "builder": builder,
             "estimate": estimate,
+            "is_stale": is_stale,
             "view": view,
             "balances": sentences.of_balances(view) if view else [],
             "team": builder.team,
@@ -233,6 +260,7 @@ def _save(
         by=visitor.user.get_username(),
         now=now,
         estimate=estimate,
+        version=estimate and estimate.version,
     )
 
 

@@ -49,6 +49,20 @@ class Page(HTMLParser):
     def text(self) -> str:
         return " ".join(" ".join(self.words).split())
 
+    def posted(self) -> dict[str, str]:
+        """What its inputs and selects send as they are filled in, by name."""
+        found: dict[str, str] = {}
+        select = ""
+        for tag, its in self.elements:
+            name, value = its.get("name") or "", its.get("value") or ""
+            if tag == "select":
+                select, found[name] = name, ""
+            elif tag == "option" and "selected" in its:
+                found[select] = value
+            elif tag == "input" and name != "csrfmiddlewaretoken":
+                found[name] = value
+        return found
+
     def values(self) -> set[str | None]:
         """Every exact figure on the page."""
         return {attrs.get("value") for tag, attrs in self.elements if tag == "data"}

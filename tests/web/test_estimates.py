@@ -10,15 +10,17 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from billing.actions import estimates, samples
+from billing.actions import budgets, estimates, raises, samples
+from billing.actions.budgets import Terms
 from billing.models import Budget, Estimate, LanguageModel, Sample
 from billing.models.estimates import Scenario
 from billing.models.planned import Line
 from billing.models.samples import Source
+from billing.pricing.budget_periods import PeriodKind
 from billing.pricing.token_classes import Quantities
 from teams.models import Role
-from tests.conftest import Cast
-from tests.web.conftest import Browser
+from tests.conftest import NOW, Cast
+from tests.web.conftest import Browser, Page, read
 
 pytestmark = pytest.mark.usefixtures("as_app")
 
@@ -62,7 +64,16 @@ def draft(lead: Client, cast: Cast) -> Estimate:
 
 
 def decide(client: Client, estimate: Estimate, step: str, **typed_: str) -> Any:
-    return client.post(f"/estimates/{estimate.pk}", {"step": step, **typed_})
+    """As it is, unless it says which version was looked at."""
+    version = Estimate.objects.get(pk=estimate.pk).version
+    said = {"step": step, "version": version, **typed_}
+    return client.post(f"/estimates/{estimate.pk}", said)
+
+
+def edit(client: Client, cast: Cast, estimate: Estimate, **changes: Any) -> Any:
+    """The same of the builder."""
+    said = {"version": Estimate.objects.get(pk=estimate.pk).version, "step": "save"}
+    return client.post(f"/estimates/{estimate.pk}/edit", typed(cast, **(said | changes)))
 
 
 # --- The builder --------------------------------------------------------------------
@@ -85,8 +96,7 @@ def test_a_draft_is_saved_and_changed(lead: Client, cast: Cast, draft: Estimate)
     filled = lead.get(f"/estimates/{draft.pk}/edit").content.decode()
     assert 'name="medium-input_tokens" value="1000"' in filled
 
-    changes = typed(cast, months="2", **{"medium-users": "2"}, step="save")
-    lead.post(f"/estimates/{draft.pk}/edit", changes)
+    edit(lead, cast, draft, months="2", **{"medium-users": "2"})
 
     draft.refresh_from_db()
     assert draft.lines.count() == 2
@@ -272,6 +282,111 @@ def test_nobody_elses_sample_fills_anything_in(
     assert Estimate.objects.get().sample is None
 
 
+# --- Two who change one draft -------------------------------------------------------
+
+
+def test_the_second_is_told_who_changed_it_and_keeps_what_was_typed(
+    lead: Client, cast: Cast, draft: Estimate, person: Callable[..., User], browser: Browser
+):
+    tom = browser(person("tom", Role.LEAD, cast.acme, cast.search))
+    opened = draft.version
+    assert f'name="version" value="{opened}"' in (
+        lead.get(f"/estimates/{draft.pk}/edit").content.decode()
+    )
+    edit(tom, cast, draft, note="Toms.", version=opened)
+    changes = {"note": "Leas.", "medium-input_tokens": "1,777"}
+
+    refused = edit(lead, cast, draft, version=opened, **changes).content.decode()
+
+    draft.refresh_from_db()
+    assert draft.note == "Toms."
+    assert "tom changed this draft on " in refused
+    assert 'value="1,777"' in refused
+    assert f'name="version" value="{draft.version}"' in refused
+    edit(lead, cast, draft, version=draft.version, **changes)
+    draft.refresh_from_db()
+    assert (draft.note, draft.changed_by) == ("Leas.", "lea")
+    assert "changed by lea" in lead.get(f"/estimates/{draft.pk}").content.decode()
+
+
+def test_who_names_no_version_saves_and_submits_nothing(
+    lead: Client, cast: Cast, draft: Estimate
+):
+    edit(lead, cast, draft, version="", note="Which?")
+    decide(lead, draft, "submit", version="")
+
+    draft.refresh_from_db()
+    assert (draft.state, draft.note) == ("draft", "")
+
+
+def test_what_was_typed_stays_when_it_was_submitted_meanwhile(
+    lead: Client, cast: Cast, draft: Estimate
+):
+    decide(lead, draft, "submit")
+
+    refused = edit(lead, cast, draft, note="Too late.").content.decode()
+
+    assert "This estimate is submitted and does not change" in refused
+    assert "Too late." in refused
+    assert Estimate.objects.get().note == ""
+
+
+# --- Any number of models -----------------------------------------------------------
+
+
+def of_models(count: int) -> dict[str, Any]:
+    """So many of them, the first with all requests."""
+    found = LanguageModel.objects.filter(provider="anthropic").order_by("-name")
+    return {f"model-{number}-model": its.pk for number, its in enumerate(found[:count])}
+
+
+def test_a_draft_of_eight_models_keeps_them_when_it_is_changed(lead: Client, cast: Cast):
+    build(lead, cast, step="save", **of_models(8))
+    draft = Estimate.objects.get()
+    assert draft.models.count() == 8
+
+    page = Page(lead.get(f"/estimates/{draft.pk}/edit").content.decode())
+    posted = page.posted()
+    posted |= {"note": "Again.", "step": "save"}
+    lead.post(f"/estimates/{draft.pk}/edit", posted)
+
+    draft.refresh_from_db()
+    assert draft.note == "Again."
+    assert set(draft.models.values_list("model", flat=True)) == set(of_models(8).values())
+    assert {"model-8-model", "model-9-model"} <= posted.keys()
+    shown = Page(lead.get(f"/estimates/{draft.pk}").content.decode())
+    names = LanguageModel.objects.filter(pk__in=of_models(8).values())
+    assert all(its.display_name in shown.text for its in names)
+
+
+def test_a_model_is_added_and_what_was_typed_stays(lead: Client, cast: Cast):
+    half = {"heavy-requests_per_day": "7", "month": ""}
+    half |= {f"model-{number}-model": "" for number in (2, 3)}
+
+    page = Page(build(lead, cast, step="add_model", **half).content.decode())
+
+    posted = page.posted()
+    assert "model-4-model" in posted
+    assert "model-5-model" not in posted
+    assert posted["medium-input_tokens"] == "1,000"
+    assert posted["model-1-model"] == str(model("claude-sonnet-5").pk)
+    assert posted["heavy-requests_per_day"] == "7"
+    # Nothing is judged before it is all there.
+    assert "Choose a month" not in page.text
+    (focused,) = [its for _, its in page.elements if "autofocus" in its]
+    assert focused["name"] == "model-4-model"
+    assert not Estimate.objects.exists()
+
+
+def test_models_are_added_up_to_twenty(lead: Client, cast: Cast):
+    full = {"model-19-model": ""}
+
+    page = Page(build(lead, cast, step="add_model", **full).content.decode())
+
+    assert "model-20-model" not in page.posted()
+    assert "Add a model" not in page.text
+
+
 # --- One of them --------------------------------------------------------------------
 
 
@@ -298,17 +413,117 @@ def test_what_was_changed_meanwhile_is_not_approved(
 ):
     looked_at = draft.version
     assert looked_at in finance.get(f"/estimates/{draft.pk}").content.decode()
-    changes = typed(cast, **{"medium-users": "9"}, step="save")
-    lead.post(f"/estimates/{draft.pk}/edit", changes)
+    edit(lead, cast, draft, **{"medium-users": "9"})
 
     refused = decide(finance, draft, "approve", version=looked_at).content.decode()
 
     draft.refresh_from_db()
-    assert "It was changed meanwhile" in refused
+    assert "lea changed it meanwhile, on " in refused
     assert (draft.state, draft.version in refused) == ("draft", True)
     decide(finance, draft, "approve", version=draft.version)
     draft.refresh_from_db()
     assert draft.state == "approved"
+
+
+@pytest.fixture
+def far_off(lead: Client, cast: Cast) -> Estimate:
+    """Of a month that is to come, whenever the tests run."""
+    build(lead, cast, step="save", month="2199-01", months="2")
+    return Estimate.objects.get()
+
+
+def budget(cast: Cast, amount: str) -> Budget:
+    return budgets.create(
+        organization=cast.acme,
+        team=cast.search,
+        period=PeriodKind.MONTH,
+        terms=Terms(Decimal(amount)),
+        by="tests",
+        now=NOW,
+    )
+
+
+def test_the_cap_of_a_plan_to_come_waits_and_is_taken_back(
+    finance: Client, lead: Client, cast: Cast, far_off: Estimate
+):
+    its = budget(cast, "9")
+    before = read(finance, f"/estimates/{far_off.pk}")
+    assert "its cap waits until then" in before.text
+
+    decide(finance, far_off, "approve", cap="17")
+
+    says = "The monthly cap of $17.00 holds from 1 Jan 2199 on"
+    assert says in read(lead, f"/estimates/{far_off.pk}").text
+    assert "From 1 Jan 2199 on the cap is $17.00" in (
+        read(finance, f"/budgets/{its.pk}/edit").text
+    )
+    assert decide(lead, far_off, "take_back_cap").status_code == 403
+    assert "Take back the cap" not in read(lead, f"/estimates/{far_off.pk}").text
+    decide(finance, far_off, "take_back_cap")
+    assert "frank took back the monthly cap of $17.00" in (
+        read(lead, f"/estimates/{far_off.pk}").text
+    )
+    its.refresh_from_db()
+    assert its.amount == 9
+
+
+def test_a_cap_that_is_set_before_its_day_takes_the_place_of_one_that_waits(
+    finance: Client, cast: Cast, far_off: Estimate
+):
+    its = budget(cast, "9")
+    decide(finance, far_off, "approve", cap="17")
+    budgets.amend(
+        budget=its, changes={"amount": Decimal(11)}, by="anna", now=timezone.now()
+    )
+
+    shown = read(finance, f"/estimates/{far_off.pk}").text
+
+    assert "is not set. anna set the cap to $11.00 on" in shown
+    assert "Take back" not in shown
+    assert "the cap is $17.00" not in read(finance, f"/budgets/{its.pk}/edit").text
+
+
+def test_a_cap_is_decided_beside_the_present_one_and_the_scenarios(
+    finance: Client, lead: Client, cast: Cast
+):
+    build(
+        lead,
+        cast,
+        months="2",
+        step="save",
+        **{
+            "heavy-requests_per_day": "300",
+            "heavy-input_tokens": "1,000",
+            "heavy-output_tokens": "10",
+        },
+    )
+    budget(cast, "9.75")
+
+    page = read(finance, f"/estimates/{Estimate.objects.get().pk}")
+
+    # December has a day more: 3,100 requests, and three times as many.
+    assert {"9.75", "13.02", "39.06"} <= page.values()
+    for words in ("Cap now", "Medium in its largest month", "Heavy in its largest month"):
+        assert words in page.text
+
+
+def test_who_submitted_does_not_approve_a_high_cap(
+    finance: Client, cast: Cast, draft: Estimate, person: Callable[..., User], browser: Any
+):
+    raises.set_policy(
+        organization=cast.acme, two_approvals_above=Decimal(10), by="tests", now=NOW
+    )
+    assert "Nobody has submitted" in read(finance, f"/estimates/{draft.pk}").text
+    decide(finance, draft, "submit")
+    assert "You submitted this estimate" in read(finance, f"/estimates/{draft.pk}").text
+
+    refused = decide(finance, draft, "approve", cap="17").content.decode()
+
+    assert "you submitted it, so somebody else has to approve it" in refused
+    assert 'value="17"' in refused
+    other = browser(person("fiona", Role.FINANCE, cast.acme))
+    decide(other, draft, "approve", cap="17")
+    assert Budget.objects.get(team=cast.search).amount == 17
 
 
 def test_sent_back_with_a_note(lead: Client, finance: Client, draft: Estimate):
@@ -370,7 +585,7 @@ def test_a_viewer_looks_and_does_nothing(viewer: Client, draft: Estimate, cast: 
     assert viewer.get("/estimates/new").status_code == 403
     assert build(viewer, cast, step="save").status_code == 403
     assert viewer.get(f"/estimates/{draft.pk}/edit").status_code == 403
-    for step in ("submit", "approve", "send_back"):
+    for step in ("submit", "approve", "send_back", "take_back_cap"):
         assert decide(viewer, draft, step, note="x").status_code == 403
 
 
