@@ -1,5 +1,6 @@
 """Estimates, and the view that holds them against what was spent."""
 
+import re
 from datetime import date
 from typing import Any
 
@@ -7,20 +8,23 @@ from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 
 from billing.actions import estimates
-from billing.admin.access import Drafts, is_draft
+from billing.admin.access import Drafts, is_draft, said, user_of
+from billing.admin.amounts import AmountField
 from billing.models import Estimate, EstimateLine, planned
 from billing.models.estimates import Scenario
 from billing.models.planned import Line
-from billing.pricing import budget_periods
+from billing.pricing import budget_periods, figures
 from billing.pricing.token_classes import Quantities, TokenClass
 from billing.pricing.usage import Processing
+from billing.reports import estimate_caps, estimate_view
 from billing.reports import estimates as reports
 from teams.admin import Kept, actor
 from teams.models import Team
@@ -37,6 +41,32 @@ _PLANNED = (
 )
 
 
+class EstimateForm(forms.ModelForm):
+    # The one that the form was opened at.
+    seen_version = forms.CharField(required=False, max_length=40, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk is not None:
+            self.fields["seen_version"].initial = self.instance.version
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        if self.instance.pk is not None:
+            # Held until it is saved: the admin's view is one transaction.
+            current = estimates.held(self.instance)
+            if data.get("seen_version") != current.version:
+                # What was typed stays, and takes its place when it is saved again.
+                seen = {self.add_prefix("seen_version"): current.version}
+                self.data = dict(self.data.items()) | seen
+                raise ValidationError(
+                    f"{current.changed_by or 'Somebody'} changed it meanwhile, "
+                    f"{current.moment(current.priced_at)}. Saved now, what you typed "
+                    "takes its place."
+                )
+        return data
+
+
 class LineForm(forms.ModelForm):
     """Without a month it is of the first one, without a processing of the standard one."""
 
@@ -48,7 +78,17 @@ class LineForm(forms.ModelForm):
 
 
 class LineFormSet(forms.BaseInlineFormSet):
-    """Lines that have a price."""
+    """Lines that have a price. What is posted takes the place of those that are kept,
+    which somebody else may have replaced meanwhile: all of it is new."""
+
+    def __init__(self, data: Any = None, *args: Any, **kwargs: Any) -> None:
+        if data is not None:
+            data = data.copy()
+            prefix = kwargs.get("prefix") or self.get_default_prefix()
+            data[f"{prefix}-INITIAL_FORMS"] = "0"
+            for name in [one for one in data if re.fullmatch(rf"{prefix}-\d+-id", one)]:
+                data[name] = ""
+        super().__init__(data, *args, **kwargs)
 
     def clean(self) -> None:
         super().clean()
@@ -82,11 +122,30 @@ class LineInline(Drafts, admin.TabularInline):
         return EstimateLine.objects.select_related("model").order_by("month", "model", "pk")
 
 
+class DecideForm(forms.Form):
+    cap = AmountField(
+        label="Monthly cap",
+        max_digits=21,
+        decimal_places=9,
+        min_value=0,
+        required=False,
+        help_text="Empty: no budget is changed.",
+    )
+    note = forms.CharField(
+        required=False,
+        max_length=1000,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text="To send it back: what has to change.",
+    )
+
+
 @admin.register(Estimate)
 class EstimateAdmin(Kept):
+    form = EstimateForm
+    change_form_template = "admin/billing/estimate/change_form.html"
     list_display = (
         *("team", "project", "month", "months", "state", "plan"),
-        *("submitted_by", "approved_by", "compare"),
+        *("submitted_by", "approved_by", "decide_link", "compare"),
     )
     list_filter = ("state", "team", "month")
     list_select_related = ("team", "project")
@@ -95,13 +154,16 @@ class EstimateAdmin(Kept):
     ordering = ("-month", "team")
     fields = (
         *("team", "project", "month", "months", "plan", "contingency_percent", "note"),
-        *("state", "priced_at", "submitted_by", "approved_by"),
+        *("state", "priced_at", "changed_by", "submitted_by", "approved_by"),
     )
     inlines = (LineInline,)
-    actions = ("approve",)
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        changes = obj is not None and self.has_change_permission(request, obj)
+        return (*self.fields, "seen_version") if changes else self.fields
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        always = ("state", "priced_at", "submitted_by", "approved_by")
+        always = ("state", "priced_at", "changed_by", "submitted_by", "approved_by")
         return always if obj is None else ("team", *always)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -133,18 +195,62 @@ class EstimateAdmin(Kept):
             by=actor(request),
             now=timezone.now(),
             estimate=estimate if change else None,
+            # Looked at, and held since.
+            version=form.cleaned_data.get("seen_version") if change else None,
         )
         estimate.pk = saved.pk
         for formset in formsets:
             formset.new_objects = formset.changed_objects = formset.deleted_objects = []
 
-    @admin.action(description="Approve: make it the plan", permissions=["change"])
-    def approve(self, request: HttpRequest, queryset: QuerySet[Estimate]) -> None:
-        for estimate in queryset.select_related("team__organization"):
+    # --- Deciding -------------------------------------------------------------------
+
+    @admin.display(description="decision")
+    def decide_link(self, estimate: Estimate) -> str:
+        if estimate.state == Estimate.State.APPROVED:
+            return figures.NOTHING
+        url = reverse("admin:billing_estimate_decide", args=[estimate.pk])
+        return format_html('<a href="{}">Decide</a>', url)
+
+    def decide(self, request: HttpRequest, estimate_id: int) -> HttpResponse:
+        """Asks on GET, does it on POST: of the version that was looked at."""
+        if not request.user.has_perm("billing.change_estimate"):
+            raise PermissionDenied
+        estimate = get_object_or_404(Estimate.objects.with_scope(), pk=estimate_id)
+        view = estimate_view.of(estimate)
+        approval = estimate_caps.approval(estimate, view, now=timezone.now())
+        form = DecideForm(
+            request.POST or None,
+            initial={"cap": view.proposed_cap if view.planned else None},
+        )
+        if not request.user.has_perm("billing.change_budget"):
+            del form.fields["cap"]
+        if request.method == "POST":
             try:
-                estimates.approve(estimate=estimate, by=actor(request), now=timezone.now())
+                done = _take(request, estimate, form)
             except ValidationError as error:
-                self.message_user(request, " ".join(error.messages), messages.ERROR)
+                form.add_error(None, error.messages)
+            else:
+                if done:
+                    messages.success(request, done)
+                    return HttpResponseRedirect(
+                        reverse("admin:billing_estimate_change", args=[estimate.pk])
+                    )
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"Estimate #{estimate.pk}",
+            "opts": self.model._meta,
+            "estimate": estimate,
+            "saved": estimate.moment(estimate.priced_at),
+            "currency": estimate.team.organization.currency,
+            "view": view,
+            "approval": approval,
+            "people": estimate_caps.of_people(estimate, approval, user_of(request)),
+            "cap": estimate_caps.of(estimate),
+            "form": form,
+        }
+        return TemplateResponse(request, "admin/billing/estimate/decide.html", context)
+
+    # --- Comparing ------------------------------------------------------------------
 
     @admin.display(description="estimate vs actual")
     def compare(self, estimate: Estimate) -> str:
@@ -157,7 +263,9 @@ class EstimateAdmin(Kept):
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.compare_view)
+        decide = self.admin_site.admin_view(self.decide)
         return [
+            path("<int:estimate_id>/decide/", decide, name="billing_estimate_decide"),
             path("compare/", view, name="billing_estimate_compare"),
             *super().get_urls(),
         ]
@@ -183,6 +291,25 @@ class EstimateAdmin(Kept):
             "scenarios": Scenario.choices,
         }
         return TemplateResponse(request, "admin/billing/estimate/compare.html", context)
+
+
+def _take(request: HttpRequest, estimate: Estimate, form: DecideForm) -> str:
+    """Take a step, and say what is done; nothing where the form says what is wrong."""
+    its: dict[str, Any] = {"estimate": estimate, **said(request)}
+    version = request.POST.get("version", "")
+    if "take_back" in request.POST:
+        estimates.take_back_cap(**its)
+        return "The cap is taken back. The plan stays."
+    is_usable = form.is_valid()
+    if "send_back" in request.POST and "note" not in form.errors:
+        note = form.cleaned_data["note"]
+        estimates.send_back(**its, note=note, version=version)
+        return "Sent back: it is a draft again."
+    if "approve" not in request.POST or not is_usable:
+        return ""
+    cap = form.cleaned_data.get("cap")
+    estimates.approve(**its, cap=cap, version=version, person=user_of(request))
+    return "Approved: it is the plan of its months."
 
 
 def _month(asked: str, team: Team | None) -> date:

@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from billing.actions import budgets, channels, estimates, post
+from billing.actions import budgets, channels, estimates, post, raises
 from billing.actions.budgets import Terms
 from billing.models import (
     Alert,
@@ -31,6 +31,7 @@ from billing.models import (
 from billing.pricing import figures
 from billing.pricing.budget_periods import PeriodKind
 from billing.reports import budgets as reports
+from billing.reports import estimate_view
 from teams import isolation
 from teams.actions import teams
 from teams.models import ApiKey, AuditEvent, Organization, Project, Team
@@ -566,15 +567,20 @@ def estimate_form(cast: Cast) -> dict[str, object]:
     }
 
 
+def decide(admin: Client, estimate: Estimate, step: str, **typed: str) -> str:
+    """As it is, unless it says which version was looked at. The page that follows."""
+    version = Estimate.objects.get(pk=estimate.pk).version
+    url = reverse("admin:billing_estimate_decide", args=[estimate.pk])
+    said = {"version": version, step: "1", **typed}
+    return str(admin.post(url, said, follow=True).content.decode())
+
+
 def test_an_estimate_is_priced_when_it_is_saved_and_approved(admin: Client, cast: Cast):
     admin.post(reverse("admin:billing_estimate_add"), estimate_form(cast))
     estimate = Estimate.objects.get()
     assert estimate.lines.get().cost == Decimal("4.2")
 
-    admin.post(
-        reverse("admin:billing_estimate_changelist"),
-        {"action": "approve", "_selected_action": [estimate.pk]},
-    )
+    decide(admin, estimate, "approve")
 
     estimate.refresh_from_db()
     assert (estimate.state, estimate.approved_by) == ("approved", "root")
@@ -585,14 +591,120 @@ def test_a_change_in_the_admin_leaves_what_it_does_not_show(admin: Client, cast:
     estimate = Estimate.objects.get()
     estimate.source = "Told by the provider."
     estimate.save()
-    kept = {"lines-INITIAL_FORMS": 1, "lines-0-id": estimate.lines.get().pk}
-    kept |= {"lines-0-estimate": estimate.pk, "note": "Looked at."}
 
     url = reverse("admin:billing_estimate_change", args=[estimate.pk])
-    admin.post(url, estimate_form(cast) | kept)
+    admin.post(url, opened(cast, estimate) | {"note": "Looked at."})
 
     estimate.refresh_from_db()
     assert (estimate.note, estimate.source) == ("Looked at.", "Told by the provider.")
+
+
+def opened(cast: Cast, estimate: Estimate) -> dict[str, object]:
+    """Its form in the admin, as it is opened now."""
+    kept = {"lines-INITIAL_FORMS": 1, "lines-0-id": estimate.lines.get().pk}
+    kept |= {"lines-0-estimate": estimate.pk}
+    return estimate_form(cast) | kept | {"seen_version": estimate.version}
+
+
+def test_of_two_who_change_an_estimate_the_second_is_told(admin: Client, cast: Cast):
+    """Its lines are others by then, and fewer."""
+    admin.post(reverse("admin:billing_estimate_add"), estimate_form(cast))
+    estimate = Estimate.objects.get()
+    url = reverse("admin:billing_estimate_change", args=[estimate.pk])
+    shown = admin.get(url).content.decode()
+    assert f'name="seen_version" value="{estimate.version}"' in shown
+    form = opened(cast, estimate) | {"note": "Mine.", "lines-0-requests": 777}
+    estimates.save(
+        team=cast.search,
+        month=estimate.month,
+        lines=[],
+        estimate=estimate,
+        by="tom",
+        now=NOW,
+    )
+
+    refused = admin.post(url, form).content.decode()
+
+    changed = Estimate.objects.get()
+    assert "tom changed it meanwhile, on 22 Nov 2026 at 13:00 (Europe/Berlin)" in refused
+    assert f'name="seen_version" value="{changed.version}"' in refused
+    assert 'value="777"' in refused
+    assert (changed.note, changed.lines.count()) == ("", 0)
+    admin.post(url, form | {"seen_version": changed.version})
+    changed.refresh_from_db()
+    assert (changed.note, changed.lines.get().requests) == ("Mine.", 777)
+
+
+def test_a_form_that_names_no_version_saves_nothing(admin: Client, cast: Cast):
+    admin.post(reverse("admin:billing_estimate_add"), estimate_form(cast))
+    estimate = Estimate.objects.get()
+
+    url = reverse("admin:billing_estimate_change", args=[estimate.pk])
+    admin.post(url, opened(cast, estimate) | {"seen_version": "", "note": "Mine."})
+
+    assert Estimate.objects.get().note == ""
+
+
+@pytest.mark.parametrize("step", ["approve", "send_back"])
+def test_an_estimate_is_decided_on_as_it_was_looked_at(
+    admin: Client, cast: Cast, step: str
+):
+    admin.post(reverse("admin:billing_estimate_add"), estimate_form(cast))
+    estimate = Estimate.objects.get()
+    kept = {"team": cast.search, "month": estimate.month, "estimate": estimate}
+    lines = estimate_view.lines_of(estimate)
+    estimates.save(**kept, lines=lines, by="tom", now=NOW)
+    if step == "send_back":
+        estimates.submit(estimate=estimate, by="tom", now=NOW)
+
+    for version in (estimate.version, ""):
+        refused = decide(admin, estimate, step, note="Why?", version=version)
+        assert "tom changed it meanwhile, on 22 Nov 2026 at 13:00 (Europe/B" in refused
+
+    assert Estimate.objects.get().approved_by == ""
+    assert "meanwhile" not in decide(admin, estimate, step, note="Why?")
+    state = {"approve": "approved", "send_back": "draft"}[step]
+    assert Estimate.objects.get().state == state
+
+
+def test_a_cap_is_decided_in_the_admin_as_on_the_page(admin: Client, cast: Cast):
+    raises.set_policy(
+        organization=cast.acme, two_approvals_above=Decimal(10), by="tests", now=NOW
+    )
+    far_off = estimate_form(cast) | {"month": "2199-01-01"}
+    admin.post(reverse("admin:billing_estimate_add"), far_off)
+    estimate = Estimate.objects.get()
+    url = reverse("admin:billing_estimate_decide", args=[estimate.pk])
+
+    shown = admin.get(url).content.decode()
+    assert "There is no monthly budget yet" in shown
+    assert "its cap waits until then" in shown
+    assert "A cap above $10.00 takes two people" in shown
+    assert 'name="cap" value="4.2"' in shown or 'name="cap" value="5"' in shown
+    assert "Nobody" in shown
+    assert "then another approves" in decide(admin, estimate, "approve", cap="11")
+    assert "-1" in decide(admin, estimate, "approve", cap="-1")
+    assert Estimate.objects.get().state == "draft"
+    decide(admin, estimate, "approve", cap="10")
+    assert "holds from 1 Jan 2199 on" in admin.get(url).content.decode()
+    decide(admin, estimate, "take_back")
+    assert "root took back the monthly cap of $10.00" in admin.get(url).content.decode()
+    assert "is taken back" in decide(admin, estimate, "take_back")
+
+
+def test_who_may_not_change_budgets_sets_no_cap(admin: Client, cast: Cast):
+    admin.post(reverse("admin:billing_estimate_add"), estimate_form(cast))
+    estimate = Estimate.objects.get()
+    clerk = Client()
+    user = User.objects.create_user("clerk", is_staff=True)
+    rights = ["view_estimate", "change_estimate"]
+    user.user_permissions.set(Permission.objects.filter(codename__in=rights))
+    clerk.force_login(user)
+
+    decide(clerk, estimate, "approve", cap="11")
+
+    assert Estimate.objects.get().approved_by == "clerk"
+    assert not Budget.objects.exists()
 
 
 def test_an_estimate_of_nothing_is_not_approved(admin: Client, cast: Cast):
@@ -600,13 +712,7 @@ def test_an_estimate_of_nothing_is_not_approved(admin: Client, cast: Cast):
         team=cast.search, month=date(2026, 11, 1), lines=[], by="root", now=NOW
     )
 
-    shown = admin.post(
-        reverse("admin:billing_estimate_changelist"),
-        {"action": "approve", "_selected_action": [made.pk]},
-        follow=True,
-    )
-
-    assert "nothing in this estimate" in shown.content.decode()
+    assert "nothing in this estimate" in decide(admin, made, "approve")
     assert Estimate.objects.get().state == "draft"
 
 
@@ -759,8 +865,7 @@ def test_staff_without_the_right_to_change_changes_no_draft(
         url = reverse(f"admin:{name}_change", args=[pk])
         assert clerk.get(url).status_code == may_look
         assert clerk.post(url, form).status_code == 403
-    approval = {"action": "approve", "_selected_action": [estimate.pk]}
-    clerk.post(reverse("admin:billing_estimate_changelist"), approval)
+    decide(clerk, estimate, "approve")
     compared = clerk.get(reverse("admin:billing_estimate_compare"))
 
     draft.refresh_from_db()
