@@ -224,6 +224,8 @@ class EstimateAdmin(Kept):
         )
         if not request.user.has_perm("billing.change_budget"):
             del form.fields["cap"]
+        if estimate.state != Estimate.State.SUBMITTED:
+            del form.fields["note"]
         if request.method == "POST":
             try:
                 done = _take(request, estimate, form)
@@ -302,7 +304,7 @@ def _take(request: HttpRequest, estimate: Estimate, form: DecideForm) -> str:
         return "The cap is taken back. The plan stays."
     is_usable = form.is_valid()
     if "send_back" in request.POST and "note" not in form.errors:
-        note = form.cleaned_data["note"]
+        note = form.cleaned_data.get("note", "")
         estimates.send_back(**its, note=note, version=version)
         return "Sent back: it is a draft again."
     if "approve" not in request.POST or not is_usable:

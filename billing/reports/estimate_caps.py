@@ -108,7 +108,8 @@ def to_come(budget: Budget) -> list[str]:
     waiting = EstimateCap.objects.waiting().with_estimate().for_budget(budget)
     return [
         f"From {on_day(cap.holds_from)} on the cap is {_money(cap)}, by estimate "
-        f"#{cap.estimate_id}. A cap that is set before is the later decision and stays."
+        f"#{cap.estimate_id}. A cap that is set before then is the later "
+        "decision and stays."
         for cap in waiting
         if not cap.overtaken
     ]
@@ -119,7 +120,7 @@ def _sentence(cap: EstimateCap, state: State, why: str) -> str:
     if state == State.WAITING:
         return (
             f"The monthly cap of {amount} holds from {day} on, the first day of the plan. "
-            "One that somebody sets before is the later decision and stays."
+            "One that somebody sets before then is the later decision and stays."
         )
     if state == State.SET:
         return f"With it the monthly cap of {amount} was set, from {day} on."

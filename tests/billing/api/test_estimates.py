@@ -217,7 +217,7 @@ def test_the_cap_of_a_plan_to_come_waits_and_is_taken_back(
         "holds_from": "2199-01-01",
         "state": "waiting",
         "sentence": "The monthly cap of $15.00 holds from 1 Jan 2199 on, the first day of "
-        "the plan. One that somebody sets before is the later decision and stays.",
+        "the plan. One that somebody sets before then is the later decision and stays.",
         "settled_by": "",
         "settled_at": None,
     }
