@@ -635,6 +635,36 @@ def test_of_two_who_change_an_estimate_the_second_is_told(admin: Client, cast: C
     assert (changed.note, changed.lines.get().requests) == ("Mine.", 777)
 
 
+@pytest.mark.parametrize("deleted", [False, True])
+def test_lines_are_changed_and_deleted_as_they_are_shown(
+    admin: Client, cast: Cast, deleted: bool
+):
+    two = {
+        name.replace("lines-0", "lines-1"): its
+        for name, its in estimate_form(cast).items()
+        if name.startswith("lines-0")
+    }
+    form = estimate_form(cast) | two | {"lines-TOTAL_FORMS": 2, "lines-1-scenario": "heavy"}
+    admin.post(reverse("admin:billing_estimate_add"), form)
+    estimate = Estimate.objects.get()
+    shown: dict[str, object] = {"seen_version": estimate.version, "lines-0-requests": 5}
+    for number, line in enumerate(estimate.lines.order_by("pk")):
+        shown |= {
+            f"lines-{number}-id": line.pk,
+            f"lines-{number}-estimate": estimate.pk,
+            f"lines-{number}-month": line.month.isoformat(),
+            f"lines-{number}-processing": line.processing,
+        }
+    if deleted:
+        shown["lines-1-DELETE"] = "on"
+
+    url = reverse("admin:billing_estimate_change", args=[estimate.pk])
+    admin.post(url, form | shown | {"lines-INITIAL_FORMS": 2})
+
+    kept = dict(estimate.lines.values_list("scenario", "requests"))
+    assert kept == {"medium": 5} | ({} if deleted else {"heavy": 1000})
+
+
 def test_a_form_that_names_no_version_saves_nothing(admin: Client, cast: Cast):
     admin.post(reverse("admin:billing_estimate_add"), estimate_form(cast))
     estimate = Estimate.objects.get()
