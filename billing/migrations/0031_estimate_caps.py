@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("billing", "0031_estimate_sizes")]
+    dependencies = [("billing", "0030_estimate_sizes")]
 
     operations = [
         migrations.AddField(
