@@ -28,7 +28,7 @@ WHERE start.id = p.id
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("billing", "0029_reviews"),
+        ("billing", "0030_estimate_sizes"),
         ("teams", "0003_rate_limits"),
     ]
 
