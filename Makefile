@@ -88,7 +88,7 @@ bench-rerate: ## how long it takes to re-rate RECORDS=1000000, on a server of it
 bench-bootstrap: ## how often the interval of a mean cost holds it; TRIALS=1000, about ten minutes
 	$(TOOL) python -m tests.bench.bootstrap --trials $(or $(TRIALS),1000)
 
-bench-what-if: ## how long a what-if takes on RECORDS=1000000, from the sums and by tag, on a server of its own
+bench-what-if: ## how long what-if, savings and routing breaches take on RECORDS=1000000, on a server of its own
 	$(TOOL) python -m tests.bench.what_if --records $(or $(RECORDS),1000000)
 
 bench-forecast: ## how far off forecasts are, beside run-rate and seasonal naive; a few seconds

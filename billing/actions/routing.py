@@ -26,15 +26,21 @@ def set_policy(
     max_output: int | None = None,
     reason: str = "",
 ) -> RoutingPolicy:
-    """Put these rules in the place of a team's policy, from a day on: today without one.
+    """Put these rules in the place of a team's policy: from now on, or from the start of a
+    day to come.
 
     Raises ValidationError for rules that make no sense, and for a day that is over: what
     was called then could not know them.
     """
-    today = ReportingDays(team.organization).day(now)
+    days = ReportingDays(team.organization)
+    today = days.day(now)
+    day = effective_from or today
+    if day < today:
+        raise ValidationError({"effective_from": "A policy starts today at the earliest."})
     policy = RoutingPolicy(
         team=team,
-        effective_from=effective_from or today,
+        effective_from=day,
+        holds_from=max(days.start(day), now),
         model_ids=sorted(set(model_ids)),
         batch_only_tags=[tag._asdict() for tag in sorted(set(batch_only_tags))],
         max_output=max_output,
@@ -42,10 +48,8 @@ def set_policy(
         changed_by=by,
         changed_at=now,
     )
-    if policy.effective_from < today:
-        raise ValidationError({"effective_from": "A policy starts today at the earliest."})
     policy.full_clean()
-    before = routing.in_force(team, policy.effective_from)
+    before = routing.in_force(team, policy.holds_from)
     policy.save()
     audit.record(
         action="routing_policy.set",
@@ -63,6 +67,7 @@ def set_policy(
 def _said(policy: RoutingPolicy) -> dict[str, Any]:
     return {
         "effective_from": policy.effective_from.isoformat(),
+        "holds_from": policy.holds_from.isoformat(),
         "models": policy.model_names,
         "batch_only_tags": [str(tag) for tag in policy.tags],
         "max_output": policy.max_output,

@@ -2,6 +2,7 @@
 use, what has to wait, how long outputs may be; and what was not so.
 """
 
+from datetime import timedelta
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -12,12 +13,19 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from billing.actions import routing
+from billing.api import lists, scopes
 from billing.api import saving_schemas as schemas
-from billing.api import scopes
 from billing.api.problems import Refused
 from billing.api.savings import answered, asked_of
 from billing.models import LanguageModel, RoutingPolicy
-from billing.models.routing import MOST_MODELS, MOST_OUTPUT, MOST_TAGS, Tag, in_force
+from billing.models.routing import (
+    MOST_MODELS,
+    MOST_OUTPUT,
+    MOST_TAGS,
+    Stretch,
+    Tag,
+    in_force,
+)
 from billing.pricing import money
 from billing.reports import routing as reports
 from billing.reports.routing import Breach, Example
@@ -25,6 +33,9 @@ from teams import isolation
 from teams.api.authentication import key_of
 from teams.models.api_keys import Scope
 from teams.reporting_days import ReportingDays
+
+_ONE_DAY = timedelta(days=1)
+_BEFORE_THE_END = timedelta(microseconds=1)
 
 
 class TagInput(serializers.Serializer[Any]):
@@ -59,12 +70,14 @@ class RoutingPoliciesView(APIView):
         query = TeamQuery(data=request.query_params)
         query.is_valid(raise_exception=True)
         team = scopes.team_of(key, query.validated_data.get("team"))
-        now = in_force(team, ReportingDays(key.organization).day(timezone.now()))
+        now = in_force(team, timezone.now())
+        shown, next_cursor = lists.newest(reports.history(team), request.query_params)
         return Response(
             {
                 "team": team.slug,
                 "in_force": as_json(now) if now else None,
-                "data": [as_json(one) for one in reports.history(team)],
+                "data": [as_json(one) for one in shown],
+                "next_cursor": next_cursor,
             }
         )
 
@@ -98,13 +111,11 @@ class RoutingBreachesView(APIView):
         asked = asked_of(request)
         with isolation.visible_teams([asked.team.pk]):
             report = reports.breaches(**asked._asdict())
+        days = ReportingDays(asked.team.organization)
         return answered(
             asked,
             report.records_from,
-            policies=[
-                {"id": str(policy.pk), "since": since, "until": until}
-                for since, until, policy in report.policies
-            ],
+            policies=[_stretch(one, days) for one in report.policies],
             rows=[_breach(row) for row in report.rows],
             examples=[_example(one) for one in report.examples],
         )
@@ -124,12 +135,24 @@ def as_json(policy: RoutingPolicy) -> dict[str, Any]:
         "id": str(policy.pk),
         "team": policy.team.slug,
         "effective_from": policy.effective_from,
+        "holds_from": policy.holds_from,
         "models": policy.model_names,
         "batch_only_tags": [tag._asdict() for tag in policy.tags],
         "max_output": policy.max_output,
         "reason": policy.reason,
         "changed_by": policy.changed_by,
         "changed_at": policy.changed_at,
+    }
+
+
+def _stretch(one: Stretch, days: ReportingDays) -> dict[str, Any]:
+    """With the days that it lies in, whole or in part."""
+    return {
+        "id": str(one.policy.pk),
+        "since": days.day(one.since),
+        "until": days.day(one.until - _BEFORE_THE_END) + _ONE_DAY,
+        "holds_from": one.since,
+        "holds_until": one.until,
     }
 
 

@@ -5,6 +5,7 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_sche
 
 from billing.api.json_schemas import (
     COUNT,
+    CURSOR,
     DATE,
     MONEY,
     MONEY_OR_NULL,
@@ -13,6 +14,7 @@ from billing.api.json_schemas import (
     TIME,
     Schema,
     array_of,
+    nullable,
     object_of,
     problems,
 )
@@ -241,6 +243,10 @@ _POLICY = object_of(
     id=STRING,
     team=STRING,
     effective_from={**DATE, "description": "Its first day, in the reporting zone."},
+    holds_from={
+        **TIME,
+        "description": "The start of that day; on the day it was made, that moment.",
+    },
     **_RULES,
     reason=STRING,
     changed_by=STRING,
@@ -249,8 +255,8 @@ _POLICY = object_of(
 _NO_POLICY: Schema = {"type": "null"}
 list_routing_policies = extend_schema(
     operation_id="list_routing_policies",
-    summary="A team's routing policy, and all it ever had",
-    parameters=[_TEAM],
+    summary="A team's routing policy, and all it ever had: 200 at a time",
+    parameters=[_TEAM, CURSOR],
     responses={
         200: OpenApiResponse(
             object_of(
@@ -260,6 +266,7 @@ list_routing_policies = extend_schema(
                     **array_of(_POLICY),
                     "description": "The newest change first; scheduled ones too.",
                 },
+                next_cursor=nullable("string", "Null: these are the last ones."),
             )
         ),
         **_FOUND,
@@ -267,13 +274,16 @@ list_routing_policies = extend_schema(
 )
 set_routing_policy = extend_schema(
     operation_id="set_routing_policy",
-    summary="Put these rules in the place of the team's policy, from a day on",
+    summary="Put these rules in the place of the team's policy: from now, or from a day on",
     request={
         "application/json": {
             "type": "object",
             "properties": {
                 "team": {**STRING, "description": "Needed for several teams."},
-                "effective_from": {**DATE, "description": "Default: today."},
+                "effective_from": {
+                    **DATE,
+                    "description": "Today (the default): from now on.",
+                },
                 **_RULES,
                 "reason": {**STRING, "maxLength": 1000},
             },
@@ -288,7 +298,15 @@ get_routing_breaches = extend_schema(
     parameters=_RANGE,
     responses={
         200: _of_range(
-            policies=array_of(object_of(id=STRING, since=DATE, until=DATE)),
+            policies=array_of(
+                object_of(
+                    id=STRING,
+                    since=DATE,
+                    until=DATE,
+                    holds_from={**TIME, "description": "Or the first moment of the range."},
+                    holds_until={**TIME, "description": "Or the end of the range."},
+                )
+            ),
             rows=array_of(
                 object_of(
                     kind=_KIND,

@@ -1,6 +1,7 @@
 """`/what-if`: what past usage would have cost otherwise; questions that are kept."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, TypeVar
 
 from django.core.exceptions import ValidationError
@@ -32,6 +33,7 @@ from teams.reporting_days import ReportingDays
 _NO_BODY = b"{}"
 
 Asked = TypeVar("Asked", bound=Question)
+Found = TypeVar("Found")
 
 
 class WhatIfView(APIView):
@@ -61,7 +63,9 @@ class WhatIfEstimateView(APIView):
         except ValueError as error:
             raise Refused(400, "invalid", f"/month: {error}") from error
         with isolation.visible_teams([team.pk]):
-            found = _answer(key, question, [team])
+            found = _asked(what_if.of_whole_days, key, question, [team], now)
+        if found is None:
+            raise Refused(400, "invalid", what_if.NOTHING_OVER)
         try:
             estimate = actions.plan(
                 team=team,
@@ -163,13 +167,24 @@ def _teams(key: ApiKey, question: Question) -> list[Team]:
 
 
 def _answer(key: ApiKey, question: Question, teams: list[Team]) -> Answer:
+    return _asked(what_if.answer, key, question, teams, timezone.now())
+
+
+def _asked(
+    report: Callable[..., Found],
+    key: ApiKey,
+    question: Question,
+    teams: list[Team],
+    now: datetime,
+) -> Found:
+    """What a report says of the usage that a key covers of these teams."""
     try:
-        return what_if.answer(
+        return report(
             question,
             organization=key.organization,
             teams=teams,
             projects=[key.project] if key.project else None,
-            now=timezone.now(),
+            now=now,
         )
     except RecordError as error:
         raise _refused(error) from error

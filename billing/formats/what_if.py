@@ -13,7 +13,8 @@ from billing.pricing.what_if import CachingKind
 # Of tags the records are read, of anything else the daily sums.
 LONGEST = timedelta(days=366)
 LONGEST_OF_TAGS = timedelta(days=31)
-_MOST_MOVES, _MOST_TAGS, _MOST_PROJECTS = 20, 10, 200
+MOST_MOVES = 20
+_MOST_TAGS, _MOST_PROJECTS = 10, 200
 
 _Percent = Annotated[int, msgspec.Meta(ge=0, le=100)]
 _Some = Annotated[int, msgspec.Meta(ge=1, le=100)]
@@ -68,7 +69,7 @@ class Question(
     until: date | None = None
     team: Slug | None = None
     project: Slug | None = None
-    moves: Annotated[list[AskedMove], msgspec.Meta(max_length=_MOST_MOVES)] = []
+    moves: Annotated[list[AskedMove], msgspec.Meta(max_length=MOST_MOVES)] = []
     batch: AskedBatch | None = None
     caching: AskedCaching | None = None
     output_percent: Annotated[int, msgspec.Meta(ge=-100, le=1000)] = 0

@@ -1,9 +1,10 @@
-from datetime import date
+from datetime import datetime
 from typing import NamedTuple
 
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.db.models.functions import Now
 
 from billing.formats.posted import FIRST_YEAR, LAST_YEAR
 from billing.models.catalog import LanguageModel
@@ -27,15 +28,19 @@ class Tag(NamedTuple):
 class RoutingPolicy(models.Model):
     """Which models a team's calls may use, what has to wait, and how long outputs may be.
 
-    From a day on, in the reporting zone, until the next one starts; of several that start
-    on one day the last that was made. A policy never changes: another one follows it. One
-    without rules lifts the one before.
+    From a moment on, until the next one starts; of several that start at one moment the
+    last that was made. A policy never changes: another one follows it. One without rules
+    lifts the one before.
     """
 
     team = models.ForeignKey(
         Team, on_delete=models.PROTECT, related_name="routing_policies"
     )
     effective_from = models.DateField(help_text="Its first day, in the reporting zone.")
+    holds_from = models.DateTimeField(
+        db_default=Now(),
+        help_text="The start of that day; on the day it was made, that moment.",
+    )
     model_ids = ArrayField(
         models.BigIntegerField(),
         default=list,
@@ -109,6 +114,9 @@ class RoutingPolicy(models.Model):
         named = LanguageModel.objects.filter(pk__in=self.model_ids).order_by("name")
         return list(named.values_list("name", flat=True).distinct())
 
+    def forbids(self, model_id: int) -> bool:
+        return bool(self.model_ids) and model_id not in self.model_ids
+
     @property
     def is_empty(self) -> bool:
         """Whether it allows everything."""
@@ -116,31 +124,31 @@ class RoutingPolicy(models.Model):
 
 
 class Stretch(NamedTuple):
-    """The days [since, until) that a policy is in force on."""
+    """The moments [since, until) at which a policy is in force."""
 
-    since: date
-    until: date
+    since: datetime
+    until: datetime
     policy: RoutingPolicy
 
 
-def in_force(team: Team, day: date) -> RoutingPolicy | None:
-    """The policy of a team on a day."""
-    begun = RoutingPolicy.objects.filter(team=team, effective_from__lte=day)
-    return begun.order_by("-effective_from", "-pk").first()
+def in_force(team: Team, at: datetime) -> RoutingPolicy | None:
+    """The policy of a team at a moment."""
+    begun = RoutingPolicy.objects.filter(team=team, holds_from__lte=at)
+    return begun.order_by("-holds_from", "-pk").first()
 
 
-def stretches(team: Team, since: date, until: date) -> list[Stretch]:
+def stretches(team: Team, since: datetime, until: datetime) -> list[Stretch]:
     """The policies of a team that are in force in [since, until), in order."""
-    by_day: dict[date, RoutingPolicy] = {}
+    by_start: dict[datetime, RoutingPolicy] = {}
     first = in_force(team, since)
     if first is not None:
-        by_day[since] = first
+        by_start[since] = first
     later = RoutingPolicy.objects.filter(
-        team=team, effective_from__gt=since, effective_from__lt=until
+        team=team, holds_from__gt=since, holds_from__lt=until
     )
-    by_day |= {one.effective_from: one for one in later.order_by("effective_from", "pk")}
-    ends = [*list(by_day)[1:], until]
+    by_start |= {one.holds_from: one for one in later.order_by("holds_from", "pk")}
+    ends = [*list(by_start)[1:], until]
     return [
-        Stretch(day, end, policy)
-        for (day, policy), end in zip(by_day.items(), ends, strict=False)
+        Stretch(start, end, policy)
+        for (start, policy), end in zip(by_start.items(), ends, strict=False)
     ]

@@ -5,7 +5,7 @@ from math import isqrt
 # Fewer say nothing of what is usual.
 ENOUGH = 20
 # And never below so many times the upper quartile, where all are of nearly one size.
-_AT_LEAST = 2
+AT_LEAST = 2
 
 
 def bound(lower: int, upper: int) -> int:
@@ -16,4 +16,4 @@ def bound(lower: int, upper: int) -> int:
     spread by factors, so a fence on the sizes themselves would call many of them long.
     """
     lower = max(lower, 1)
-    return max(isqrt(upper**5 // lower**3), upper * _AT_LEAST)
+    return max(isqrt(upper**5 // lower**3), upper * AT_LEAST)

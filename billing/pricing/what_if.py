@@ -183,11 +183,12 @@ class Recached:
     @property
     def hit_even(self) -> Fraction | None:
         """The share of them that has to be read, not written, for them to cost as little
-        as plain input. None where reading saves nothing, or that is not known."""
+        as plain input; 0 where writing costs no more either. None where reading saves
+        nothing, or that is not known."""
         plain, read, written = self.as_input, self.as_read, self.as_written
         if plain is None or read is None or written is None or read >= min(plain, written):
             return None
-        return Fraction(written - plain, written - read)
+        return max(Fraction(written - plain, written - read), Fraction())
 
     @property
     def tokens_even(self) -> Fraction | None:

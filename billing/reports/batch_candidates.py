@@ -25,7 +25,7 @@ from billing.pricing.batch_hours import Habit, HourOfDay, Hours
 from billing.pricing.token_classes import Quantities, TokenClass
 from billing.pricing.usage import Processing, Speed
 from billing.reports import record_window, routing
-from billing.reports.record_window import RecordWindow
+from billing.reports.record_window import UNCOUNTED, RecordWindow
 from teams.models import Project, Team
 from teams.reporting_days import ReportingDays
 
@@ -206,7 +206,8 @@ _SAMPLE = 50_000
 _MOST = 500
 _OF_STANDARD = f"""
     u.team_id = %(team)s AND u.month = ANY (%(months)s::date[])
-    AND u.occurred_at >= %(since)s AND u.occurred_at < %(end)s AND u.unbilled = ''
+    AND u.occurred_at >= %(since)s AND u.occurred_at < %(end)s
+    AND u.unbilled = '' AND u.uid NOT IN ({UNCOUNTED})
     AND u.processing = '{Processing.STANDARD}' AND u.speed = '{Speed.STANDARD}'
     AND (%(project)s::bigint IS NULL OR u.project_id = %(project)s)
 """

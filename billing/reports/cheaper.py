@@ -27,7 +27,6 @@ from billing.reports import batch_candidates, cache_economics, what_if
 from billing.reports.cache_economics import ModelCaching
 from billing.reports.what_if import Answer
 from teams.models import Project, Team
-from teams.reporting_days import ReportingDays
 
 # So many cheaper models are tried, those nearest in price first: the smaller the step,
 # the likelier that the answers are as good.
@@ -113,8 +112,7 @@ def _cheaper(used: LanguageModel, asked: Asked) -> list[LanguageModel]:
     rates = rate_book.current(asked.team.organization_id).rates
     its = _prices(rates, used, asked.now)
     of_provider = LanguageModel.objects.filter(provider=used.provider).order_by("name")
-    today = ReportingDays(asked.team.organization).day(asked.now)
-    policy = routing.in_force(asked.team, today)
+    policy = routing.in_force(asked.team, asked.now)
     if policy is not None and policy.model_ids:
         of_provider = of_provider.filter(pk__in=policy.model_ids)
     by_prices = {_prices(rates, model, asked.now): model for model in of_provider}

@@ -1,10 +1,10 @@
 """What outputs cost of the whole, and which are long beside the others of their kind.
 
 Shares come from the daily rollups; long outputs from the records of the last 31 days of
-the range, those that the provider bills and nobody took back.
+the range, those that the sums hold too.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -15,11 +15,11 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import F, Sum
 
-from billing.models import Charge, LanguageModel, UsageRecord, Void, rate_book
+from billing.models import Charge, LanguageModel, UsageRecord, rate_book
 from billing.models.rate_book import Book
 from billing.pricing import long_outputs
 from billing.reports import record_window, spend
-from billing.reports.record_window import RecordWindow
+from billing.reports.record_window import UNCOUNTED, RecordWindow
 from teams.models import Project, Team
 from teams.reporting_days import ReportingDays
 
@@ -87,9 +87,8 @@ def of(*, team: Team, since: date, until: date, now: datetime) -> Outputs:
     """Of each project and model of a team that gave anything out, the dearest first."""
     window = record_window.last_of(ReportingDays(team.organization), since, until, now)
     book = rate_book.current(team.organization_id)
-    bounds = _bounds(team.pk, window)
-    beyond = _beyond(team.pk, window, bounds)
-    places = _places(bounds, beyond, book)
+    sizes = _sizes(team.pk, window)
+    places = _places(sizes, book)
     sums = _sums(team.pk, since, until)
     projects = Project.objects.in_bulk({row["project_id"] for row in sums})
     models = LanguageModel.objects.in_bulk({row["model_id"] for row in sums})
@@ -107,7 +106,7 @@ def of(*, team: Team, since: date, until: date, now: datetime) -> Outputs:
         until=until,
         records_from=window.first,
         rows=sorted(rows, key=lambda one: (-one.output_cost, one.project.slug)),
-        longest=_longest(team.pk, window, bounds, book),
+        longest=_longest(team.pk, window, sizes, book),
     )
 
 
@@ -160,80 +159,113 @@ def _share(
 # A project, and a model as its records name it.
 _Named = tuple[int, str, str]
 
-_OF_WINDOW = """
+_OF_WINDOW = f"""
     u.team_id = %(team)s AND u.month = ANY (%(months)s::date[])
     AND u.occurred_at >= %(since)s AND u.occurred_at < %(end)s
-    AND u.unbilled = '' AND u.output > 0
+    AND u.unbilled = '' AND u.output > 0 AND u.uid NOT IN ({UNCOUNTED})
 """
-_QUARTILES = f"""
-SELECT u.project_id, u.provider, u.model_name,
-    percentile_disc(ARRAY[0.25, 0.75]) WITHIN GROUP (ORDER BY u.output)
-FROM {UsageRecord._meta.db_table} u WHERE {_OF_WINDOW}
-GROUP BY u.project_id, u.provider, u.model_name
-HAVING count(*) >= {long_outputs.ENOUGH}
+# One reading tells how many records there are of each size, and so the quartiles; beside
+# these the sizes that may be long.
+_SIZES = f"""
+WITH sizes AS (
+    SELECT u.project_id, u.provider, u.model_name, u.output, count(*) AS records
+    FROM {UsageRecord._meta.db_table} u WHERE {_OF_WINDOW}
+    GROUP BY u.project_id, u.provider, u.model_name, u.output
+),
+counted AS (
+    SELECT project_id, provider, model_name, output,
+        sum(records) OVER (place ORDER BY output) AS up_to,
+        sum(records) OVER place AS of_all
+    FROM sizes WINDOW place AS (PARTITION BY project_id, provider, model_name)
+),
+quartiles AS (
+    SELECT project_id, provider, model_name,
+        min(output) FILTER (WHERE up_to * 4 >= of_all) AS lower,
+        min(output) FILTER (WHERE up_to * 4 >= of_all * 3) AS upper
+    FROM counted GROUP BY project_id, provider, model_name
+    HAVING max(of_all) >= {long_outputs.ENOUGH}
+)
+SELECT q.project_id, q.provider, q.model_name, q.lower, q.upper, s.output, s.records
+FROM quartiles q LEFT JOIN sizes s
+ON s.project_id = q.project_id AND s.provider = q.provider
+    AND s.model_name = q.model_name AND s.output > q.upper * {long_outputs.AT_LEAST}
 """
-_LONG = f"""
+_LONGEST = f"""
+SELECT u.project_id, u.provider, u.model_name, u.uid, u.record_id, u.month,
+    u.occurred_at, u.output, usual.bound
 FROM {UsageRecord._meta.db_table} u
 JOIN unnest(%(projects)s::bigint[], %(providers)s::text[], %(names)s::text[],
     %(bounds)s::bigint[]) AS usual (project_id, provider, model_name, bound)
 ON usual.project_id = u.project_id AND usual.provider = u.provider
     AND usual.model_name = u.model_name
-LEFT JOIN {Void._meta.db_table} v
-ON v.team_id = u.team_id AND v.month = u.month AND v.record_uid = u.uid
-WHERE {_OF_WINDOW} AND u.output > usual.bound AND v.record_uid IS NULL
-"""
-_BEYOND = f"""
-SELECT u.project_id, u.provider, u.model_name, count(*),
-    sum(u.output - usual.bound)::bigint
-{_LONG} GROUP BY u.project_id, u.provider, u.model_name
-"""
-_LONGEST = f"""
-SELECT u.project_id, u.provider, u.model_name, u.uid, u.record_id, u.month,
-    u.occurred_at, u.output, usual.bound
-{_LONG} ORDER BY u.output DESC, u.uid LIMIT {LISTED}
+WHERE {_OF_WINDOW} AND u.output >= %(least)s AND u.output > usual.bound
+ORDER BY u.output DESC, u.uid LIMIT {LISTED}
 """
 
 
-def _bounds(team_id: int, window: RecordWindow) -> dict[_Named, int]:
-    rows = _read(_QUARTILES, team_id, window, {})
-    return {
-        (project_id, provider, name): long_outputs.bound(lower, upper)
-        for project_id, provider, name, (lower, upper) in rows
-    }
+class _Sizes(NamedTuple):
+    """Above which size an output is long, and how many records there are of each such
+    size."""
+
+    bound: int
+    longer: dict[int, int]
 
 
-def _beyond(
-    team_id: int, window: RecordWindow, bounds: dict[_Named, int]
-) -> dict[_Named, tuple[int, int]]:
-    """How many records are above the bound, and by how many tokens in all."""
-    rows = _read(_BEYOND, team_id, window, bounds) if bounds else []
-    return {
-        (project_id, provider, name): (records, tokens)
-        for project_id, provider, name, records, tokens in rows
-    }
+def _sizes(team_id: int, window: RecordWindow) -> dict[_Named, _Sizes]:
+    found: dict[_Named, _Sizes] = {}
+    for *columns, lower, upper, output, records in _read(_SIZES, team_id, window):
+        project_id, provider, name = columns
+        bound = long_outputs.bound(lower, upper)
+        its = found.setdefault((project_id, provider, name), _Sizes(bound, {}))
+        if output is not None and output > bound:
+            its.longer[output] = records
+    return found
 
 
-def _places(
-    bounds: dict[_Named, int], beyond: dict[_Named, tuple[int, int]], book: Book
-) -> dict[Place, _Long]:
+def _places(sizes: Mapping[_Named, _Sizes], book: Book) -> dict[Place, _Long]:
     """By model; of one that is seen under several names the highest bound is told."""
     found: defaultdict[Place, _Long] = defaultdict(_Long)
-    for named, bound in bounds.items():
-        project_id, provider, name = named
+    for (project_id, provider, name), its in sizes.items():
         model_id = book.model_id(provider, name)
         if model_id is not None:
-            its = found[project_id, model_id]
-            records, tokens = beyond.get(named, (0, 0))
+            known = found[project_id, model_id]
+            above = sum((size - its.bound) * count for size, count in its.longer.items())
             found[project_id, model_id] = _Long(
-                max(its.bound or 0, bound), its.records + records, its.tokens + tokens
+                max(known.bound or 0, its.bound),
+                known.records + sum(its.longer.values()),
+                known.tokens + above,
             )
     return found
 
 
+def _least(sizes: Mapping[_Named, _Sizes]) -> int | None:
+    """The size of the shortest output that is listed; None where none is long."""
+    longer: Counter[int] = Counter()
+    for its in sizes.values():
+        longer.update(its.longer)
+    least, records = None, 0
+    for size in sorted(longer, reverse=True):
+        if records < LISTED:
+            least, records = size, records + longer[size]
+    return least
+
+
 def _longest(
-    team_id: int, window: RecordWindow, bounds: dict[_Named, int], book: Book
+    team_id: int, window: RecordWindow, sizes: Mapping[_Named, _Sizes], book: Book
 ) -> list[LongOutput]:
-    rows = _read(_LONGEST, team_id, window, bounds) if bounds else []
+    least = _least(sizes)
+    if least is None:
+        return []
+    rows = _read(
+        _LONGEST,
+        team_id,
+        window,
+        projects=[project_id for project_id, _, _ in sizes],
+        providers=[provider for _, provider, _ in sizes],
+        names=[name for _, _, name in sizes],
+        bounds=[its.bound for its in sizes.values()],
+        least=least,
+    )
     costs = _costs(team_id, [(row[3], row[5]) for row in rows])
     projects = Project.objects.in_bulk({row[0] for row in rows})
     models = LanguageModel.objects.in_bulk()
@@ -266,7 +298,7 @@ def _costs(team_id: int, records: list[tuple[UUID, date]]) -> dict[UUID, Decimal
 
 
 def _read(
-    statement: str, team_id: int, window: RecordWindow, bounds: dict[_Named, int]
+    statement: str, team_id: int, window: RecordWindow, **more: Any
 ) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(
@@ -276,10 +308,7 @@ def _read(
                 "months": window.months,
                 "since": window.since,
                 "end": window.end,
-                "projects": [project_id for project_id, _, _ in bounds],
-                "providers": [provider for _, provider, _ in bounds],
-                "names": [name for _, _, name in bounds],
-                "bounds": list(bounds.values()),
+                **more,
             },
         )
         return list(cursor.fetchall())

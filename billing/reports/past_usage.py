@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from django.db import connection
+from django.db.models import Min, QuerySet
 
 from billing.models import Charge, DailySpend, UsageRecord
 from billing.models.rate_book import Book
@@ -89,20 +90,25 @@ GROUP BY team_id, {", ".join(_KEY)}, stretch
 """
 
 # Of records of these months alone: what was charged on these days for older ones stays
-# with what cannot wait.
+# with what cannot wait. The charges of a team are looked for by all its uids at once: a
+# search for each takes twice as long.
 _TAGGED = f"""
 SELECT c.team_id, {", ".join(f"c.{name}" for name in _KEY)},
     width_bucket(c.day, %(starts)s::date[]) AS stretch,
     count(*) FILTER (WHERE c.leg = 0) - count(*) FILTER (WHERE c.leg = -1),
     {", ".join(f"sum(c.{name})::bigint" for name in PRICE_FIELDS)}, sum(c.cost), 0
-FROM {UsageRecord._meta.db_table} u
+FROM (
+    SELECT u.team_id, array_agg(u.uid) AS uids
+    FROM {UsageRecord._meta.db_table} u
+    WHERE u.team_id = ANY (%(teams)s::bigint[]) AND u.month = ANY (%(months)s::date[])
+        AND (%(projects)s::bigint[] IS NULL OR u.project_id = ANY (%(projects)s::bigint[]))
+        AND ({{carried}})
+    GROUP BY u.team_id
+) tagged
 JOIN {Charge._meta.db_table} c
-ON c.team_id = u.team_id AND c.month = u.month AND c.record_uid = u.uid
-WHERE u.team_id = ANY (%(teams)s::bigint[]) AND u.month = ANY (%(months)s::date[])
-    AND c.team_id = ANY (%(teams)s::bigint[]) AND c.month = ANY (%(months)s::date[])
+ON c.team_id = tagged.team_id AND c.record_uid = ANY (tagged.uids)
+WHERE c.team_id = ANY (%(teams)s::bigint[]) AND c.month = ANY (%(months)s::date[])
     AND c.day >= %(since)s AND c.day < %(until)s
-    AND (%(projects)s::bigint[] IS NULL OR u.project_id = ANY (%(projects)s::bigint[]))
-    AND ({{carried}})
 GROUP BY c.team_id, {", ".join(f"c.{name}" for name in _KEY)}, stretch
 """
 
@@ -132,10 +138,24 @@ def used(
     return rows
 
 
-def _models(extent: Extent) -> list[int]:
-    days = DailySpend.objects.filter(
+def first_day(extent: Extent) -> date | None:
+    """The first of these days on which anything was used."""
+    days = _daily(extent).filter(requests__gt=0)
+    project_ids = extent.get("project_ids")
+    if project_ids is not None:
+        days = days.filter(project_id__in=project_ids)
+    first: date | None = days.aggregate(Min("day"))["day__min"]
+    return first
+
+
+def _daily(extent: Extent) -> QuerySet[DailySpend]:
+    return DailySpend.objects.filter(
         team_id__in=extent["team_ids"], day__gte=extent["since"], day__lt=extent["until"]
     )
+
+
+def _models(extent: Extent) -> list[int]:
+    days = _daily(extent)
     return list(days.order_by().values_list("model_id", flat=True).distinct())
 
 

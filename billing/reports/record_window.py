@@ -3,12 +3,21 @@
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
+from billing.models import QuarantinedRecord, UnpricedRecord, Void
 from billing.pricing.budget_periods import calendar_month
 from teams.reporting_days import ReportingDays
 
 LONGEST = timedelta(days=31)
 _ONE_DAY = timedelta(days=1)
 _BEFORE_THE_END = timedelta(microseconds=1)
+
+# The uids of what no sum holds of a team and these months: what was taken back, or has
+# another record in its place, and what has no price.
+UNCOUNTED = " UNION ALL ".join(
+    f"SELECT record_uid FROM {apart._meta.db_table} "
+    "WHERE team_id = %(team)s AND month = ANY (%(months)s::date[])"
+    for apart in (Void, UnpricedRecord, QuarantinedRecord)
+)
 
 
 class RecordWindow(NamedTuple):

@@ -11,9 +11,11 @@ from decimal import Decimal
 from fractions import Fraction
 from functools import partial
 
+import msgspec
+
 from billing.formats.errors import RecordError
 from billing.formats.what_if import AskedCaching, AskedMove, Question
-from billing.models import LanguageModel, rate_book
+from billing.models import LanguageModel, RateCard, rate_book
 from billing.models.estimates import Scenario
 from billing.models.rate_book import Book
 from billing.pricing import figures, money, text_tokens, what_if
@@ -39,6 +41,8 @@ from teams.reporting_days import ReportingDays
 
 DAYS = 30
 _ONE_DAY = timedelta(days=1)
+# Where nothing can be planned.
+NOTHING_OVER = "There is nothing in it to plan: no day on which anything was used is over."
 # Of a name that several providers have, when none is said.
 _USUALLY = "anthropic"
 _WRITES = {"5m": TokenClass.CACHE_WRITE_5M, "1h": TokenClass.CACHE_WRITE_1H}
@@ -174,6 +178,7 @@ def answer(
     since, until = _days(question, organization, now)
     book = rate_book.current(organization.pk)
     levers = _levers(question, book)
+    _check_currency(levers, organization)
     known = _projects(teams, projects)
     extent = Extent(
         team_ids=[team.pk for team in teams],
@@ -216,6 +221,41 @@ def answer(
             what_if_sentences.assumptions(levers, by_tag=bool(question.tags))
         ),
         gaps=completeness.gaps(**extent),
+    )
+
+
+def of_whole_days(
+    question: Question,
+    *,
+    organization: Organization,
+    teams: Sequence[Team],
+    now: datetime,
+    projects: Sequence[Project] | None = None,
+) -> Answer | None:
+    """The same answer of the days that are over, from the first on which anything was
+    used: what a day comes to can be told by these. None where there are none.
+
+    Raises RecordError as `answer` does.
+    """
+    since, until = _days(question, organization, now)
+    until = min(until, ReportingDays(organization).day(now))
+    known = _projects(teams, projects)
+    first = past_usage.first_day(
+        Extent(
+            team_ids=[team.pk for team in teams],
+            since=since,
+            until=until,
+            project_ids=_asked_projects(question, known, narrowed=projects is not None),
+        )
+    )
+    if first is None:
+        return None
+    return answer(
+        msgspec.structs.replace(question, since=first, until=until),
+        organization=organization,
+        teams=teams,
+        projects=projects,
+        now=now,
     )
 
 
@@ -306,6 +346,25 @@ def _move(number: int, asked: AskedMove, book: Book) -> Move:
     to = _model(asked.to, model.partition("/")[0], book.rates, f"{where}/to")
     factor = text_tokens.factor(model, to)
     return Move(model, to, Fraction(asked.percent), factor)
+
+
+def _check_currency(levers: Levers, organization: Organization) -> None:
+    providers = {move.to: move.to.partition("/")[0] for move in levers.moves}
+    cards = RateCard.objects.filter(
+        kind=RateCard.Kind.LIST, provider__in=set(providers.values())
+    )
+    others = dict(
+        cards.exclude(currency=organization.currency).values_list("provider", "currency")
+    )
+    for number, move in enumerate(levers.moves):
+        provider = providers[move.to]
+        if provider in others:
+            raise RecordError(
+                "bad_value",
+                f"/moves/{number}/to",
+                f"Prices of {provider} are in {others[provider]}, {organization} counts in "
+                f"{organization.currency}: amounts are not converted.",
+            )
 
 
 def _model(name: str, at: str, rates: RateBook, pointer: str) -> str:

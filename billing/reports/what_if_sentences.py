@@ -87,13 +87,7 @@ class Words:
             f"{self._money(recached.before)}."
         )
         if caching.kind in (CachingKind.ON, CachingKind.OFF):
-            hit = recached.hit_even
-            yield (
-                "Whether caching pays cannot be said: reads save nothing, or have no price."
-                if hit is None
-                else f"Caching them pays as long as more than {_percent(hit)} of them are "
-                "read, not written."
-            )
+            yield _whether_caching_pays(recached.hit_even)
         else:
             yield self._of_lifetime(caching.kind, recached)
 
@@ -186,6 +180,17 @@ def _whether_it_pays(moved: Moved, to: str) -> str:
         verdict = "it may or may not"
     between = f"{_times(factor.low)} to {_times(factor.high)}"
     return f"{pays}: {verdict}, with {between} times as many for the same text. {judged}"
+
+
+def _whether_caching_pays(hit: Fraction | None) -> str:
+    if hit is None:
+        return "Whether caching pays cannot be said: reads save nothing, or have no price."
+    if not hit:
+        return "Caching them pays as soon as one is read: writing costs no more than input."
+    return (
+        f"Caching them pays as long as more than {_percent(hit)} of them are read, not "
+        "written."
+    )
 
 
 def _requests(number: int) -> str:

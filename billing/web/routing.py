@@ -17,7 +17,7 @@ from billing.pricing import figures
 from billing.pricing.budget_periods import Period, calendar_month
 from billing.reports import completeness, routing
 from billing.reports.routing import BreachKind, RoutingBreaches
-from billing.web import links, ranges
+from billing.web import links, lists, ranges
 from billing.web.fields import LastDayField, add_errors
 from teams.models import Team
 from teams.permissions import Permission
@@ -59,7 +59,8 @@ class PolicyForm(forms.Form):
         help_text="Of one call. Empty: any.",
     )
     effective_from = LastDayField(
-        label="From", help_text="The first day that it holds on, in the reporting zone."
+        label="From",
+        help_text="Today: from now on. A later day: from its start, in the reporting zone.",
     )
     reason = forms.CharField(
         widget=forms.Textarea(attrs={"rows": 2}),
@@ -68,8 +69,9 @@ class PolicyForm(forms.Form):
         error_messages={"required": "Say why: who reads it later will ask."},
     )
 
-    def __init__(self, data: Any, *, team: Team, today: date) -> None:
-        policy = in_force(team, today)
+    def __init__(
+        self, data: Any, *, team: Team, policy: RoutingPolicy | None, today: date
+    ) -> None:
         super().__init__(data, initial=_initial(policy, today))
         self.fields["models"].choices = _choices(team, today)  # type: ignore[attr-defined]
         self.fields["effective_from"].widget.attrs["min"] = today.isoformat()
@@ -119,7 +121,8 @@ def routing_policy(request: HttpRequest, visitor: Visitor, slug: str) -> HttpRes
     may_edit = visitor.may(Permission.EDIT_BUDGETS, team)
     if request.method == "POST" and not may_edit:
         raise PermissionDenied
-    form = PolicyForm(request.POST or None, team=team, today=today)
+    policy = in_force(team, now)
+    form = PolicyForm(request.POST or None, team=team, policy=policy, today=today)
     if form.is_valid() and _set(form, team, visitor, now):
         messages.success(request, "The policy is set.")
         return redirect("routing", slug=slug)
@@ -128,6 +131,7 @@ def routing_policy(request: HttpRequest, visitor: Visitor, slug: str) -> HttpRes
         request.GET, today=today, this=month, before=calendar_month(month.first - _ONE_DAY)
     )
     report = routing.breaches(team=team, since=shown.since, until=shown.until, now=now)
+    history, older = lists.newest(routing.history(team), request.GET)
     zone = days.zone(now).key
     return render(
         request,
@@ -143,8 +147,10 @@ def routing_policy(request: HttpRequest, visitor: Visitor, slug: str) -> HttpRes
             "kept": links.kept(request.GET),
             "span": figures.span(Period(shown.since, shown.until)),
             "records_span": figures.span(Period(report.records_from, shown.until)),
-            "policy": in_force(team, today),
-            "history": routing.history(team),
+            "policy": policy,
+            "history": history,
+            "older": older,
+            "now": now,
             "form": form,
             "may_edit": may_edit,
             "report": report,

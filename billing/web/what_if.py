@@ -25,6 +25,7 @@ from billing.pricing import figures
 from billing.pricing.budget_periods import Period
 from billing.reports import what_if
 from billing.reports.what_if import Answer
+from billing.web import lists
 from billing.web.what_if_forms import AskingForms
 from teams.models import Project, Team
 from teams.permissions import Permission
@@ -67,6 +68,7 @@ def team_what_if(request: HttpRequest, visitor: Visitor, slug: str) -> HttpRespo
                 return done
         except ValidationError as error:
             problem = " ".join(error.messages)
+    saved, older = lists.newest(SavedWhatIf.objects.filter(team=team), request.GET)
     context = {
         "visitor": visitor,
         "page": {"team": team},
@@ -78,10 +80,8 @@ def team_what_if(request: HttpRequest, visitor: Visitor, slug: str) -> HttpRespo
         "moves": asking.moves,
         "targets": _targets(used),
         "found": found,
-        "saved": [
-            _linked(one, team)
-            for one in SavedWhatIf.objects.filter(team=team).order_by("name")
-        ],
+        "saved": [_linked(one, team) for one in saved],
+        "older": older,
         "may_save": visitor.may(Permission.EDIT_ESTIMATES, team),
         "problem": problem,
         "typed_name": request.POST.get("name", ""),
@@ -146,13 +146,18 @@ def _take(
         messages.success(request, f"Saved as {saved.name}.")
         return redirect(_address(team, found.question))
     if step == "plan":
+        whole = what_if.of_whole_days(
+            found.question, organization=team.organization, teams=[team], now=now
+        )
+        if whole is None:
+            raise ValidationError(what_if.NOTHING_OVER)
         estimate = actions.plan(
             team=team,
-            project=found.project,
+            project=whole.project,
             month=ReportingDays(team.organization).month(now)[1],
-            days=(found.until - found.since).days,
-            used=what_if.planned(found),
-            note=what_if.note(found),
+            days=(whole.until - whole.since).days,
+            used=what_if.planned(whole),
+            note=what_if.note(whole),
             by=by,
             now=now,
         )

@@ -14,8 +14,8 @@ from billing.pricing.what_if import CachingKind
 from billing.web.fields import LastDayField
 
 _ONE_DAY = timedelta(days=1)
-# As many moves as there are rows for.
-_ROWS = range(5)
+# A row for each move that can be asked for.
+_ROWS = range(what_if.MOST_MOVES)
 _LEAVE = ("", "leave as it is")
 _CACHING = [
     _LEAVE,

@@ -92,20 +92,22 @@ def fill(
     organization: str = "acme",
     days: tuple[str, str] = (FIRST, LAST),
     tags: str = "'{}'",
+    output: str = USED["output"],
 ) -> None:
-    """Records, their charges and the sums of these.
+    """Records, their charges and the sums of these, of an organization that has none.
 
-    They are spread evenly over the projects of an organization and over these days; `tags`
-    is the SQL of what the n-th of them (`made.n`) carries.
+    They are spread evenly over its projects and over these days; `tags` is the SQL of what
+    the n-th of them (`made.n`) carries, `output` that of how much it gave out.
     """
     first, last = days
-    made = _RECORDS.format(tags=tags)
+    made = _RECORDS.format(tags=tags, output=output)
     with service.sql() as database:
         for month in ("2026-10-01", "2026-11-01"):
             database.execute("SELECT purser_make_partitions(%s::date)", [month])
         database.execute(_PLACES, [organization])
         database.execute(_RATES, [list(MODELS)])
-        database.execute(made, {"records": records, "first": first, "last": last})
+        asked = {"records": records, "first": first, "last": last}
+        database.execute(made, {**asked, "organization": organization})
         database.execute(_RECEIPTS)
         database.execute(_CHARGES)
         for table, period, of_charge in (
@@ -144,6 +146,8 @@ FROM teams_ownership o JOIN teams_team t ON t.id = o.team_id
 JOIN teams_organization g ON g.id = t.organization_id WHERE g.slug = %s
 """
 
+_OF_PLACE = "team_id IN (SELECT team_id FROM place)"
+
 _RATES = """
 CREATE TEMPORARY TABLE priced AS
 SELECT row_number() OVER (ORDER BY name) - 1 AS n, r.* FROM (
@@ -157,19 +161,20 @@ SELECT row_number() OVER (ORDER BY name) - 1 AS n, r.* FROM (
 ) r
 """
 
-_QUANTITIES = ", ".join(f"({USED.get(name, '0')})::bigint" for name in CLASSES)
+_USED = {**USED, "output": "{output}"}
+_QUANTITIES = ", ".join(f"({_USED.get(name, '0')})::bigint" for name in CLASSES)
 _RECORDS = f"""
 INSERT INTO billing_usage_record (team_id, project_id, record_id, month, uid, occurred_at,
     received_at, route, provider, model_name, usage_format, processing, speed, geo,
     endpoint, {", ".join(CLASSES)}, unbilled, thinking, flags, tags, fingerprint)
 SELECT p.team_id, p.project_id, 'bench-' || made.n, date_trunc('month', at)::date,
     (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0')
-        || '7' || left(md5(made.n::text), 3) || 'a' || right(md5(made.n::text), 15))::uuid,
+        || '7' || left(made.hash, 3) || 'a' || right(made.hash, 15))::uuid,
     at AT TIME ZONE 'UTC', at AT TIME ZONE 'UTC', 'api', 'anthropic', m.name,
     'anthropic', 'standard', 'standard', 'global', 'global', {_QUANTITIES}, '', 0,
     '{{{{}}}}', {{tags}}, ''
 FROM (
-    SELECT n, %(first)s::timestamp
+    SELECT n, md5(%(organization)s || n) AS hash, %(first)s::timestamp
         + (%(last)s::timestamp - %(first)s::timestamp) * (n::float8 / %(records)s) AS at
     FROM generate_series(0, %(records)s::bigint - 1) n
 ) made
@@ -177,12 +182,12 @@ JOIN place p ON p.n = mod(made.n, (SELECT count(*) FROM place))
 JOIN priced m ON m.n = mod(made.n / 7, (SELECT count(*) FROM priced))
 """
 
-_RECEIPTS = """
+_RECEIPTS = f"""
 INSERT INTO billing_receipt (team_id, hour, api_key, route, received, accepted,
     duplicates, conflicts, rejected)
 SELECT team_id, date_trunc('hour', received_at, 'UTC'), 0, route,
     count(*), count(*), 0, 0, 0
-FROM billing_usage_record GROUP BY 1, 2, 3, 4
+FROM billing_usage_record WHERE {_OF_PLACE} GROUP BY 1, 2, 3, 4
 """
 
 _COST = " + ".join(
@@ -207,6 +212,7 @@ JOIN LATERAL (
     ORDER BY m.effective_from DESC, m.id DESC LIMIT 1
 ) m ON true
 JOIN billing_rate r ON r.id = m.id
+WHERE u.{_OF_PLACE}
 """
 
 
@@ -223,6 +229,7 @@ def _sums(table: str, period: str, of_charge: str) -> str:
     SELECT {keys}, {of_charge}, count(*),
         {", ".join(f"sum(c.{name})" for name in CLASSES)}, {costs}, sum(c.cost)
     FROM billing_charge c JOIN billing_rate m ON m.id = c.rate_id
+    WHERE c.{_OF_PLACE}
     GROUP BY {keys}, {of_charge}
     """
 

@@ -31,7 +31,7 @@ def call(minutes: float = 0, *, tags: dict[str, str] | None = None, **more: Any)
     )
 
 
-_OF_RECORD = {"id", "project", "model"}
+_OF_RECORD = {"id", "project", "model", "corrects"}
 
 
 def written(tokens: int) -> dict[str, int]:

@@ -14,12 +14,15 @@ from billing.reports import cache_economics, caching
 from billing.reports.cache_economics import CacheEconomics, ModelCaching
 from teams import isolation
 from teams.actions import projects
+from tests.billing import test_rerates
 from tests.billing.savings import (
     MILLION,
     NOVEMBER,
     call,
+    count,
     counted,
     read,
+    take_back,
     written,
     written_for_an_hour,
 )
@@ -160,6 +163,42 @@ def test_a_use_just_before_the_range_counts_as_one_before(cast: Cast):
 
     assert rebuilds is not None
     assert rebuilds.writes == 1
+
+
+def test_what_the_ledger_does_not_count_is_not_there(cast: Cast):
+    """One taken back, one that another took the place of, one without a price."""
+    unpriced = {"speed": "fast", "service_tier": "batch"}
+    counted(
+        cast,
+        [
+            call(0, **written(MILLION), id="mistake"),
+            call(20, **written(MILLION), id="wrong"),
+            call(40, **written(MILLION), **unpriced, id="unpriced"),
+            call(120, **written(MILLION)),
+        ],
+    )
+    counted(cast, [call(110, input_tokens=1, id="right", corrects="wrong")])
+    take_back(cast, "mistake")
+
+    row = only(economics(cast))
+
+    assert row.saving.written_5m == MILLION
+    assert row.rebuilds is None
+    # One write, that costs 3 more for an hour.
+    assert row.other_lifetime == (Lifetime.ONE_HOUR, Decimal(-3))
+
+
+def test_what_is_priced_anew_is_written_once(cast: Cast):
+    counted(cast, [call(0, **written(MILLION)), call(10, **written(MILLION))])
+    test_rerates.publish(cache_write_5m="10", cache_write_1h="16", cache_read="0.8")
+    test_rerates.carry_out(test_rerates.plan(cast))
+    count(cast)
+
+    row = only(economics(cast))
+
+    assert row.saving.written_5m == 2 * MILLION
+    assert row.rebuilds is not None
+    assert (row.rebuilds.writes, row.rebuilds.cost) == (1, 10 - Decimal("0.8"))
 
 
 def test_projects_and_models_have_caches_of_their_own(cast: Cast):

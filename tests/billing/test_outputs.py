@@ -80,3 +80,52 @@ def test_what_was_taken_back_is_not_listed(cast: Cast):
     take_back(cast, "mistake")
 
     assert reported(cast).longest == []
+
+
+def test_what_the_ledger_does_not_count_says_nothing_of_what_is_usual(cast: Cast):
+    """Of 21 the one that was taken back and the one without a price are none: 19 left."""
+    unpriced = call(41, output_tokens=100, speed="fast", service_tier="batch")
+    counted(cast, [*usual()[:19], call(40, output_tokens=100, id="mistake"), unpriced])
+    take_back(cast, "mistake")
+
+    (row,) = reported(cast).rows
+
+    assert (row.requests, row.bound) == (19, None)
+
+
+def test_quartiles_are_those_of_what_is_counted(cast: Cast):
+    large = [
+        call(50 + place, output_tokens=9_000, id=f"large-{place}") for place in range(9)
+    ]
+    counted(cast, [*usual(), *large])
+    # More than a quarter of them is large: 9,000 × 90^1.5.
+    assert reported(cast).rows[0].bound == 7_684_334
+
+    for one in range(9):
+        take_back(cast, f"large-{one}")
+
+    assert reported(cast).rows[0].bound == 202
+
+
+def test_as_many_as_fit_are_listed(cast: Cast):
+    longer = [
+        call(100 + place, output_tokens=5_000 + place // 2, id=f"long-{place:02}")
+        for place in range(24)
+    ]
+    counted(cast, [*(call(one, output_tokens=100) for one in range(99)), *longer])
+
+    report = reported(cast)
+
+    assert report.rows[0].long_outputs == 24
+    assert len(report.longest) == outputs.LISTED
+    sizes = [one.output for one in report.longest]
+    assert sizes == [5_011 - place // 2 for place in range(20)]
+
+
+def test_a_size_that_is_usual_of_another_project_is_long_here(cast: Cast):
+    large = [
+        call(place, output_tokens=5_000, model="claude-sonnet-5") for place in range(20)
+    ]
+    counted(cast, [*usual(), *large, call(30, output_tokens=5_000, id="long")])
+
+    assert [one.record_id for one in reported(cast).longest] == ["long"]

@@ -4,11 +4,12 @@ half of it; Sonnet 5 costs 2 in and 10 out.
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from importlib import import_module
 from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.db import ProgrammingError, transaction
+from django.db import ProgrammingError, connection, transaction
 
 from billing.actions import routing as actions
 from billing.models import LanguageModel, RoutingPolicy, routing
@@ -17,8 +18,9 @@ from billing.reports import routing as reports
 from billing.reports.routing import Breach, BreachKind, RoutingBreaches
 from teams import isolation
 from teams.models import AuditEvent
-from tests.billing.savings import NOVEMBER, call, counted, take_back
-from tests.conftest import NOW, Cast
+from tests.billing import test_rerates
+from tests.billing.savings import MORNING, NOVEMBER, call, count, counted, take_back
+from tests.conftest import NOW, Cast, as_owner
 
 pytestmark = pytest.mark.usefixtures("as_app")
 
@@ -51,28 +53,52 @@ def only(report: RoutingBreaches) -> Breach:
 # --- Policies -----------------------------------------------------------------------
 
 
-def test_a_policy_holds_from_its_day_until_the_next(cast: Cast):
+MIDNIGHT_IN_BERLIN = datetime(2026, 11, 9, 23, tzinfo=UTC)
+WHOLE = (datetime(2026, 10, 31, 23, tzinfo=UTC), datetime(2026, 11, 30, 23, tzinfo=UTC))
+
+
+def test_a_policy_holds_from_its_moment_until_the_next(cast: Cast):
     first = policy(cast, max_output=1_000)
     second = policy(cast, max_output=500, effective_from=date(2026, 11, 10))
+    instant = timedelta(microseconds=1)
 
-    assert routing.in_force(cast.search, date(2026, 10, 31)) is None
-    assert routing.in_force(cast.search, date(2026, 11, 1)) == first
-    assert routing.in_force(cast.search, date(2026, 11, 9)) == first
-    assert routing.in_force(cast.search, date(2026, 11, 10)) == second
-    assert routing.stretches(cast.search, **NOVEMBER) == [
-        (date(2026, 11, 1), date(2026, 11, 10), first),
-        (date(2026, 11, 10), date(2026, 12, 1), second),
+    assert first.holds_from == BEFORE
+    assert second.holds_from == MIDNIGHT_IN_BERLIN
+    assert routing.in_force(cast.search, BEFORE - instant) is None
+    assert routing.in_force(cast.search, BEFORE) == first
+    assert routing.in_force(cast.search, MIDNIGHT_IN_BERLIN - instant) == first
+    assert routing.in_force(cast.search, MIDNIGHT_IN_BERLIN) == second
+    assert routing.stretches(cast.search, *WHOLE) == [
+        (BEFORE, MIDNIGHT_IN_BERLIN, first),
+        (MIDNIGHT_IN_BERLIN, WHOLE[1], second),
     ]
-    assert routing.stretches(cast.support, **NOVEMBER) == []
+    assert routing.stretches(cast.support, *WHOLE) == []
 
 
-def test_of_one_day_the_last_that_was_made_holds(cast: Cast):
+def test_of_one_moment_the_last_that_was_made_holds(cast: Cast):
     policy(cast, max_output=1_000)
     last = policy(cast)
 
-    assert routing.stretches(cast.search, **NOVEMBER) == [
-        (date(2026, 11, 1), date(2026, 12, 1), last)
-    ]
+    assert routing.stretches(cast.search, *WHOLE) == [(BEFORE, WHOLE[1], last)]
+
+
+def test_policies_from_before_hold_from_their_day_or_when_they_were_made(cast: Cast):
+    of_that_day = policy(cast)
+    of_a_later = policy(cast, effective_from=date(2026, 11, 10))
+    migration = import_module("billing.migrations.0033_policies_hold_from_a_moment")
+    with as_owner(), connection.cursor() as cursor:
+        RoutingPolicy.objects.update(holds_from=NOW)
+        cursor.execute(migration.FILL)
+
+    held = dict(RoutingPolicy.objects.values_list("pk", "holds_from"))
+
+    assert held == {of_that_day.pk: BEFORE, of_a_later.pk: MIDNIGHT_IN_BERLIN}
+
+
+@pytest.mark.parametrize("day", [date(1, 1, 1), date(9999, 12, 31)])
+def test_no_day_is_too_far_to_be_refused(cast: Cast, day: date):
+    with pytest.raises(ValidationError):
+        policy(cast, effective_from=day)
 
 
 def test_a_change_is_written_down(cast: Cast):
@@ -90,6 +116,7 @@ def test_a_change_is_written_down(cast: Cast):
     assert event.before["max_output"] == 1_000
     assert event.after == {
         "effective_from": "2026-11-01",
+        "holds_from": "2026-11-01T12:00:00+00:00",
         "models": ["claude-sonnet-5"],
         "batch_only_tags": ["job=nightly"],
         "max_output": None,
@@ -182,6 +209,74 @@ def test_a_record_is_held_against_the_policy_of_its_day(cast: Cast):
         "last-minute-of-the-19th",
         "on-the-22nd",
     }
+
+
+TEN = MORNING + timedelta(hours=1)
+NOON = MORNING + timedelta(hours=3)
+
+
+def test_what_was_called_before_a_policy_of_the_same_day_is_in_no_breach(cast: Cast):
+    sonnet = ids("claude-sonnet-5")
+    policy(cast, now=TEN, model_ids=sonnet, batch_only_tags=[NIGHTLY], max_output=1_000)
+    wrong = {"output_tokens": 1_500, "tags": {"job": "nightly"}}
+    counted(cast, [call(59, id="before", **wrong), call(60, id="after", **wrong)])
+
+    report = breaches(cast)
+
+    # At 20 a million, half of it in a batch, 500 tokens too many.
+    assert {(row.kind, row.requests, row.cost) for row in report.rows} == {
+        (BreachKind.MODEL, 1, Decimal("0.03")),
+        (BreachKind.NOT_BATCH, 1, Decimal("0.015")),
+        (BreachKind.LONG_OUTPUT, 1, Decimal("0.01")),
+    }
+    assert [one.record_id for one in report.examples] == ["after"] * 3
+
+
+def test_a_policy_that_is_lifted_within_a_day_held_until_then(cast: Cast):
+    wrong = {"output_tokens": 1_500, "tags": {"job": "nightly"}}
+    sonnet = ids("claude-sonnet-5")
+    policy(cast, model_ids=sonnet, batch_only_tags=[NIGHTLY], max_output=1_000)
+    policy(cast, now=TEN)
+    counted(cast, [call(59, id="before", **wrong), call(60, id="after", **wrong)])
+
+    report = breaches(cast)
+
+    assert {row.kind: row.requests for row in report.rows} == dict.fromkeys(BreachKind, 1)
+    assert {one.record_id for one in report.examples} == {"before"}
+
+
+def test_of_several_policies_in_one_day_each_holds_its_hours(cast: Cast):
+    """Sonnet alone from 10:00 to 12:00, then neither of the two."""
+    sonnet, haiku = ids("claude-sonnet-5"), ids("claude-haiku-4-5")
+    policy(cast, now=TEN, model_ids=sonnet)
+    policy(cast, now=NOON, model_ids=haiku)
+    both = ("claude-opus-5-5", "claude-sonnet-5")
+    counted(
+        cast,
+        [
+            call(minutes, input_tokens=1_000, model=model)
+            for minutes in (0, 61, 62, 200, 1_000)
+            for model in both
+        ],
+    )
+
+    found = {row.model.name: row.requests for row in breaches(cast).rows}
+
+    assert found == {"claude-opus-5-5": 4, "claude-sonnet-5": 2}
+
+
+def test_what_is_taken_back_or_priced_anew_on_such_a_day_is_so_here(cast: Cast):
+    policy(cast, now=TEN, model_ids=ids("claude-sonnet-5"))
+    counted(cast, [call(60, input_tokens=1_000, id="a"), call(61, input_tokens=1_000)])
+    take_back(cast, "a")
+    test_rerates.publish()
+    test_rerates.carry_out(test_rerates.plan(cast))
+    count(cast)
+
+    row = only(breaches(cast))
+
+    # 8 a million now.
+    assert (row.requests, row.cost) == (1, Decimal("0.008"))
 
 
 def test_models_are_told_for_any_range_and_records_for_31_days(cast: Cast):

@@ -25,6 +25,7 @@ from billing.pricing.what_if import (
     Levers,
     Move,
     Outcome,
+    Recached,
 )
 from tests.pricing.conftest import START
 
@@ -208,6 +209,23 @@ def test_without_caching_all_is_plain_input() -> None:
     assert (recached.tokens, recached.before, recached.after) == (1010, 2_300, 10_100)
     # At 12 to write and 1 to read, 2 in 11 have to be read to cost 10 each.
     assert recached.hit_even == Fraction(2, 11)
+
+
+@pytest.mark.parametrize(
+    ("plain", "read", "written", "share"),
+    [
+        (100, 10, 125, Fraction(25, 115)),
+        (100, 10, 100, 0),
+        (100, 10, 80, 0),  # writing costs less than input: no share below nothing
+        (100, 100, 125, None),
+        (100, 10, 10, None),
+        (None, 10, 125, None),
+    ],
+)
+def test_the_share_that_has_to_be_read_is_from_nothing_to_all(
+    plain: int | None, read: int, written: int, share: Fraction | None
+) -> None:
+    assert Recached(1, 0, 0, plain, read, written).hit_even == share
 
 
 def test_with_caching_the_repeated_part_is_read_or_written() -> None:

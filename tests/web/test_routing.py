@@ -33,7 +33,7 @@ def test_a_policy_is_set(finance: Client, cast: Cast):
     assert policy.tags == [Tag("env", "test"), Tag("job", "nightly")]
     assert (policy.max_output, policy.changed_by) == (8_000, "frank")
     page = read(finance, PATH)
-    assert "From 31 Dec 2199" in page.text
+    assert "From 31 Dec 2199, 00:00" in page.text
     assert "Opus is for answers" in page.text
     assert "Every model may be used" in page.text  # today
 
@@ -92,3 +92,25 @@ def test_nothing_in_breach_is_said(viewer: Client, cast: Cast):
     )
 
     assert "Everything was as the policy says." in read(viewer, PATH, **NOVEMBER).text
+
+
+def test_policies_are_shown_twenty_at_a_time(viewer: Client, cast: Cast):
+    for number in range(1, 23):
+        routing.set_policy(
+            team=cast.search,
+            max_output=number,
+            reason=f"Reason {number:02}.",
+            by="frank",
+            now=datetime(2026, 11, 1, 12, tzinfo=UTC),
+        )
+
+    page, older = read(viewer, PATH, **NOVEMBER), ""
+    for _, attrs in page.elements:
+        older = (attrs.get("href") or "") if "before=" in str(attrs) else older
+    rest = read(viewer, PATH + older.partition("#")[0])
+
+    assert "Reason 22." in page.text
+    assert "Reason 02." not in page.text
+    assert "Reason 02." in rest.text
+    assert "Reason 03." not in rest.text
+    assert "Older policies" not in rest.text

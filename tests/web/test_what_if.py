@@ -2,16 +2,18 @@
 
 import json
 from collections.abc import Callable
-from urllib.parse import quote_plus
+from urllib.parse import quote_plus, unquote_plus
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
+from billing.actions import what_if as actions
+from billing.formats import what_if as formats
 from billing.models import Estimate, SavedWhatIf
 from teams.models import Role
 from tests.billing.spending import spend
-from tests.conftest import Cast, as_owner
+from tests.conftest import NOW, Cast, as_owner
 from tests.web.conftest import Browser, read
 
 pytestmark = pytest.mark.usefixtures("as_app")
@@ -146,3 +148,62 @@ def test_who_may_only_look_keeps_nothing(viewer: Client, used: None) -> None:
 def test_another_team_is_not_found(viewer: Client, outsider: Client) -> None:
     assert viewer.get("/teams/support/what-if").status_code == 404
     assert outsider.get(PATH).status_code == 404
+
+
+def test_every_move_of_a_question_has_its_row(viewer: Client, used: None) -> None:
+    moves = [
+        {"model": "claude-opus-5-5", "to": "claude-sonnet-5-5", "percent": 5}
+        for _ in range(20)
+    ]
+    question = {"since": "2026-11-01", "until": "2026-12-01", "moves": moves}
+    page = read(viewer, PATH, question=json.dumps(question))
+    typed = {attrs.get("name"): attrs.get("value") for _, attrs in page.elements}
+    assert [typed[f"{number}-percent"] for number in range(20)] == ["5"] * 20
+    # All of it is moved: half of 0.06.
+    assert "0.03" in page.values()
+
+
+def test_the_whole_address_of_the_api_is_shown(viewer: Client, used: None) -> None:
+    page = read(viewer, PATH, **DAYS, **MOVE, output_percent="-10", prices_on="2026-11-20")
+    question = {
+        "team": "search",
+        "since": "2026-11-01",
+        "until": "2026-12-01",
+        "moves": [
+            {
+                "model": "anthropic/claude-opus-5-5",
+                "to": "claude-sonnet-5-5",
+                "percent": 50,
+            }
+        ],
+        "output_percent": -10,
+        "prices_on": "2026-11-20",
+    }
+    shown = page.text.partition("GET /api/v1/what-if?question=")[2].split()[0]
+    assert json.loads(unquote_plus(shown)) == question
+
+
+def test_saved_questions_are_shown_twenty_at_a_time(
+    viewer: Client, cast: Cast, used: None
+) -> None:
+    for number in range(23):
+        actions.save(
+            team=cast.search,
+            name=f"Question {number:02}",
+            question=formats.read({"output_percent": -10}),
+            by="lea",
+            now=NOW,
+        )
+    page = read(viewer, PATH, output_percent="-10")
+    assert "Question 22" in page.text
+    assert "Question 02" not in page.text
+    (older,) = {
+        attrs.get("href") or "" for _, attrs in page.elements if "before=" in str(attrs)
+    }
+    rest = read(viewer, PATH + older.partition("#")[0])
+    assert all(f"Question {number:02}" in rest.text for number in range(3))
+    assert "Question 03" not in rest.text
+    assert "Older questions" not in rest.text
+    assert "10 % shorter" in rest.text  # what was asked stays
+    for wrong in ("none", "9" * 5_000, "0"):
+        assert read(viewer, PATH, before=wrong)

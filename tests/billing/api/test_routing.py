@@ -3,8 +3,10 @@
 import json
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
+from django.utils import timezone
 
 from billing.actions import routing
 from billing.models import LanguageModel, RoutingPolicy
@@ -59,6 +61,7 @@ def test_without_a_policy_there_is_none_in_force(cast: Cast, finance: Service):
         "team": "search",
         "in_force": None,
         "data": [],
+        "next_cursor": None,
     }
 
 
@@ -117,4 +120,31 @@ def test_breaches_say_what_each_cost(cast: Cast, finance: Service):
     }
     assert {row["spent"] for row in said["rows"]} == {"0.03"}
     assert [one["id"] for one in said["examples"]] == ["wrong"] * 3
-    assert [one["since"] for one in said["policies"]] == ["2026-11-01"]
+    (held,) = said["policies"]
+    assert (held["since"], held["until"]) == ("2026-11-01", "2026-12-01")
+    assert held["holds_from"] == "2026-11-01T12:00:00Z"
+    assert held["holds_until"] == "2026-11-30T23:00:00Z"
+
+
+def test_a_policy_of_today_holds_from_now(cast: Cast, finance: Service):
+    before = timezone.now()
+    made = set_policy(finance, max_output=8_000).json()
+    coming = set_policy(finance, effective_from="2199-12-31").json()
+
+    holds_from = datetime.fromisoformat(made["holds_from"])
+    assert before <= holds_from <= timezone.now()
+    its_day = holds_from.astimezone(ZoneInfo("Europe/Berlin")).date()
+    assert made["effective_from"] == its_day.isoformat()
+    assert coming["effective_from"] == "2199-12-31"
+    assert coming["holds_from"] == "2199-12-30T23:00:00Z"
+
+
+def test_policies_are_read_on_by_cursor(cast: Cast, finance: Service):
+    first = set_policy(finance, max_output=1).json()
+    second = set_policy(finance, max_output=2).json()
+
+    rest = finance.get("routing-policies", cursor=second["id"]).json()
+
+    assert [one["id"] for one in rest["data"]] == [first["id"]]
+    assert rest["next_cursor"] is None
+    assert finance.get("routing-policies", cursor="x").status_code == 400

@@ -1,16 +1,21 @@
 """`/what-if`: asked over HTTP, kept, and made into an estimate."""
 
 import json
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from billing.models import Estimate, SavedWhatIf
+from billing.formats import what_if as formats
+from billing.models import Estimate, RateCard, SavedWhatIf
+from billing.reports import what_if
+from teams import isolation
 from teams.models import AuditEvent
 from teams.models.api_keys import Scope
+from tests.billing import test_rerates
 from tests.billing.spending import spend
-from tests.conftest import Cast, Service, issue
+from tests.conftest import NOW, Cast, Service, as_owner, issue
 
 USAGE = {"input_tokens": 1000, "output_tokens": 100}  # 0.006 USD on Claude Opus 5.5
 DAYS = {"since": "2026-11-01", "until": "2026-12-01"}
@@ -128,6 +133,8 @@ def test_it_becomes_a_draft_of_a_month(cast: Cast, dora: Service) -> None:
     response = post(
         dora,
         "/estimate",
+        since="2026-11-01",
+        until="2026-11-21",
         month="2027-01",
         batch={"percent": 40, "projects": ["answers"]},
         project="answers",
@@ -137,12 +144,38 @@ def test_it_becomes_a_draft_of_a_month(cast: Cast, dora: Service) -> None:
     assert (estimate.state, f"{estimate.month}") == ("draft", "2027-01-01")
     assert (estimate.team, estimate.project) == (cast.search, cast.answers)
     lines = estimate.lines.filter(scenario="medium").order_by("processing")
-    # Of 30 days, made 31: 6 × 31 ÷ 30 and 4 × 31 ÷ 30, in whole numbers.
+    # All was used on the last of these days: 31 days of it.
     assert [(one.processing, one.requests, one.input) for one in lines] == [
-        ("batch", 4, 4133),
-        ("standard", 6, 6200),
+        ("batch", 4 * 31, 4_000 * 31),
+        ("standard", 6 * 31, 6_000 * 31),
     ]
-    assert sum(one.cost for one in lines) == Decimal("0.0372") + Decimal("0.012396")
+    assert sum(one.cost for one in lines) == 31 * (Decimal("0.036") + Decimal("0.012"))
+
+
+def test_a_day_is_told_by_those_that_are_over(cast: Cast, dora: Service) -> None:
+    """Used on 18 and 20 Nov; asked on 22 Nov, of all November: 4 days, up to 21."""
+    for day, records in (("18", 3), ("20", 5), ("22", 50)):
+        spend(cast, records, usage=USAGE, occurred_at=f"2026-11-{day}T09:00:00Z")
+    question = formats.read(DAYS)
+    with isolation.visible_teams([cast.search.pk]):
+        found = what_if.of_whole_days(
+            question, organization=cast.acme, teams=[cast.search], now=NOW
+        )
+    assert found is not None
+    assert (found.since, found.until) == (date(2026, 11, 18), date(2026, 11, 22))
+    assert found.before == 8 * Decimal("0.006")
+
+
+def test_days_that_have_not_ended_tell_nothing(cast: Cast, dora: Service) -> None:
+    with isolation.visible_teams([cast.search.pk]):
+        for since in ("2026-11-22", "2027-01-01"):
+            question = formats.read({"since": since, "until": "2027-02-01"})
+            assert not what_if.of_whole_days(
+                question, organization=cast.acme, teams=[cast.search], now=NOW
+            )
+    days = {"since": "2199-11-01", "until": "2199-12-01"}
+    response = post(dora, "/estimate", **days)
+    assert (response.status_code, response.json()["code"]) == (400, "invalid")
 
 
 def test_nothing_is_planned_of_nothing(dora: Service) -> None:
@@ -158,3 +191,142 @@ def test_it_needs_its_scopes(cast: Cast) -> None:
     assert post(reader, "/estimate").status_code == 403
     writer = Service(issue(cast.acme, team=cast.search, scopes=[Scope.BUDGETS_WRITE])[1])
     assert post(writer, "").status_code == 403
+
+
+# --- Every lever, by hand ---------------------------------------------------------------
+# Opus 5.5 costs 4 in, 5 and 8 to write for 5 minutes and an hour, 0.2 to read, 20 out, a
+# million; in a batch half of it.
+
+CACHED = {
+    "input_tokens": 1000,
+    "cache_read_input_tokens": 2000,
+    "cache_creation_input_tokens": 500,
+    "output_tokens": 100,
+}  # 0.004 + 0.0004 + 0.0025 + 0.002 = 0.0089
+FOR_AN_HOUR = CACHED | {
+    "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 500}
+}  # 0.0104
+
+
+@pytest.mark.parametrize(
+    ("usage", "lever", "before", "after"),
+    [
+        # 3,500 in.
+        (CACHED, {"caching": {"kind": "off"}}, "0.0089", "0.016"),
+        # Of 1,000 in 500 repeat: 400 are read, 100 written.
+        (
+            USAGE,
+            {"caching": {"kind": "on", "share_percent": 50, "hit_percent": 80}},
+            "0.006",
+            "0.00458",
+        ),
+        (
+            USAGE,
+            {
+                "caching": {
+                    "kind": "on",
+                    "share_percent": 50,
+                    "hit_percent": 80,
+                    "ttl": "1h",
+                }
+            },
+            "0.006",
+            "0.00488",
+        ),
+        (CACHED, {"caching": {"kind": "1h"}}, "0.0089", "0.0104"),
+        (FOR_AN_HOUR, {"caching": {"kind": "5m"}}, "0.0104", "0.0089"),
+        (CACHED, {"output_percent": -20}, "0.0089", "0.0085"),
+        (CACHED, {"output_percent": 50}, "0.0089", "0.0099"),
+        (CACHED, {"batch": {"projects": ["answers"]}}, "0.0089", "0.00445"),
+        # Sonnet 5.5 costs half, and its tokenizer is the same.
+        (CACHED, {"moves": [MOVE | {"percent": 100}]}, "0.0089", "0.00445"),
+    ],
+    ids=["off", "on", "on-1h", "1h", "5m", "shorter", "longer", "batch", "model"],
+)
+def test_each_lever_is_as_worked_by_hand(
+    cast: Cast, dora: Service, usage: Any, lever: dict[str, Any], before: str, after: str
+) -> None:
+    spend(cast, 1, usage=usage)
+    found = post(dora, "", **lever).json()
+    assert (found["charged"], found["before"]) == (before, before)
+    assert found["after"] == {"low": after, "mid": after, "high": after}
+    (effect,) = found["levers"]
+    delta = Decimal(after) - Decimal(before)
+    assert Decimal(effect["effect"]["mid"]) == Decimal(found["delta"]["mid"]) == delta
+    assert effect["requests"] == 1
+    assert effect["missing"] == []
+
+
+def test_another_tokenizer_makes_a_range(cast: Cast, dora: Service) -> None:
+    """Opus 4.6 costs 5 and 25: 0.075. On Opus 5.5 10,000 in and 1,000 out are 1.2, 1.35,
+    1.5 times as many: 0.06 for as many."""
+    spend(cast, 10, usage=USAGE, model="claude-opus-4-6")
+    move = {"model": "claude-opus-4-6", "to": "claude-opus-5-5"}
+    found = post(dora, "", moves=[move]).json()
+    assert found["before"] == "0.075"
+    assert found["after"] == {"low": "0.072", "mid": "0.081", "high": "0.09"}
+    said = " ".join(found["levers"][0]["sentences"])
+    assert "fewer than 1.25 times the tokens: it may or may not" in said
+    assert "Price only: quality is not judged." in said
+
+
+def test_only_what_carries_the_tag_waits(cast: Cast, dora: Service) -> None:
+    spend(cast, 4, usage=USAGE, tags={"job": "nightly", "env": "prod"})
+    spend(cast, 5, usage=USAGE, tags={"job": "chat"})
+    spend(cast, 1, usage=USAGE)
+    found = post(dora, "", batch={"percent": 50, "tags": ["job=nightly"]}).json()
+    assert (found["before"], found["after"]["mid"]) == ("0.06", "0.054")
+    assert found["levers"][0]["requests"] == 2
+    nobody = post(dora, "", batch={"tags": ["job=weekly"]}).json()
+    assert nobody["delta"]["mid"] == "0"
+
+
+def test_prices_of_another_day(cast: Cast, dora: Service) -> None:
+    test_rerates.publish(since="2026-12-01", input="8", output="10")
+    spend(cast, 1, usage=USAGE)
+    found = post(dora, "", prices_on="2026-12-02").json()
+    # 1,000 at 8, 100 at 10.
+    assert (found["before"], found["after"]["mid"]) == ("0.006", "0.009")
+    assert post(dora, "", prices_on="2026-11-20").json()["delta"]["mid"] == "0"
+
+
+def test_of_no_records_everything_is_nothing(dora: Service) -> None:
+    levers = {"moves": [MOVE], "batch": {"tags": ["a=b"]}, "caching": {"kind": "off"}}
+    found = post(dora, "", **levers, output_percent=-10, prices_on="2026-11-20").json()
+    assert (found["charged"], found["before"], found["percent"]) == ("0", "0", None)
+    assert found["after"] == found["delta"] == {"low": "0", "mid": "0", "high": "0"}
+    assert (found["projects"], found["models"]) == ([], [])
+    assert [one["requests"] for one in found["levers"]] == [0] * 5
+
+
+def test_what_has_no_price_is_said_and_on_neither_side(cast: Cast, dora: Service) -> None:
+    spend(cast, 2, usage=USAGE)
+    spend(cast, 3, usage=USAGE, model="claude-opus-99")
+    found = post(dora, "", moves=[MOVE | {"percent": 100}]).json()
+    assert (found["before"], found["after"]["mid"]) == ("0.012", "0.006")
+    assert found["unpriced_records"] == 3
+
+
+def test_prices_in_another_currency_are_not_converted(cast: Cast, dora: Service) -> None:
+    with as_owner():
+        RateCard.objects.filter(kind="list", provider="anthropic").update(currency="EUR")
+    response = post(dora, "", moves=[MOVE])
+    assert (response.status_code, response.json()["code"]) == (400, "bad_value")
+    assert "are in EUR, Acme counts in USD" in response.json()["detail"]
+
+
+def test_another_organization_sees_nothing_of_it(cast: Cast, dora: Service) -> None:
+    spend(cast, 1, usage=USAGE)
+    saved = post(dora, "/saved", name="Ours", moves=[MOVE]).json()
+    stranger = Service(issue(cast.outsiders)[1])
+    assert post(stranger, "").json()["charged"] == "0"
+    for path in ("", "/saved", "/estimate"):
+        asked = {"name": "x"} if path == "/saved" else {}
+        assert post(stranger, path, team="search", **asked).status_code == 404
+    assert post(stranger, "", project="answers").json()["code"] == "unknown_project"
+    batch = {"projects": ["answers"]}
+    assert post(stranger, "", batch=batch).json()["code"] == "unknown_project"
+    assert stranger.get("what-if/saved").json()["data"] == []
+    path = f"what-if/saved/{saved['id']}"
+    assert stranger.get(path).status_code == stranger.delete(path).status_code == 404
+    assert SavedWhatIf.objects.count() == 1
