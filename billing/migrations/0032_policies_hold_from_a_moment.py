@@ -28,7 +28,7 @@ WHERE start.id = p.id
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("billing", "0030_estimate_sizes"),
+        ("billing", "0031_estimate_caps"),
         ("teams", "0003_rate_limits"),
     ]
 
