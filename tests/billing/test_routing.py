@@ -85,7 +85,7 @@ def test_of_one_moment_the_last_that_was_made_holds(cast: Cast):
 def test_policies_from_before_hold_from_their_day_or_when_they_were_made(cast: Cast):
     of_that_day = policy(cast)
     of_a_later = policy(cast, effective_from=date(2026, 11, 10))
-    migration = import_module("billing.migrations.0033_policies_hold_from_a_moment")
+    migration = import_module("billing.migrations.0032_policies_hold_from_a_moment")
     with as_owner(), connection.cursor() as cursor:
         RoutingPolicy.objects.update(holds_from=NOW)
         cursor.execute(migration.FILL)
