@@ -5,11 +5,11 @@ Starts a PostgreSQL of its own, migrated, with an organization of many teams and
 whose records, charges and sums SQL has made as counting would have. Then every lever is
 pulled at once, of the whole organization: what can wait is told by the project, from the
 sums alone, and by a tag, from the records of 31 days. After that as many records are made
-of one team, and asked is what its caches, outputs and batches could save (all three), and
-what broke its routing policy, which changes within a day. Each question is asked several
-times, with the rights of the web process. The last line is JSON: medians, and the
-processor's seconds that PostgreSQL took. The exit code is 0 when each is answered in two
-seconds.
+of one team, and asked is what its caches, outputs and batches could save, and what broke
+its routing policy, which changes within a day. Each question is asked several
+times, with the rights of the web process. The last line is JSON: medians, of savings that
+of the slowest of the three; the lines before it say what PostgreSQL took of the processor.
+The exit code is 0 when each is answered in two seconds.
 """
 
 import argparse
@@ -24,6 +24,8 @@ from tests.chaos.service import Service
 
 DAYS = ("2026-10-21", "2026-11-21")
 AT_MOST_MS = 2_000
+# Each of them is asked by itself; the slowest counts.
+SAVINGS = ("caches", "outputs", "batches")
 # A fifth of the records can wait; all of them carry tags.
 TAGS = """
 jsonb_build_object('env', 'prod', 'feature', 'feature-' || mod(made.n, 23),
@@ -130,11 +132,20 @@ from billing.reports import batch_candidates, cache_economics, outputs, routing
 (team,) = teams
 days = dict(team=team, since=since, until=until, now=now)
 print(json.dumps(dict(
-    savings=timed(
+    caches=timed(
         teams,
-        lambda: [one.of(**days) for one in (cache_economics, outputs, batch_candidates)],
-        lambda found: dict(net=str(found[0].total.net), longest=len(found[1].longest),
-                           candidates=len(found[2].rows)),
+        lambda: cache_economics.of(**days),
+        lambda found: dict(net=str(found.total.net)),
+    ),
+    outputs=timed(
+        teams,
+        lambda: outputs.of(**days),
+        lambda found: dict(longest=len(found.longest)),
+    ),
+    batches=timed(
+        teams,
+        lambda: batch_candidates.of(**days),
+        lambda found: dict(candidates=len(found.rows)),
     ),
     routing=timed(
         teams,
@@ -171,7 +182,9 @@ def main(arguments: Sequence[str]) -> int:
         service.end()
     for name, its in found.items():
         _say(f"{name}: {its}")
+    slowest = max(found.pop(name)["ms"] for name in SAVINGS)
     taken = {f"{name}_answer_ms": its["ms"] for name, its in found.items()}
+    taken["savings_answer_ms"] = slowest
     _say(json.dumps({"records": chosen.records, **taken}))
     return 0 if max(taken.values()) <= AT_MOST_MS else 1
 
