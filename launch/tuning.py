@@ -34,6 +34,8 @@ SETTINGS = {
     "random_page_cost": "1.1",
     # No replica and no archive, so a bulk load into a new table need not be logged.
     "wal_level": "minimal",
+    # A new segment of the log is made during a commit, and all others wait for it.
+    "wal_init_zero": "off",
     "max_wal_senders": "0",
     "max_wal_size": "2GB",
     "min_wal_size": "256MB",

@@ -32,7 +32,18 @@ class DoorView(APIView):
             response = self._handler(asked)(asked, *args, **kwargs)
         except Exception as error:  # noqa: BLE001  (answered, or raised again)
             response = self.handle_exception(error)
-        return self.finalize_response(asked, response, *args, **kwargs)
+        answer = self.finalize_response(asked, response, *args, **kwargs)
+        self._break_circles(asked)
+        return answer
+
+    def _break_circles(self, request: Request) -> None:
+        """Let all of a request go with its last reference.
+
+        What refers to itself waits for the collection of garbage, and after a thousand
+        requests that stops everything for a tenth of a second.
+        """
+        request.parser_context.clear()
+        self.__dict__.pop("head", None)  # Django's View has its own method there
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         accepted = request._request.META.get("HTTP_ACCEPT", "*/*")

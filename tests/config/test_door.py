@@ -1,5 +1,6 @@
 """The door answers as the same address does through all of Django."""
 
+import gc
 import io
 import json
 from collections.abc import Iterator
@@ -177,3 +178,26 @@ def test_the_door_has_the_addresses_that_it_knows():
         found = handler._resolver.resolve(path)
         assert found.func is resolve(path).func
     assert len(urls.door) == 4
+
+
+@pytest.mark.parametrize(("method", "path", "query", "content"), ASKED[:1] + ASKED[7:12])
+def test_nothing_of_a_request_waits_for_the_collection_of_garbage(
+    secret: str, method: str, path: str, query: str, content: bytes
+):
+    """What refers to itself does, and to collect it stops everything for a while."""
+    key = {"HTTP_AUTHORIZATION": f"Bearer {secret}"}
+    for _ in range(2):
+        at_the_door(method, path, query, content, **key)
+    gc.collect()
+    gc.disable()
+    try:
+        at_the_door(method, path, query, content, **key)
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+    finally:
+        gc.set_debug(0)
+        gc.enable()
+    kept = [type(one).__qualname__ for one in gc.garbage]
+    gc.garbage.clear()
+
+    assert not {"WSGIRequest", "Request", "VerdictView"} & set(kept)
