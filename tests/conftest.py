@@ -4,14 +4,17 @@ alice posts for project `answers` of team `search`; bob belongs to team `support
 charlie's organization is another one altogether.
 """
 
-from collections.abc import Iterator
+import gc
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
+from django.db.models import Model
 from django.test import Client, override_settings
 from hypothesis import settings
 
@@ -19,8 +22,8 @@ from billing.actions import partitions, rate_cards
 from teams.actions import api_keys, organizations, projects, teams
 from teams.models import ApiKey, Organization, Project, Team
 from teams.models.api_keys import Scope
+from tests import copies, scheduling
 from tests.guards.sql_guard import SqlGuard, guarding
-from tests.scheduling import Groups
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -29,9 +32,25 @@ settings.register_profile("many", max_examples=200)
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> scheduling.Groups:
     """Tests that share a running service run in one process."""
-    return Groups(config, log)
+    return scheduling.Groups(config, log)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Thousands of tests live to the end: a tenth of the time went into looking at them
+    again and again for something to free."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    scheduling.order(items)
 
 
 @pytest.fixture(scope="session")
@@ -72,8 +91,10 @@ class Cast:
     secret_project: Project
 
 
-@pytest.fixture
-def cast(db: None) -> Cast:
+Made = tuple[Cast, list[Model]]
+
+
+def make_cast() -> Cast:
     made = {"by": "tests", "now": NOW}
     acme = organizations.create(name="Acme", slug="acme", time_zone="Europe/Berlin", **made)
     search = teams.create(organization=acme, name="Search", slug="search", **made)
@@ -94,6 +115,24 @@ def cast(db: None) -> Cast:
             team=elsewhere, name="Secret", slug="secret", **made
         ),
     )
+
+
+@pytest.fixture(scope="session")
+def made_once(django_db_setup: None, django_db_blocker: Any) -> Made:
+    """The cast, and all rows that the actions write for it; nothing of it is kept."""
+    with django_db_blocker.unblock(), transaction.atomic():
+        with copies.noted() as its:
+            cast = make_cast()
+        transaction.set_rollback(True)
+    return cast, its
+
+
+@pytest.fixture
+def cast(db: None, made_once: Made) -> Cast:
+    """As `make_cast` makes it, in a tenth of the time: most tests begin with it."""
+    cast, its = deepcopy(made_once)
+    copies.insert(its)
+    return cast
 
 
 def issue(organization: Organization, **bound: Any) -> tuple[ApiKey, str]:

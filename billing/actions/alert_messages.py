@@ -125,7 +125,8 @@ def _crossed(crossing: Crossing) -> str:
     places = _places(crossing.cap)
     spent, cap = _amount(crossing.spent, places), _amount(crossing.cap, places)
     return (
-        f"{_name(budget)} has spent {spent} of {cap} {currency} ({whole:f} %) of its {its}."
+        f"{_name(budget)} has spent {spent} {currency}, "
+        f"{whole:f} % of the {cap} {currency} of its {its}."
     )
 
 

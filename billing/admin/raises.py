@@ -109,13 +109,16 @@ class RaiseRequestAdmin(ReadOnly):
                 if done:
                     messages.success(request, done)
                     return _to(asked)
+        now = timezone.now()
         context = {
             **self.admin_site.each_context(request),
             "title": f"Raise asked for by {asked.asked_by}",
             "opts": self.model._meta,
             "asked": asked,
             "of": self.of(asked),
-            "decided": reports.decided(asked, now=timezone.now()),
+            "cap": asked.budget.cap(now),
+            "decided": reports.decided(asked, now=now),
+            "ends_earlier": reports.ends_earlier(asked, now=now),
             "form": form,
         }
         return TemplateResponse(request, "admin/billing/raiserequest/decide.html", context)

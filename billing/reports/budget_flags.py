@@ -102,7 +102,7 @@ def _over_allocated(
                 FlagKind.OVER_ALLOCATED,
                 f"Team caps ({figures.window(whole.window)}) add up to "
                 f"{figures.with_currency(allocated, currency)}, more than the "
-                f"{figures.with_currency(whole.cap(now), currency)} of {whole.scope}.",
+                f"{figures.with_currency(whole.cap(now), currency)} of {_named(whole)}.",
                 allocated,
                 budget=whole,
             )
@@ -129,7 +129,7 @@ def _without_cap(
             continue
         yield Flag(
             FlagKind.NO_CAP,
-            f"Project {named[pk].slug} of team {owners[pk].slug} spent "
+            f"{named[pk].name} of {owners[pk].name} spent "
             f"{figures.with_currency(cost, currency)} in {SPENDING_DAYS} days, and neither "
             "has a cap.",
             cost,
@@ -153,12 +153,18 @@ def _unpriced_exposed(statuses: Iterable[BudgetStatus], currency: str) -> Iterat
         )
         yield Flag(
             FlagKind.UNPRICED_EXPOSED,
-            f"The hard cap of {status.budget.scope} has "
+            f"The hard cap of {_named(status.budget)} has "
             f"{figures.with_currency(status.remaining, currency)} left, and "
             f"{exposed.records} {records} without a price ({cost}) may have passed it.",
             exposed.at_most,
             budget=status.budget,
         )
+
+
+def _named(budget: Budget) -> str:
+    """What it is for, as people call it."""
+    whose = str(budget.project or budget.team or budget.organization)
+    return ", ".join((whose, *budget.limits))
 
 
 def _spending(

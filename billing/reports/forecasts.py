@@ -176,32 +176,34 @@ def errors_of(organization: Organization, *, now: datetime) -> Spread:
     return forecasting.spread(_history(costs, since, today) for costs in teams.values())
 
 
-def drivers(budget: Budget, *, now: datetime) -> Drivers | None:
-    """What makes a budget's spend larger: the project whose daily mean grew most in the
-    last seven days, against the 28 days before; of its models, and of the token classes of
-    that one, the same. Where nothing grew, the largest part. None when nothing was spent
-    lately, and for a budget of a tag: how its spend is made up is not kept."""
-    if budget.tag_key:
-        return None
-    today = ReportingDays(budget.organization).day(now)
+def drivers(budgets: Sequence[Budget], *, now: datetime) -> dict[int, Drivers]:
+    """What makes the spend of budgets of one organization larger, by id: the project whose
+    daily mean grew most in the last seven days, against the 28 days before; of its models,
+    and of the token classes of that one, the same. Where nothing grew, the largest part.
+
+    As many queries as for one. Without those that nothing was spent of lately, and those of
+    a tag: how its spend is made up is not kept.
+    """
+    listed = [budget for budget in budgets if not budget.tag_key]
+    if not listed:
+        return {}
+    today = ReportingDays(listed[0].organization).day(now)
     turn = today - _LATELY * _ONE_DAY
-    lately = _parts(budget, turn, today)
-    if not lately:
-        return None
-    before = _parts(budget, turn - _BEFORE * _ONE_DAY, turn)
-    project_id = _driver({part[0] for part in lately}, lately, before, ())
-    model_id = _driver(
-        {part[1] for part in lately if part[0] == project_id}, lately, before, (project_id,)
-    )
-    its = (project_id, model_id)
-    token_class = _driver(
-        {part[2] for part in lately if part[:2] == its}, lately, before, its
-    )
-    return Drivers(
-        project=Project.objects.get(pk=project_id).slug,
-        model=LanguageModel.objects.get(pk=model_id).name,
-        token_class=token_class,
-    )
+    lately = _Means(listed, turn, today)
+    before = _Means(listed, turn - _BEFORE * _ONE_DAY, turn)
+    grown = {
+        budget.pk: _grown(its, before.parts(budget))
+        for budget in listed
+        if (its := lately.parts(budget))
+    }
+    projects = Project.objects.in_bulk({one.project_id for one in grown.values()})
+    models = LanguageModel.objects.in_bulk({one.model_id for one in grown.values()})
+    return {
+        pk: Drivers(
+            projects[one.project_id].slug, models[one.model_id].name, one.token_class
+        )
+        for pk, one in grown.items()
+    }
 
 
 # --- Days ---------------------------------------------------------------------------
@@ -450,31 +452,56 @@ class _Share(NamedTuple):
     token_class: TokenClass
 
 
-def _parts(budget: Budget, since: date, until: date) -> dict[_Share, Decimal]:
-    """The mean cost of a day of [since, until)."""
-    extent = Q(team_id__in=_covered([budget]), day__gte=since, day__lt=until)
-    sums = (
-        DailySpend.objects.filter(extent, budget.covered_rollups)
-        .values_list("project_id", "model_id")
-        .annotate(*(Sum(column) for column in COST_COLUMNS.values()))
+_Parts = Mapping[_Share, Decimal]
+
+
+class _Means:
+    """The mean costs of a day of [since, until), as finely as budgets are limited."""
+
+    def __init__(self, budgets: Sequence[Budget], since: date, until: date) -> None:
+        rows = DailySpend.objects.filter(
+            team_id__in=_covered(budgets), day__gte=since, day__lt=until
+        ).values_list("team_id", "project_id", "model_id", "processing")
+        sums = rows.annotate(*(Sum(column) for column in COST_COLUMNS.values()))
+        self._days = (until - since).days
+        self._costs = {_Place(*row[:4]): row[4:] for row in sums.order_by()}
+        self._places = _Places(self._costs)
+
+    def parts(self, budget: Budget) -> _Parts:
+        """Of what counts against the budget."""
+        its = _Part.of(budget)
+        costs: dict[_Share, Decimal] = defaultdict(Decimal)
+        for place in self._places.near(its):
+            if place.model_id is None or not its.has(place):
+                continue
+            for token_class, cost in zip(COST_COLUMNS, self._costs[place], strict=True):
+                if cost:
+                    share = _Share(place.project_id, place.model_id, token_class)
+                    costs[share] += cost
+        return {share: cost / self._days for share, cost in costs.items()}
+
+
+def _grown(lately: _Parts, before: _Parts) -> _Share:
+    project_id = _driver({part[0] for part in lately}, lately, before, ())
+    model_id = _driver(
+        {part[1] for part in lately if part[0] == project_id}, lately, before, (project_id,)
     )
-    return {
-        _Share(project_id, model_id, token_class): cost / (until - since).days
-        for project_id, model_id, *costs in sums.order_by()
-        for token_class, cost in zip(COST_COLUMNS, costs, strict=True)
-        if cost
-    }
+    its = (project_id, model_id)
+    token_class = _driver(
+        {part[2] for part in lately if part[:2] == its}, lately, before, its
+    )
+    return _Share(project_id, model_id, token_class)
 
 
 def _driver(
     candidates: Iterable[K],
-    lately: Mapping[_Share, Decimal],
-    before: Mapping[_Share, Decimal],
+    lately: _Parts,
+    before: _Parts,
     within: tuple[int, ...],
 ) -> K:
     """Of what comes after `within` in the parts, the one that grew most, or is largest."""
 
-    def mean(means: Mapping[_Share, Decimal], one: K) -> Decimal:
+    def mean(means: _Parts, one: K) -> Decimal:
         its = (*within, one)
         found = (cost for part, cost in means.items() if part[: len(its)] == its)
         return sum(found, Decimal())

@@ -168,6 +168,14 @@ def _decided(
     )
 
 
+def ends_earlier(request: RaiseRequest, *, now: datetime) -> bool:
+    """Whether a raise in force would end with the one asked for, before its own end."""
+    its_end = request.budget.raised_until
+    if its_end is None or request.until is None:
+        return False
+    return now < its_end and request.until < its_end
+
+
 @dataclass(frozen=True, slots=True)
 class Mover:
     """What a model cost in a project, and in as many days of the period before."""

@@ -24,17 +24,24 @@ def holding(organization: Organization, now: datetime) -> list[Occasion]:
     ]
     made = forecasts.of_budgets(below, now=now)
     fires = _open(organization)
-    found = []
-    for status in below:
-        forecast = made.get(status.budget.pk)
-        told = fires.get((status.budget.pk, status.period.first.isoformat()))
-        if forecast is None or not _is_likely(status.budget, forecast, told is not None):
-            continue
-        # What is known is not told again under other terms. Of what fires the drivers are
-        # written already, and reading them takes longer than all the rest.
-        drivers = None if told else forecasts.drivers(status.budget, now=now)
-        found.append(_occasion(status, told or _subject(status), forecast, drivers))
-    return found
+    likely = [
+        (status, made[status.budget.pk], fires.get(_key(status)))
+        for status in below
+        if status.budget.pk in made
+        and _is_likely(status.budget, made[status.budget.pk], _key(status) in fires)
+    ]
+    # What is known is not told again under other terms. Of what fires the drivers are
+    # written already.
+    news = [status.budget for status, _, told in likely if told is None]
+    drivers = forecasts.drivers(news, now=now)
+    return [
+        _occasion(status, told or _subject(status), forecast, drivers.get(status.budget.pk))
+        for status, forecast, told in likely
+    ]
+
+
+def _key(status: BudgetStatus) -> tuple[int, str]:
+    return status.budget.pk, status.period.first.isoformat()
 
 
 def _open(organization: Organization) -> dict[tuple[int | None, str], str]:

@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 
 from billing.actions import raises as actions
-from billing.models import Budget, RaiseRequest
+from billing.models import RaiseRequest
 from billing.pricing import caps
 from billing.reports import budget_view
 from billing.reports import raises as reports
@@ -129,7 +129,7 @@ def raise_request(request: HttpRequest, visitor: Visitor, request_id: int) -> Ht
             **_common(visitor, now),
             **evidence,
             "asked": asked,
-            "ends_earlier": _ends_earlier(asked, found.budget, now),
+            "ends_earlier": reports.ends_earlier(asked, now=now),
             "used_then": caps.percent(evidence["view"].status.spent, asked.amount),
             "state": state,
             "is_pending": state == RaiseRequest.State.PENDING,
@@ -143,14 +143,6 @@ def raise_request(request: HttpRequest, visitor: Visitor, request_id: int) -> Ht
             "form": form,
         },
     )
-
-
-def _ends_earlier(asked: RaiseRequest, budget: Budget, now: datetime) -> bool:
-    """Whether a raise in force would end with this one, and before its own end."""
-    its_end = budget.raised_until
-    if its_end is None or asked.until is None:
-        return False
-    return now < its_end and asked.until < its_end
 
 
 def _find(visitor: Visitor, request_id: int) -> RaiseRequest:

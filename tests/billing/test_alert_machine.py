@@ -96,6 +96,7 @@ TELLING = [
 A_MOMENT = timedelta(microseconds=1)
 # A window: from so many days before today on, for so many days.
 ENDED_TODAY = (9, 9)
+BEGAN_TODAY = (0, 9)
 _numbers = itertools.count(1)
 
 
@@ -297,17 +298,20 @@ class Alerting(RuleBasedStateMachine):
         uses: list[tuple[Use, timedelta, int]],
     ) -> None:
         """One budget over two teams, one of a team and of a part of what it uses; and
-        those, one of them raised, that tell at once when a limit or an end is not asked."""
+        those, one of them raised, that tell at once when a limit, a beginning or an end is
+        not asked."""
         telling = [(use, timedelta(), 1) for use in TELLING]
+        telling.append((TELLING[0], timedelta(days=1), 1))
         self.make("everything", "month", cap, thresholds, "nothing", window, uses + telling)
         self.create("alpha", period, cap, thresholds, limits, window)
-        self.create("alpha", "custom", *DENSE, "nothing", ENDED_TODAY)
+        for window_of_today in (BEGAN_TODAY, ENDED_TODAY):
+            self.create("alpha", "custom", *DENSE, "nothing", window_of_today)
         self.create("alpha", "year", *DENSE, "all three", window)
         raised = self.create("alpha", "year", *DENSE, "a model's processing", window)
         self.spend(telling)
         self.raise_one(raised, more=10, hours=30)
 
-    @precondition(lambda self: len(self.terms) < 7)
+    @precondition(lambda self: len(self.terms) < 8)
     @rule(
         scope=st.sampled_from(sorted(SCOPES)),
         period=st.sampled_from(["day", "week", "month", "quarter", "year", "custom"]),

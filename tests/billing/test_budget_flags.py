@@ -75,7 +75,7 @@ def test_team_caps_above_that_of_the_organization(cast: Cast):
         Decimal("10.50"),
     )
     assert flag.sentence == (
-        "Team caps (month) add up to $10.50, more than the $10.00 of organization acme."
+        "Team caps (month) add up to $10.50, more than the $10.00 of Acme."
     )
     assert flags(cast, whole=False) == []
 
@@ -88,7 +88,7 @@ def test_limited_caps_are_held_against_one_with_the_same_limits(cast: Cast):
 
     (flag,) = flags(cast)
 
-    assert "organization acme, batch only" in flag.sentence
+    assert "$1.00 of Acme, batch only." in flag.sentence
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_projects_that_spend_without_a_cap(cast: Cast, spend, made, flagged):
         assert (flag.project, flag.team) == (cast.answers, cast.search)
         assert flag.amount == Decimal(COST)
         assert flag.sentence == (
-            "Project answers of team search spent <$0.01 in 30 days, and neither has a cap."
+            "Answers of Search spent <$0.01 in 30 days, and neither has a cap."
         )
 
 
@@ -139,6 +139,7 @@ def test_a_hard_cap_that_records_without_a_price_may_have_passed(
         [("unpriced_exposed", budget)] if flagged else []
     )
     if found:
+        assert found[0].sentence.startswith("The hard cap of Search has ")
         assert "1 record without a price (at most $" in found[0].sentence
 
 

@@ -534,7 +534,7 @@ def test_an_email_says_it_in_a_sentence(by_mail: Delivery, alert: Alert):
     assert message.from_email == "Purser <purser@localhost>"
     assert message.subject == "[Purser] Search has reached 80 % of its monthly budget"
     assert message.body == (
-        "Search has spent 84.20 of 100.00 USD (84 %) of its monthly budget.\n"
+        "Search has spent 84.20 USD, 84 % of the 100.00 USD of its monthly budget.\n"
         "\n"
         "Organization: Acme\n"
         "Period:       from 2026-11-01 until before 2026-12-01\n"
@@ -544,7 +544,7 @@ def test_an_email_says_it_in_a_sentence(by_mail: Delivery, alert: Alert):
     )
     [(html, kind)] = message.alternatives
     assert kind == "text/html"
-    assert "84.20 of 100.00 USD (84 %)" in html
+    assert "84.20 USD, 84 % of the 100.00 USD" in html
     assert message.extra_headers == {
         "Message-ID": f"<{UID.hex}@localhost>",
         "Auto-Submitted": "auto-generated",
@@ -556,18 +556,18 @@ def test_an_email_says_it_in_a_sentence(by_mail: Delivery, alert: Alert):
     [
         (
             {"period": PeriodKind.DAY, "amount": "0.0050"},
-            ("0.0042", "Search has spent 0.004 of 0.005 USD (84 %) of its daily budget."),
+            ("0.0042", "has spent 0.004 USD, 84 % of the 0.005 USD of its daily budget."),
         ),
         (
             {"period": PeriodKind.WEEK, "amount": "12000"},
             (
                 "11999.999",
-                "has spent 11,999.99 of 12,000.00 USD (99 %) of its weekly budget.",
+                "has spent 11,999.99 USD, 99 % of the 12,000.00 USD of its weekly budget.",
             ),
         ),
         (
             {"period": PeriodKind.QUARTER, "amount": "1.25"},
-            ("2.5", "has spent 2.50 of 1.25 USD (200 %) of its quarterly budget."),
+            ("2.5", "has spent 2.50 USD, 200 % of the 1.25 USD of its quarterly budget."),
         ),
         (
             {"period": PeriodKind.YEAR, "amount": "0"},
@@ -593,7 +593,7 @@ def test_it_names_the_days_of_a_custom_period_and_what_is_limited(cast: Cast):
     alert = raise_alert(budget)
 
     named = "its budget from 1 to 14 Nov 2026 (batch only, tag env=a b)"
-    assert alert_messages.sentence(alert).endswith(f"(84 %) of {named}.")
+    assert alert_messages.sentence(alert).endswith(f", 84 % of the 100.00 USD of {named}.")
     subject = letter_of(alert, cast).subject
     assert subject == f"[Purser] Search has reached 80 % of {named}"
 
@@ -637,7 +637,7 @@ def test_it_says_what_held_when_the_alert_was_raised(cast: Cast, alert: Alert):
     said = json.loads(alert_messages.payload(alert))["data"]["budget"]
 
     assert (said["cap"], said["hard"], said["revision"]) == ("100", False, 1)
-    assert "84.20 of 100.00 USD" in alert_messages.sentence(alert)
+    assert "84.20 USD, 84 % of the 100.00 USD" in alert_messages.sentence(alert)
 
 
 def test_a_name_cannot_write_headers_or_markup(by_mail: Delivery, cast: Cast):

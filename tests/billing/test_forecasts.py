@@ -140,8 +140,11 @@ def test_a_limited_budget_has_the_days_of_what_it_is_limited_to(
         found = made(cast, budget)
         assert found.forecast.expected == about(expected[name] * (20 + 8 + LEFT)), name
     with isolation.visible_teams([cast.search.pk]):
-        assert reports.drivers(listed["batch"], now=NOW) is not None
-        assert reports.drivers(listed["tag"], now=NOW) is None
+        driven = reports.drivers(list(listed.values()), now=NOW)
+    assert driven == {
+        listed["models"].pk: Drivers("answers", "claude-opus-5-5", TokenClass.INPUT),
+        listed["batch"].pk: Drivers("answers", "claude-opus-5-5", TokenClass.INPUT),
+    }
 
 
 def test_a_short_period_has_the_days_before_it_too(finance: Service, cast: Cast):
@@ -386,7 +389,7 @@ def test_drivers_are_what_grew(finance: Service, cast: Cast):
     )
 
     with isolation.visible_teams([cast.search.pk]):
-        found = reports.drivers(cap(cast), now=NOW)
+        (found,) = reports.drivers([cap(cast)], now=NOW).values()
 
     assert found == Drivers("more", "claude-sonnet-5", TokenClass.OUTPUT)
 
@@ -406,7 +409,7 @@ def test_the_model_is_one_of_the_project_that_drives(finance: Service, cast: Cas
     spend(finance, cast, range(1, 8), project="triage", usage=big)
 
     with isolation.visible_teams([cast.search.pk, cast.support.pk]):
-        found = reports.drivers(cap(cast, project=None), now=NOW)
+        (found,) = reports.drivers([cap(cast, project=None)], now=NOW).values()
 
     assert found == Drivers("triage", "claude-opus-5-5", TokenClass.INPUT)
 
@@ -416,7 +419,7 @@ def test_where_nothing_grew_the_largest_part_is_named(finance: Service, cast: Ca
     spend(finance, cast, range(1, 36), usage={"input_tokens": 9000, "output_tokens": 10})
 
     with isolation.visible_teams([cast.search.pk, cast.support.pk]):
-        found = reports.drivers(cap(cast, project=None), now=NOW)
+        (found,) = reports.drivers([cap(cast, project=None)], now=NOW).values()
 
     assert found == Drivers("answers", "claude-opus-5-5", TokenClass.INPUT)
 
@@ -425,4 +428,4 @@ def test_without_spend_lately_nothing_drives(finance: Service, cast: Cast):
     spend(finance, cast, range(8, 30))
 
     with isolation.visible_teams([cast.search.pk]):
-        assert reports.drivers(cap(cast), now=NOW) is None
+        assert reports.drivers([cap(cast)], now=NOW) == {}

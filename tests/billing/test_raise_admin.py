@@ -1,17 +1,20 @@
 """Raises in the admin: looked at, decided by who may, under their own name."""
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
-from billing.actions import raises
+from billing.actions import budgets, raises
 from billing.models import Budget, BudgetPolicy, RaiseRequest
 from teams.models import AuditEvent
 from tests.billing.spending import make
 from tests.conftest import NOW, Cast
+from tests.web.conftest import read
 
 
 @pytest.fixture
@@ -61,6 +64,31 @@ def test_it_is_approved(admin: Client, asked: RaiseRequest):
     event = AuditEvent.objects.get(action="raise.approve")
     assert (event.actor, event.reason) == ("root", "Less.")
     assert "approved 120.00 for good" in admin.get(url(asked, "change")).content.decode()
+
+
+def test_one_that_would_end_a_longer_raise_says_so(admin: Client, asked: RaiseRequest):
+    now = timezone.now()
+    granted = {"raised_to": Decimal(130), "raised_until": now + timedelta(days=9)}
+    budgets.amend(budget=asked.budget, changes=granted, by="tests", now=now)
+    shorter, longer = (
+        raises.ask(
+            budget=asked.budget,
+            amount=Decimal(140),
+            until=now + timedelta(days=days),
+            reason="Two weeks.",
+            by=f"of {days} days",
+            now=now,
+        )
+        for days in (2, 14)
+    )
+
+    warned = read(admin, url(shorter)).text
+
+    assert "now $130.00" in warned
+    assert "takes the place of the cap of $130.00 until" in warned
+    assert f"From {shorter.until:%Y-%m-%d %H:%M} UTC on the cap is $100.00" in warned
+    for other in (longer, asked):
+        assert "takes the place" not in read(admin, url(other)).text
 
 
 def test_it_is_declined_whatever_the_amount(admin: Client, asked: RaiseRequest):

@@ -13,6 +13,7 @@ from billing.actions import alert_messages, budgets
 from billing.actions.budgets import Terms
 from billing.models import Alert, Budget
 from billing.pricing.budget_periods import PeriodKind
+from billing.watch import forecasts
 from tests.billing.watch.conftest import DAY, Look, Spend, midday
 from tests.conftest import Cast
 
@@ -178,3 +179,19 @@ def test_looking_at_what_fires_asks_no_more_for_many(cast: Cast, spend: Spend, l
     assert len(fires) == 3
     assert asked[0] == asked[-1]
     assert all(alert.details["drivers"] for alert in fires)
+
+
+def test_what_is_to_be_told_is_found_as_fast_for_many(
+    cast: Cast, spend: Spend, as_worker: None
+):
+    steady(spend)
+    asked = []
+    for amount in ("2500", "2400", "2300"):
+        make(cast, amount)
+        with CaptureQueriesContext(connection) as queries:
+            found = forecasts.holding(cast.acme, midday(TODAY))
+        asked.append(len(queries))
+
+    assert len(found) == 3
+    assert asked[0] == asked[-1]
+    assert all(one.details["drivers"]["project"] == "answers" for one in found)
