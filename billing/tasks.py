@@ -56,15 +56,31 @@ def count_postings(**kwargs: Any) -> None:
     enough = time.monotonic() + _SECONDS_OF_COUNTING
     waiting = post.batches_waiting()
     while waiting and time.monotonic() < enough:
-        this = post.Round()
-        # A team whose postings another process holds is left to it.
-        waiting = {
+        waiting = _round(waiting)
+    heartbeats.touch(Heartbeat.Name.WORKER, now=timezone.now())
+
+
+def _round(waiting: dict[int, int]) -> dict[int, int]:
+    """Count a batch of each team; those that have more, in how many batches.
+
+    A team whose postings another process holds is left to it.
+    """
+    this = post.Round()
+    try:
+        return {
             team_id: batches - 1
             for team_id, batches in waiting.items()
             if _count(this, team_id) and batches > 1
         }
+    finally:
+        _end(this)
+
+
+def _end(this: post.Round) -> None:
+    try:
         this.end(now=timezone.now())
-    heartbeats.touch(Heartbeat.Name.WORKER, now=timezone.now())
+    except _UNAVAILABLE:
+        logger.exception("what several teams have reached is left to the next sweep")
 
 
 def _count(this: post.Round, team_id: int) -> int:

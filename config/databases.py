@@ -59,7 +59,7 @@ def configured(env: environ.Env, role: str) -> dict[str, Any]:
         # to carry them (PgBouncer: max_prepared_statements).
         options["prepare_threshold"] = 2
         # A server that was restarted leaves dead connections behind: each is looked at
-        # before it is used (config/postgresql), and a request waits two seconds for one
+        # before it is used (config/postgresql), and a request waits two seconds for each
         # at most. A worker gives its own back after each task, and a new one would have
         # to learn all partitions and statements again.
         options["pool"] = {"min_size": 1, **_POOLS[role]}

@@ -39,7 +39,8 @@ class DoorHandler(WSGIHandler):
 
     def get_response(self, request: HttpRequest) -> HttpResponseBase:
         response = super().get_response(request)
-        if isinstance(response, HttpResponse):
+        # An answer of no content has no length either (RFC 9110, section 8.6).
+        if isinstance(response, HttpResponse) and "Content-Type" in response.headers:
             response.headers["Content-Length"] = str(len(response.content))
         return response
 

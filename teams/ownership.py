@@ -15,8 +15,9 @@ RECORDS_AHEAD = timedelta(minutes=10)
 # else a retry would find another owner than the first posting did, and count twice.
 MOVES_AHEAD = RECORDS_AHEAD + timedelta(minutes=5)
 
-# How old the index of a key may be: far less than a move lies ahead.
-_HELD_SECONDS = 300
+# How old the index of a key may be. What is left of the five minutes above is for clocks
+# that differ, and for moves and records that are on their way.
+HELD_SECONDS = 30
 
 
 class NotCovered(LookupError):
@@ -105,7 +106,7 @@ class OwnerIndex:
         return Owner(ownership.project_id, ownership.team_id)
 
 
-_recent: Recent[int, OwnerIndex] = Recent(_HELD_SECONDS)
+_recent: Recent[int, OwnerIndex] = Recent(HELD_SECONDS)
 
 
 def owner(key: ApiKey, slug: str | None, at: datetime) -> Owner:

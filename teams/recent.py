@@ -39,8 +39,9 @@ class Recent(Generic[Key, Value]):
         any more."""
         now = time.monotonic()
         over = [(key, held) for key, held in list(self._held.items()) if held.until <= now]
-        for key, _ in over:
-            self._held.pop(key, None)
+        for key, held in over:
+            if self._held.get(key) is held:  # else another thread has just renewed it
+                self._held.pop(key, None)
         return [key for key, held in over if held.asked_for]
 
     def keep(self, key: Key, value: Value) -> Value:

@@ -20,14 +20,16 @@ class ReportingDays:
         zones = list(organization.reporting_zones.order_by("effective_from"))
         self._starts = [zone.effective_from for zone in zones]
         self._zones = [zone.zone for zone in zones]
+        self._last = max((zone.pk or 0 for zone in zones), default=0)
         ends = [*self._starts[1:], None]
         self._in_force = list(zip(self._zones, self._starts, ends, strict=True))
         self._days: dict[datetime, date] = {}
 
     @property
-    def zones(self) -> int:
-        """How many there have been; none is ever taken away."""
-        return len(self._zones)
+    def version(self) -> str:
+        """Another one whenever the history is: one that is planned may be taken back, and
+        another planned instead."""
+        return f"{len(self._zones)}.{self._last}"
 
     def zone(self, at: datetime) -> ZoneInfo:
         """The zone in force at this moment. Raises LookupError before the first one."""

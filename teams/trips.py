@@ -7,7 +7,7 @@ that asks the database one thing spends most of its time on just that.
 
 import re
 import select
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -55,13 +55,15 @@ def at_once(
             return [_within(statement) for statement in statements]
     connection.ensure_connection()
     driver: psycopg.Connection[Any] = connection.connection
-    trip = _Trip(driver, isolation.setting(team_ids), statements, flush)
     with connection.wrap_database_errors:
+        trip = _Trip(driver, isolation.setting(team_ids), statements, flush)
         try:
             return trip.make()
         except InvalidSqlStatementName:
-            # After a rollback the driver has the server forget all that it has planned.
-            _planned.pop(driver, None)
+            if trip.has_committed:
+                raise
+            # Something had the server forget its plans, as the driver does at times.
+            _plans_of(driver).forget()
             return trip.make()
 
 
@@ -78,8 +80,37 @@ def _within(statement: Statement) -> Rows:
 
 # On one connection: records come in batches of many shapes, each a statement.
 _MOST_PLANNED = 100
-# By connection: the statements that the server has planned for it.
-_planned: WeakKeyDictionary[psycopg.Connection[Any], set[bytes]] = WeakKeyDictionary()
+
+
+class _Plans:
+    """The statements that the server has planned for a connection, by name."""
+
+    def __init__(self) -> None:
+        self.known: set[bytes] = set()
+        self._times_forgotten = 0
+
+    def name(self, statement: str) -> bytes:
+        """One that was not used before the last time that plans were forgotten: some of
+        them may still be there."""
+        return b"purser_%d_%s" % (self._times_forgotten, _digest(statement))
+
+    def forget(self) -> None:
+        self.known.clear()
+        self._times_forgotten += 1
+
+
+_plans: WeakKeyDictionary[psycopg.Connection[Any], _Plans] = WeakKeyDictionary()
+
+
+def _plans_of(driver: psycopg.Connection[Any]) -> _Plans:
+    return _plans.setdefault(driver, _Plans())
+
+
+class _Dumped(NamedTuple):
+    """A statement with its parameters as they are sent."""
+
+    text: str
+    values: Sequence[Any]
 
 
 class _Trip:
@@ -94,12 +125,18 @@ class _Trip:
     ) -> None:
         self._driver = driver
         self._server = driver.pgconn
-        self._statements = statements
-        self._flush = flush
         self._adapter = Transformer.from_context(driver)
         self._before = [b"BEGIN", setting.encode()]
         if flush:
             self._before.append(b"SET LOCAL synchronous_commit = off")
+        self._statements = [self._dumped(statement) for statement in statements]
+        self._behind = [self._dumped(flush)] if flush else []
+        self.has_committed = False
+
+    def _dumped(self, statement: Statement) -> _Dumped:
+        its = statement.parameters
+        values = self._adapter.dump_sequence(its, [PyFormat.TEXT] * len(its))
+        return _Dumped(statement.text, values)
 
     def make(self) -> list[Rows]:
         try:
@@ -112,14 +149,16 @@ class _Trip:
                 and self._driver.info.transaction_status != TransactionStatus.IDLE
             ):
                 self._driver.rollback()
-        self._note(plans)
+        _plans_of(self._driver).known.update(
+            name for name, one in plans.items() if one.status == ExecStatus.COMMAND_OK
+        )
+        first = len(self._before)
+        commit = first + len(self._statements)
+        self.has_committed = results[commit].status == ExecStatus.COMMAND_OK
         for result in (*plans.values(), *results):
             if result.status == ExecStatus.FATAL_ERROR:
                 raise error_from_result(result, self._driver.info.encoding)
-        first = len(self._before)
-        return [
-            self._rows(result) for result in results[first : first + len(self._statements)]
-        ]
+        return [self._rows(result) for result in results[first:commit]]
 
     def _exchange(self) -> tuple[dict[bytes, "PGresult"], list["PGresult"]]:
         """What became of the plans by name, and of each statement."""
@@ -127,37 +166,41 @@ class _Trip:
         try:
             planned = self._send()
             results = list(self._results())
-        finally:
-            if not self._driver.closed:
-                self._server.exit_pipeline_mode()
+            self._server.exit_pipeline_mode()
+        except BaseException:
+            # Nobody knows what of it the server has read, or will answer yet.
+            self._driver.close()
+            raise
         plans = dict(zip(planned, results, strict=False))
         return plans, results[len(plans) :]
 
     def _send(self) -> list[bytes]:
         """Send all; the names of the statements that are planned for it."""
-        known = _planned.setdefault(self._driver, set())
-        statements = [*self._statements, *([self._flush] if self._flush else [])]
-        named = [_named(statement.text) for statement in statements]
-        new = {name: text for name, text in named if name not in known}
-        if len(known) + len(new) > _MOST_PLANNED:
+        plans = _plans_of(self._driver)
+        all_of_them = [*self._statements, *self._behind]
+        named = {plans.name(one.text): _numbered(one.text) for one in all_of_them}
+        new = {name: text for name, text in named.items() if name not in plans.known}
+        if len(plans.known) + len(new) > _MOST_PLANNED:
             new = {}
         for name, text in new.items():
             self._server.send_prepare(name, text)
         for text in self._before:
             self._server.send_query_params(text, None)
-        for number, ((name, text), statement) in enumerate(
-            zip(named, statements, strict=True), 1
-        ):
-            its = statement.parameters
-            values = self._adapter.dump_sequence(its, [PyFormat.TEXT] * len(its))
-            if name in known or name in new:
-                self._server.send_query_prepared(name, values, result_format=_BINARY)
-            else:
-                self._server.send_query_params(text, values, result_format=_BINARY)
-            if number == len(self._statements):
-                self._server.send_query_params(b"COMMIT", None)
+        usable = plans.known | new.keys()
+        self._execute(self._statements, usable)
+        self._server.send_query_params(b"COMMIT", None)
+        self._execute(self._behind, usable)
         self._server.pipeline_sync()
         return list(new)
+
+    def _execute(self, statements: Sequence[_Dumped], usable: Set[bytes]) -> None:
+        for one in statements:
+            name = _plans_of(self._driver).name(one.text)
+            if name in usable:
+                self._server.send_query_prepared(name, one.values, result_format=_BINARY)
+            else:
+                text = _numbered(one.text)
+                self._server.send_query_params(text, one.values, result_format=_BINARY)
 
     def _results(self) -> Iterator["PGresult"]:
         while True:
@@ -182,10 +225,6 @@ class _Trip:
             if unsent and not (unsent := self._server.flush()):
                 poll.modify(self._server.socket, _EVENTS[False])
 
-    def _note(self, plans: Mapping[bytes, "PGresult"]) -> None:
-        made = [name for name, one in plans.items() if one.status == ExecStatus.COMMAND_OK]
-        _planned[self._driver].update(made)
-
     def _rows(self, result: "PGresult") -> Rows:
         if result.status != ExecStatus.TUPLES_OK:
             return []
@@ -202,9 +241,14 @@ _MARK = re.compile("%[bs]")
 
 
 @lru_cache(maxsize=_MOST_PLANNED)
-def _named(text: str) -> tuple[bytes, bytes]:
-    """A name for a statement, and the statement as the server reads it."""
-    head, *rest = _MARK.split(text)
-    numbered = "".join(f"${number}{part}" for number, part in enumerate(rest, 1))
-    name = blake2b(text.encode(), digest_size=8).hexdigest()
-    return f"purser_{name}".encode(), f"{head}{numbered}".encode()
+def _numbered(statement: str) -> bytes:
+    """As the server reads it."""
+    head, *rest = _MARK.split(statement)
+    return (
+        head + "".join(f"${number}{part}" for number, part in enumerate(rest, 1))
+    ).encode()
+
+
+@lru_cache(maxsize=_MOST_PLANNED)
+def _digest(statement: str) -> bytes:
+    return blake2b(statement.encode(), digest_size=8).hexdigest().encode()

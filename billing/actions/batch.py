@@ -29,7 +29,8 @@ class Batch(NamedTuple):
 
     @classmethod
     def of_team(cls, team_id: int, now: datetime) -> "Batch":
-        """By the prices and budgets of this moment; the caller has the team's ledger."""
+        """By the prices and budgets of this moment; who charges by it has the team's
+        ledger, so that they stay."""
         prices, signature = _now(team_id)
         known = _recent.get(team_id)
         if known is None or known.signature != signature:
@@ -64,7 +65,7 @@ SELECT ({rate_book.VERSION}), concat(
                 OR project_id = ANY (owned.projects))),
     '|', (SELECT count(*) FROM {Ownership._meta.db_table}
         WHERE project_id = ANY (owned.projects)),
-    '|', (SELECT count(*) FROM {ReportingZone._meta.db_table} zone
+    '|', (SELECT concat(count(*), '.', max(id)) FROM {ReportingZone._meta.db_table} zone
         WHERE zone.organization_id = team.organization_id))
 FROM {Team._meta.db_table} team, LATERAL (
     SELECT array_agg(project_id) AS projects

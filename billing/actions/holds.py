@@ -120,9 +120,12 @@ FROM chain LEFT JOIN level ON true LEFT JOIN made ON true
 """
 
 
-# Who waits for the locks does not wait for the disk, too; who is answered has waited for
-# it. What he saw of others' holds was written before.
-_FLUSH = f"SELECT {trips.FLUSH} FROM {Hold._meta.db_table} WHERE id = %b::uuid"
+# Who waits for the locks does not wait for the disk, too. Who is told of a hold has waited
+# for it, also he who asks again while the first answer is still on its way.
+_FLUSH = f"""
+SELECT {trips.FLUSH} FROM {Hold._meta.db_table}
+WHERE id = %b::uuid OR (api_key = %b::bigint AND key = %b::text AND key <> '')
+"""
 
 
 class _Request:
@@ -234,7 +237,7 @@ class _Request:
         }
         lock = [Statement(_LOCK, [sorted(reserved)])] if reserved else []
         decide = Statement(_DECIDE, self._parameters(hold))
-        flush = Statement(_FLUSH, [hold.pk])
+        flush = Statement(_FLUSH, [hold.pk, hold.api_key, hold.key])
         *_, rows = trips.at_once(self._chain.team_ids, [*lock, decide], flush=flush)
         return rows
 

@@ -114,7 +114,9 @@ def receive(
     """Store what can be stored and say of each record what became of it, in order.
 
     1. Read each record; what cannot be read is rejected, the others go on.
-    2. One transaction per team, in team order: the records and one posting for them.
+    2. One transaction per team, in team order: the records that are new, and one posting
+       for them. What was received besides is noted behind it: who is told to send again
+       because of that is told then that they are duplicates.
     3. The outcome is what the database answered, after its commit.
 
     If a later team's transaction fails, its records are answered `try_again`; if none

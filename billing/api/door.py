@@ -17,6 +17,8 @@ from rest_framework.views import APIView
 
 from teams.api.authentication import ApiKeyAuthentication, HasScope
 
+_JSON, _ANY = "application/json", "*/*"
+
 _authentication = ApiKeyAuthentication()
 _permission: BasePermission = HasScope()
 
@@ -46,8 +48,7 @@ class DoorView(APIView):
         self.__dict__.pop("head", None)  # Django's View has its own method there
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        accepted = request._request.META.get("HTTP_ACCEPT", "*/*")
-        if "*/*" not in accepted and "application/json" not in accepted:
+        if request._request.META.get("HTTP_ACCEPT", _ANY) not in (_ANY, _JSON):
             self.perform_content_negotiation(request)
         found = _authentication.authenticate(request)
         request.auth = found and found[1]
@@ -71,7 +72,7 @@ class DoorView(APIView):
         if response.data is None:
             del response.headers["Content-Type"]
         else:
-            its_type = response.content_type or "application/json"
+            its_type = response.content_type or _JSON
             response.headers["Content-Type"] = its_type
         return response
 

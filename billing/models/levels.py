@@ -100,7 +100,7 @@ class Chain:
         self.team_ids = teams if is_wide else [owner.team_id]
         named = ",".join(f"{budget.pk}.{budget.revision}" for budget in self.budgets)
         self.budgets.sort(key=_distance)
-        self.signature = f"{named}|{len(teams)}|{len(owners)}|{self.days.zones}"
+        self.signature = f"{named}|{len(teams)}|{len(owners)}|{self.days.version}"
 
     @classmethod
     def recent(cls, owner: Owner) -> "Chain":
@@ -153,8 +153,8 @@ SIGNATURE = f"""concat(
                 OR (team_id IS NULL AND project_id IS NULL))),
     '|', (SELECT count(*) FROM {Team._meta.db_table} WHERE organization_id = %b::bigint),
     '|', (SELECT count(*) FROM {Ownership._meta.db_table} WHERE project_id = %b::bigint),
-    '|', (SELECT count(*) FROM {ReportingZone._meta.db_table}
-        WHERE organization_id = %b::bigint))
+    '|', (SELECT concat(count(*), '.', coalesce(max(id), 0))
+        FROM {ReportingZone._meta.db_table} WHERE organization_id = %b::bigint))
 """
 
 # Beginning of a WITH: `level` has the slots asked for with what is spent and held. What

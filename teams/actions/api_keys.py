@@ -128,10 +128,11 @@ def find(*, secret: str, now: datetime) -> ApiKey | None:
     # With it, those that were asked for of late too: they will be asked for again, and
     # a look at each by itself is a good part of what a service with many keys does.
     digests = {digest, *_recent.lapsed()[:_AT_ONCE]}
-    found = ApiKey.objects.usable(now).select_related("organization")
-    for one in found.filter(digest__in=digests):
+    usable = ApiKey.objects.usable(now).select_related("organization")
+    found = {one.digest: one for one in usable.filter(digest__in=digests)}
+    for one in found.values():
         _recent.keep(one.digest, one)
-    return _recent.get(digest)
+    return found.get(digest)
 
 
 def note_use(*, key: ApiKey, now: datetime) -> None:

@@ -5,8 +5,10 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from uuid_utils.compat import uuid7
 
 from billing.actions import budgets, holds, post, receive, voids
+from billing.actions.batch import Batch
 from billing.actions.budgets import Limits, Terms
 from billing.actions.holds import Decision, Reused
 from billing.formats import expected
@@ -20,11 +22,16 @@ from billing.models import (
     HoldPart,
     LanguageModel,
     UsageRecord,
+    levels,
 )
+from billing.models.levels import Chain
 from billing.pricing.budget_periods import PeriodKind
 from billing.reports import verdicts
+from teams import ownership, trips
+from teams.actions import organizations
 from teams.models import ApiKey
 from teams.ownership import NotCovered
+from teams.trips import Statement
 from tests.billing.test_rerates import publish
 from tests.builders import body, record
 from tests.conftest import NOW, Cast, issue
@@ -619,3 +626,30 @@ def test_totals_are_those_of_the_checker(cast: Cast, key: ApiKey):
     spent = sum(BudgetTotal.objects.filter(budget=budget).values_list("spent", flat=True))
     reserved = sum(HoldPart.objects.filter(budget=budget).values_list("amount", flat=True))
     assert (spent, reserved) == (2, 2)
+
+
+@pytest.mark.parametrize(("retry", "waits"), [("call-1", 1), ("", 0), ("call-2", 0)])
+def test_who_asks_again_waits_for_the_disk_too(
+    cast: Cast, key: ApiKey, retry: str, waits: int
+):
+    ask(key, idempotency_key="call-1")
+    ask(key)
+
+    (rows,) = trips.at_once([], [Statement(holds._FLUSH, [uuid7(), key.pk, retry])])
+
+    assert len(rows) == waits
+
+
+def test_a_zone_that_is_planned_instead_of_another_is_noticed(cast: Cast, key: ApiKey):
+    owner = ownership.owner(key, "answers", NOW)
+    known, counted = Chain(owner), Batch.of_team(cast.search.pk, NOW)
+    for zone in ("America/Chicago", "Asia/Tokyo"):
+        organizations.change_zone(
+            organization=cast.acme, time_zone=zone, by="tests", now=NOW
+        )
+
+        assert levels.read(known, []) is None
+        known, before = Chain(owner), counted
+        counted = Batch.of_team(cast.search.pk, NOW)
+        assert levels.read(known, []) == []
+        assert counted.days is not before.days

@@ -39,10 +39,13 @@ assert len(first) < 5, "those that are there are used again"
 ended(first)
 second = handed_out()
 assert not first & second
+listening = pid()
 with connection.cursor() as cursor:
-    cursor.execute("DO $$ BEGIN RAISE WARNING 'still here'; END $$")
+    cursor.execute("LISTEN news")
 connection.close()
-assert handed_out() & second, "one that has something to say is there"
+with psycopg.connect(OWNER) as owner:
+    owner.execute("NOTIFY news")
+assert listening in handed_out(), "one that has something to say is there"
 print("fine")
 """
 

@@ -7,7 +7,13 @@ from django.core.exceptions import ValidationError
 
 from teams.actions import organizations, projects
 from teams.models import AuditEvent
-from teams.ownership import MOVES_AHEAD, RECORDS_AHEAD, NotCovered, OwnerIndex
+from teams.ownership import (
+    HELD_SECONDS,
+    MOVES_AHEAD,
+    RECORDS_AHEAD,
+    NotCovered,
+    OwnerIndex,
+)
 from teams.reporting_days import ReportingDays
 from tests.builders import body, record
 from tests.conftest import NOW, Cast, Service, issue
@@ -143,3 +149,9 @@ def test_a_month_is_half_open(cast: Cast):
     first, following = ReportingDays(cast.acme).month(NOW)
 
     assert (first.isoformat(), following.isoformat()) == ("2026-11-01", "2026-12-01")
+
+
+def test_an_index_is_renewed_long_before_a_move_can_concern_a_record():
+    """Two minutes and more are left for clocks that differ and for what is on its way."""
+    left = MOVES_AHEAD - RECORDS_AHEAD - timedelta(seconds=HELD_SECONDS)
+    assert left >= timedelta(minutes=2)

@@ -3,7 +3,14 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import DataError, IntegrityError, connection, transaction
+from django.db import (
+    DataError,
+    IntegrityError,
+    OperationalError,
+    ProgrammingError,
+    connection,
+    transaction,
+)
 
 from teams import isolation, trips
 from teams.models import Organization
@@ -85,6 +92,52 @@ def test_what_the_server_has_forgotten_is_planned_again():
 
     assert trips.at_once([], [insert("b"), FOUND]) == [[("b",)], [("a",), ("b",)]]
     assert slugs() == ["a", "b"]
+
+
+@on_its_own
+def test_what_is_new_beside_what_the_server_has_forgotten():
+    """The new one is planned before the other is found to be gone."""
+    trips.at_once([], [FOUND])
+    with connection.cursor() as cursor:
+        cursor.execute("DEALLOCATE ALL")
+
+    for _ in range(2):
+        assert trips.at_once([], [Statement("SELECT 5", []), FOUND]) == [[(5,)], []]
+
+
+@on_its_own
+def test_what_has_committed_is_not_done_again():
+    trips.at_once([], [FOUND], flush=VISIBLE)
+    with connection.cursor() as cursor:
+        cursor.execute("DEALLOCATE ALL")
+    trips._plans_of(connection.connection).known -= {
+        trips._plans_of(connection.connection).name(FOUND.text)
+    }
+
+    with pytest.raises(ProgrammingError):
+        trips.at_once([], [insert("a"), FOUND], flush=VISIBLE)
+
+    assert slugs() == ["a"]
+
+
+@on_its_own
+def test_what_cannot_be_sent_leaves_the_connection_as_it_was():
+    with pytest.raises(DataError):
+        trips.at_once([], [insert("a"), Statement("SELECT %b::text", ["\0"])])
+
+    assert trips.at_once([], [insert("b"), FOUND]) == [[("b",)], [("b",)]]
+
+
+@on_its_own
+def test_a_server_that_ends_the_session_meanwhile():
+    ends = Statement("SELECT pg_terminate_backend(pg_backend_pid())", [])
+
+    with pytest.raises(OperationalError):
+        trips.at_once([], [insert("a"), ends])
+    connection.close()
+
+    assert slugs() == []
+    assert trips.at_once([], [FOUND]) == [[]]
 
 
 @on_its_own
