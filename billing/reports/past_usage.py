@@ -89,26 +89,24 @@ WHERE team_id = ANY (%(teams)s::bigint[]) AND day >= %(since)s AND day < %(until
 GROUP BY team_id, {", ".join(_KEY)}, stretch
 """
 
-# Of records of these months alone: what was charged on these days for older ones stays
-# with what cannot wait. The charges of a team are looked for by all its uids at once: a
-# search for each takes twice as long.
+# Of one team, and of records of these months alone: what was charged on these days for
+# older ones stays with what cannot wait. The charges are looked for by all uids at once: a
+# search for each takes longer, and how many there are statistics do not tell.
 _TAGGED = f"""
 SELECT c.team_id, {", ".join(f"c.{name}" for name in _KEY)},
     width_bucket(c.day, %(starts)s::date[]) AS stretch,
     count(*) FILTER (WHERE c.leg = 0) - count(*) FILTER (WHERE c.leg = -1),
     {", ".join(f"sum(c.{name})::bigint" for name in PRICE_FIELDS)}, sum(c.cost), 0
-FROM (
-    SELECT u.team_id, array_agg(u.uid) AS uids
-    FROM {UsageRecord._meta.db_table} u
-    WHERE u.team_id = ANY (%(teams)s::bigint[]) AND u.month = ANY (%(months)s::date[])
-        AND (%(projects)s::bigint[] IS NULL OR u.project_id = ANY (%(projects)s::bigint[]))
-        AND ({{carried}})
-    GROUP BY u.team_id
-) tagged
-JOIN {Charge._meta.db_table} c
-ON c.team_id = tagged.team_id AND c.record_uid = ANY (tagged.uids)
-WHERE c.team_id = ANY (%(teams)s::bigint[]) AND c.month = ANY (%(months)s::date[])
+FROM {Charge._meta.db_table} c
+WHERE c.team_id = %(team)s AND c.month = ANY (%(months)s::date[])
     AND c.day >= %(since)s AND c.day < %(until)s
+    AND c.record_uid = ANY (ARRAY(
+        SELECT u.uid FROM {UsageRecord._meta.db_table} u
+        WHERE u.team_id = %(team)s AND u.month = ANY (%(months)s::date[])
+            AND (%(projects)s::bigint[] IS NULL
+                OR u.project_id = ANY (%(projects)s::bigint[]))
+            AND ({{carried}})
+    ))
 GROUP BY c.team_id, {", ".join(f"c.{name}" for name in _KEY)}, stretch
 """
 
@@ -184,7 +182,11 @@ def _tagged(
     carried = " OR ".join(
         f"u.tags ->> %(key{number})s = %(value{number})s" for number, _ in enumerate(tags)
     )
-    return _read(_TAGGED.format(carried=carried), extent, starts, asked)
+    statement = _TAGGED.format(carried=carried)
+    found: dict[_Key, _Sum] = {}
+    for team_id in extent["team_ids"]:
+        found |= _read(statement, extent, starts, asked | {"team": team_id})
+    return found
 
 
 def _read(

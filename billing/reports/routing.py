@@ -413,10 +413,9 @@ _GROUP = """
 held.rule, held.most, c.project_id, c.model_id, c.rate_id, c.speed, c.geo, c.endpoint,
     c.context_tier, c.day
 """
-# `width_bucket` says how many starts are not after a moment: 0 for none. Charges are looked
-# for by all uids at once: how many there are statistics do not tell, and a search for each
-# takes twice as long. Of a record of several steps each gave out its part of what was too
-# much. The first row has the uids alone, all others the sums.
+# `width_bucket` says how many starts are not after a moment: 0 for none. Of a record of
+# several steps each gave out its part of what was too much. The first row has the uids
+# alone, all others the sums.
 _HELD = f"""
 WITH held AS MATERIALIZED (
     SELECT uid, occurred_at, output, rule, CASE WHEN output > most THEN most END AS most
@@ -440,9 +439,9 @@ examples AS (
 sums AS (
     SELECT {_GROUP}, {_REQUESTS}, sum(c.cost),
         sum(c.output::numeric * (held.output - held.most) / held.output), {_QUANTITIES}
-    FROM held JOIN {Charge._meta.db_table} c ON c.record_uid = held.uid
-    WHERE c.team_id = %(team)s AND c.month = ANY (%(months)s::date[])
-        AND c.record_uid = ANY (ARRAY(SELECT uid FROM held))
+    FROM held JOIN {Charge._meta.db_table} c
+    ON c.team_id = %(team)s AND c.month = ANY (%(months)s::date[])
+        AND c.record_uid = held.uid
     GROUP BY {_GROUP}
 )
 SELECT * FROM examples FULL JOIN sums ON false ORDER BY examples.waiting IS NULL

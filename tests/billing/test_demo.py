@@ -219,7 +219,8 @@ class TestStories:
         report = routing.breaches(team=research, since=MONTH, until=TODAY, now=NOW)
 
         (policy,) = report.policies
-        assert (policy.since, policy.policy.changed_by) == (date(2026, 11, 6), "finance")
+        nine = datetime(2026, 11, 6, 9, tzinfo=stories.ZONE)
+        assert (policy.since, policy.policy.changed_by) == (nine, "finance")
         assert {row.kind for row in report.rows} == {"model", "long_output"}
 
     def test_the_demo_key_has_an_empty_project(self, seeded):
