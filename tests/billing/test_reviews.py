@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from billing.actions import alert_messages, estimates, routing
+from billing.actions import alert_messages, estimate_caps, routing
 from billing.actions import reviews as actions
 from billing.formats import what_if as formats
 from billing.models import Alert, Delivery, LanguageModel, Review
@@ -311,7 +311,7 @@ def test_of_several_caps_that_is_judged_which_an_approval_sets(cast: Cast):
     planned = approved(cast, line(300))
 
     assert recommended_cap.budget_of(team=cast.search) == lowest
-    assert estimates.monthly_budget(planned) == lowest
+    assert estimate_caps.monthly_budget(planned) == lowest
 
 
 def test_a_cap_is_recommended_by_what_is_expected(cast: Cast):
