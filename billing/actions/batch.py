@@ -58,7 +58,7 @@ class _Known:
 # The prices and, apart from them, all that `_Known` is made of.
 _NOW = f"""
 SELECT ({rate_book.VERSION}), concat(
-    (SELECT string_agg(concat(id, '.', revision), ',' ORDER BY id)
+    team.created_at, '|', (SELECT string_agg(concat(id, '.', revision), ',' ORDER BY id)
         FROM {Budget._meta.db_table}
         WHERE archived_at IS NULL AND organization_id = team.organization_id
             AND (team_id = team.id OR (team_id IS NULL AND project_id IS NULL)
