@@ -15,6 +15,8 @@ _MODEL = {
 _FACTOR = {"decimal_places": 9, "max_digits": 11, "null": True}
 _PERCENT = {"decimal_places": 9, "max_digits": 12}
 _PERCENTS = ("batch_percent", "prefix_percent", "hit_percent", "thinking_percent")
+# Without their model they would be a second shape of the scenario.
+FORGET_SINGLE = "DELETE FROM billing_estimateshape WHERE model_id IS NOT NULL"
 _BESIDE_TEXT = ("input_audio", "cache_read_audio", "output_audio", "output_image")
 
 
@@ -122,4 +124,5 @@ class Migration(migrations.Migration):
                 name="estimate_percents_bounded",
             ),
         ),
+        migrations.RunSQL(migrations.RunSQL.noop, FORGET_SINGLE),
     ]
