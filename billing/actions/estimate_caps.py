@@ -48,8 +48,7 @@ def put_in_force(*, now: datetime) -> int:
     """Set the caps whose day has come, and let those lapse that a later decision took the
     place of; how many. Twice is once."""
     waiting = EstimateCap.objects.waiting().with_estimate().order_by("pk")
-    ripe = [cap for cap in waiting if _has_come(cap, now) or cap.overtaken]
-    return sum(_settle_ripe(cap, now) for cap in ripe)
+    return sum(_settle_ripe(cap, now) for cap in waiting)
 
 
 def monthly_budget(estimate: Estimate) -> Budget | None:
@@ -88,6 +87,8 @@ def _has_come(cap: EstimateCap, now: datetime) -> bool:
 
 def _settle_ripe(cap: EstimateCap, now: datetime) -> bool:
     try:
+        if not (_has_come(cap, now) or cap.overtaken):
+            return False
         with transaction.atomic():
             current = held(cap.estimate)
             if current is None or current.state != State.WAITING:

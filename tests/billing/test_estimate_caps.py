@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError
+from django.db import IntegrityError, OperationalError, connection
 
 from billing.actions import budgets, estimate_caps, estimates, raises, sweep
 from billing.actions.budgets import Terms
@@ -273,6 +273,27 @@ def test_each_is_settled_once(cast: Cast):
     assert estimate_caps.put_in_force(now=BEGINS) == 3
     assert estimate_caps.put_in_force(now=BEGINS) == 0
     assert Budget.objects.count() == 3
+
+
+def test_one_that_cannot_be_looked_at_is_put_off_and_the_next_is_set(
+    cast: Cast, caplog: pytest.LogCaptureFixture
+):
+    later = approve(draft(cast, month=date(2027, 1, 1)), "5")
+    approve(draft(cast, team=cast.support), "6")
+    looks: list[str] = []
+
+    def fail_first(execute: Any, sql: str, *rest: Any) -> Any:
+        if "billing_budgetrevision" in sql:
+            looks.append(sql)
+            if len(looks) == 1:
+                raise OperationalError("canceling statement due to lock timeout")
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(fail_first):
+        assert estimate_caps.put_in_force(now=BEGINS) == 1
+
+    assert f"the {later} is put off" in caplog.text
+    assert [one.amount for one in Budget.objects.all()] == [6]
 
 
 def test_a_cap_that_is_none_waits_for_no_day(cast: Cast):
