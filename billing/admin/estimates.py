@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
@@ -38,6 +38,13 @@ _PLANNED = (
     TokenClass.CACHE_READ,
     TokenClass.OUTPUT,
     TokenClass.WEB_SEARCH,
+)
+_NOT_PLANNED = [name for name in TokenClass if name not in _PLANNED]
+
+
+_MORE = (
+    "Its lines have sound, pictures or sessions, which a row here has no column for: it "
+    "is changed by the API."
 )
 
 
@@ -167,12 +174,21 @@ class EstimateAdmin(Kept):
         return always if obj is None else ("team", *always)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Its lines; what levers made them of is changed on its page."""
+        """Its lines; what levers made them of is changed on its page, and what a row has
+        no column for would be lost."""
         return (
             is_draft(obj)
-            and not (obj is not None and obj.shapes.exists())
+            and not (obj is not None and (obj.shapes.exists() or _has_more(obj)))
             and super().has_change_permission(request, obj)
         )
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        estimate = context.get("original")
+        if estimate is not None and is_draft(estimate) and _has_more(estimate):
+            messages.warning(request, _MORE)
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """It is saved with its lines, which price it."""
@@ -320,6 +336,14 @@ def _month(asked: str, team: Team | None) -> date:
     except ValueError:
         now = timezone.now()
         return ReportingDays(team.organization).month(now)[0] if team else now.date()
+
+
+def _has_more(estimate: Estimate) -> bool:
+    """Whether its lines, not levers, have what a row has no column for."""
+    more = Q()
+    for name in _NOT_PLANNED:
+        more |= Q(**{f"{name}__gt": 0})
+    return not estimate.shapes.exists() and estimate.lines.filter(more).exists()
 
 
 def _line(data: dict[str, Any]) -> Line:

@@ -28,8 +28,11 @@ from billing.models import (
     RateCard,
     UsageRecord,
 )
+from billing.models.estimates import Scenario
+from billing.models.planned import Line
 from billing.pricing import figures
 from billing.pricing.budget_periods import PeriodKind
+from billing.pricing.token_classes import NOTHING
 from billing.reports import budgets as reports
 from billing.reports import estimate_view
 from teams import isolation
@@ -604,6 +607,24 @@ def opened(cast: Cast, estimate: Estimate) -> dict[str, object]:
     kept = {"lines-INITIAL_FORMS": 1, "lines-0-id": estimate.lines.get().pk}
     kept |= {"lines-0-estimate": estimate.pk}
     return estimate_form(cast) | kept | {"seen_version": estimate.version}
+
+
+def test_an_estimate_with_what_no_row_shows_is_not_changed(admin: Client, cast: Cast):
+    model = LanguageModel.objects.get(provider="anthropic", name="claude-opus-5-5")
+    line = Line(model, Scenario.MEDIUM, 1000, NOTHING._replace(input=10**6))
+    given = {"team": cast.search, "month": date(2026, 11, 1), "by": "lead", "now": NOW}
+    estimate = estimates.save(**given, lines=[line])
+    form = opened(cast, estimate)
+    estimate.lines.update(session=60_000)
+    url = reverse("admin:billing_estimate_change", args=[estimate.pk])
+
+    page = admin.get(url).content.decode()
+    answer = admin.post(url, form)
+
+    assert "sound, pictures or sessions, which a row here has no column for" in page
+    assert 'name="_save"' not in page
+    assert answer.status_code == 403
+    assert estimate.lines.get().session == 60_000
 
 
 def test_of_two_who_change_an_estimate_the_second_is_told(admin: Client, cast: Cast):
