@@ -72,7 +72,7 @@ _NUMERIC = re.compile(r"[-+]?[\d.,_ ]{1,20}(?:[eE][-+]?\d{1,3})?", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9][\w.:/@+-]{0,99}(?: [\w.]{1,20}){0,3}", re.ASCII)
 _TEXT = "?"  # stands for one
 _FIRST = 3
-_MOST_COLUMNS = 100
+MOST_COLUMNS = 100
 _NO_DELIMITER = re.compile(r"""[,;|"\s]+""")
 # Of a table, in characters: what a form may carry.
 MOST_CARRIED = 3_000_000
@@ -156,11 +156,9 @@ def outline(
     if not _names_columns(headers):
         raise _refused("The first line names no columns.")
     if len(rows) > max_rows:
-        raise BodyError(
-            413, "too_many_records", f"At most {max_rows:,} rows are read at once."
-        )
-    if len(headers) > _MOST_COLUMNS:
-        raise _refused(f"It has more than {_MOST_COLUMNS} columns.")
+        raise _too_many(max_rows)
+    if len(headers) > MOST_COLUMNS:
+        raise _refused(f"It has more than {MOST_COLUMNS} columns.")
     fields = {header: name for name, header in _guessed(headers).items()}
     fields |= {_found(header, headers): name for name, header in said.items() if header}
     whole = [cells for _, cells in rows if len(cells) == len(headers)]
@@ -180,9 +178,17 @@ def outline(
     )
 
 
-def columns_of(table: str) -> list[Column]:
-    """The columns of a table that `outline` returned. Raises BodyError for another one."""
+def columns_of(table: str, max_rows: int) -> list[Column]:
+    """The columns of a table that `outline` returned. Raises BodyError for another one,
+    and for one that is larger than any of those, before much is made of it."""
+    if len(table) > MOST_CARRIED + max_rows:
+        raise BodyError(413, "body_too_large", "Its counts are too many: take fewer rows.")
+    lines = csv.reader(StringIO(table, newline=""))
     try:
+        if len(next(lines)) > MOST_COLUMNS:
+            raise _refused(f"It has more than {MOST_COLUMNS} columns.")
+        if sum(1 for cells in lines if cells) > max_rows:
+            raise _too_many(max_rows)
         return _outlined(table, {})
     except (csv.Error, StopIteration):
         raise _refused("This is no table that was outlined.") from None
@@ -241,8 +247,10 @@ def _carried(
         if more := len(cells) - len(headers):
             # One that is too long or short stays so.
             out.writerow([_TEXT] * max(len(kept) + more, 1))
-        else:
-            out.writerow(_safe(cells[place], fits) for place, fits in kept.items())
+            continue
+        safe = [_safe(cells[place], fits) for place, fits in kept.items()]
+        # What had something in other columns is no empty line, and is missed.
+        out.writerow(safe if any(safe) else [*safe[:-1], _TEXT])
     return written.getvalue()
 
 
@@ -313,6 +321,12 @@ def _refused(detail: str) -> BodyError:
     return BodyError(400, "bad_table", detail)
 
 
+def _too_many(max_rows: int) -> BodyError:
+    return BodyError(
+        413, "too_many_records", f"At most {max_rows:,} rows are read at once."
+    )
+
+
 def _rows(
     lines: Any,
     headers: Sequence[str],
@@ -326,9 +340,7 @@ def _rows(
         if not any(cell.strip() for cell in cells):
             continue
         if len(table.rows) + len(table.problems) == max_rows:
-            raise BodyError(
-                413, "too_many_records", f"At most {max_rows:,} rows are read at once."
-            )
+            raise _too_many(max_rows)
         try:
             if len(cells) != len(headers):
                 raise _wrong(f"It has {len(cells)} cells, the first line {len(headers)}.")

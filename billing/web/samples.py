@@ -417,7 +417,7 @@ def _columns_page(
 ) -> HttpResponse:
     """Read the table that the form has carried, as its columns were chosen."""
     try:
-        columns = sample_columns.columns_of(request.POST["table"])
+        columns = sample_columns.columns_of(request.POST["table"], MAX_ROWS)
     except BodyError as error:
         raise SuspiciousOperation(error.detail) from error
     form = ColumnsForm(list(places.items()), request.POST, columns=columns)

@@ -14,7 +14,9 @@ from django.test import Client
 from django.utils import timezone
 
 from billing.actions import samples
-from billing.formats.samples import Asked
+from billing.formats import sample_columns
+from billing.formats.errors import BodyError
+from billing.formats.samples import MAX_ROWS, Asked
 from billing.models import Sample
 from billing.models.samples import Source
 from billing.web import samples as pages
@@ -164,6 +166,17 @@ def test_a_text_among_numbers_stays_behind_and_its_row_is_told_by_its_line(
     assert Sample.objects.get().records == 3
 
 
+def test_a_row_of_other_columns_alone_is_told_as_in_a_direct_read(lead: Client, cast: Cast):
+    table = "input,output,note\n1,2,a\n,,b\n,,\n5,6,c\n"
+
+    asked = paste(lead, cast, table, model="claude-opus-5-5")
+    page = choose(lead, cast, asked, "input", "output", model="claude-opus-5-5")
+
+    assert "Line 3: The input is missing." in page.text
+    assert "Line 4" not in page.text
+    assert Sample.objects.get().records == 2
+
+
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
@@ -187,6 +200,29 @@ def test_what_is_no_table_is_not_taken_for_a_carried_one(lead: Client, cast: Cas
     place = f"team {cast.search.pk}"
 
     answer = lead.post("/samples/new?way=paste", {"table": "", "place": place})
+
+    assert answer.status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("table", "sentence"),
+    [
+        (",".join(map(str, range(101))), "It has more than 100 columns."),
+        ("a,b\n" + "1,2\n" * (MAX_ROWS + 1), "At most 10,000 rows are read at once."),
+        (
+            "a,b\n" + " " * (sample_columns.MOST_CARRIED + MAX_ROWS),
+            "Its counts are too many",
+        ),
+    ],
+)
+def test_what_is_larger_than_any_that_is_carried_is_refused(
+    lead: Client, cast: Cast, table: str, sentence: str
+):
+    place = f"team {cast.search.pk}"
+
+    with pytest.raises(BodyError, match=sentence):
+        sample_columns.columns_of(table, MAX_ROWS)
+    answer = lead.post("/samples/new?way=paste", {"table": table, "place": place})
 
     assert answer.status_code == 400
 
