@@ -143,8 +143,8 @@ create_sample = extend_schema(
                     "type": "object",
                     "propertyNames": {"enum": list(sample_columns.FIELDS)},
                     "additionalProperties": STRING,
-                    "description": "Headers of a table's columns, where guessed wrongly; "
-                    "empty for a field that no column has.",
+                    "description": "Headers of a table's columns, or members of flat "
+                    "objects, where guessed wrongly; empty for a field that none has.",
                 },
                 "inclusive": {
                     "type": "boolean",

@@ -71,6 +71,7 @@ _NUMERIC = re.compile(r"[-+]?[\d.,_ ]{1,20}(?:[eE][-+]?\d{1,3})?", re.ASCII)
 # Of a model, a provider, a processing: one word, or a few as in “Claude Opus 5.5”.
 _NAME = re.compile(r"[A-Za-z0-9][\w.:/@+-]{0,99}(?: [\w.]{1,20}){0,3}", re.ASCII)
 _TEXT = "?"  # stands for one
+_LONGEST_NAME = 200
 _FIRST = 3
 MOST_COLUMNS = 100
 _NO_DELIMITER = re.compile(r"""[,;|"\s]+""")
@@ -176,6 +177,36 @@ def outline(
         table=table,
         dropped=[header for place, header in enumerate(headers) if place not in kept],
     )
+
+
+def written(rows: Mapping[int, Mapping[str, Any] | None]) -> str:
+    """Flat objects as a table, of which the one of number n ends on line n + 1.
+
+    Its headers are their members. What is None has a text for every count. Raises
+    BodyError where they have more members than a table has columns.
+    """
+    names = list(dict.fromkeys(name for row in rows.values() for name in row or ()))
+    if len(names) > MOST_COLUMNS:
+        raise _refused(f"It has more than {MOST_COLUMNS} columns.")
+    table = StringIO(newline="")
+    out = csv.writer(table, lineterminator="\n")
+    out.writerow(_distinct([name.strip() for name in names]))
+    line = 1
+    for number, row in rows.items():
+        table.write("\n" * (number - line))
+        line = number + 1
+        if row is None:
+            out.writerow([_TEXT] * len(names))
+        else:
+            cells = [_cell(row.get(name)) for name in names]
+            out.writerow(cells if any(cells) else [*cells[:-1], _TEXT])
+    return table.getvalue()
+
+
+def _cell(value: Any) -> str:
+    """Of a text what may be a name: one line, and short."""
+    cell = "" if value is None else str(value)
+    return cell if len(cell) <= _LONGEST_NAME and cell.isprintable() else _TEXT
 
 
 def columns_of(table: str, max_rows: int) -> list[Column]:

@@ -2,7 +2,8 @@
 
 Taken are `usage` objects, whole responses of the providers' APIs, results of their
 batches, lines of a coding tool's transcript, and what `POST /usage` takes; one, several
-after each other, an array, one per line; or a table (`sample_columns`). Of each the counts,
+after each other, an array, one per line; or a table (`sample_columns`), as which flat
+objects are read too. Of each the counts,
 the model and the conditions are read. Prompts and answers are passed over: no part of them
 is returned, or quoted in a problem. When a call took place makes no difference.
 """
@@ -144,8 +145,24 @@ def read(content: bytes, asked: Asked, book: RateBook, at: datetime) -> Reading:
     wrong is a problem of its own.
     """
     text = _text(content)
-    if text[:1] in "{[":
-        return _of_json(text, asked, book, at)
+    if text[:1] not in "{[":
+        return _of_table(text, asked, book, at)
+    cut, unit = _records(text)
+    rows = _flat(cut, asked)
+    if rows is not None:
+        table = _of_table(sample_columns.written(rows), asked, book, at)
+        return table._replace(unit=unit, problems=_of_cut(table.problems, cut, rows))
+    if asked.columns:
+        raise BodyError(
+            400,
+            "bad_table",
+            "Columns can be said of a table, or of flat objects without a usage: these "
+            "records have their counts elsewhere.",
+        )
+    return _of_json(cut, unit, asked, book, at)
+
+
+def _of_table(text: str, asked: Asked, book: RateBook, at: datetime) -> Reading:
     table = sample_columns.read(text, asked.columns, asked.inclusive, MAX_ROWS)
     problems = [Problem(number, detail) for number, detail in table.problems]
     usages = []
@@ -172,7 +189,10 @@ def outline(content: bytes, asked: Asked, book: RateBook) -> Outline | None:
     """
     text = _text(content)
     if text[:1] in "{[":
-        return None
+        rows = _flat(_records(text)[0], asked)
+        if rows is None:
+            return None
+        text = sample_columns.written(rows)
 
     def is_name(cell: str) -> bool:
         return cell in _FIRST_ASKED or cell in _TIER_NAMES or bool(book.providers_of(cell))
@@ -194,8 +214,9 @@ def _text(content: bytes) -> str:
     return text
 
 
-def _of_json(text: str, asked: Asked, book: RateBook, at: datetime) -> Reading:
-    cut, unit = _records(text)
+def _of_json(
+    cut: Sequence[_Cut], unit: str, asked: Asked, book: RateBook, at: datetime
+) -> Reading:
     # By id, where there is one: the last one said what the call came to.
     found: dict[object, tuple[Usage, str]] = {}
     problems: list[Problem] = []
@@ -296,6 +317,53 @@ def _one_after_another(text: str) -> Iterator[_Cut]:
         yield _Cut(line, text[place:end].encode())
         line += text.count("\n", place, end)
         place = end
+
+
+# --- Flat objects -------------------------------------------------------------------
+
+_FLAT = msgspec.json.Decoder(dict[str, int | float | str | bool | None])
+_MALFORMED = "JSON is malformed."
+# An input and an output.
+_LEAST_COUNTS = 2
+
+_Flat = Mapping[int, Mapping[str, Any] | None]
+
+
+def _flat(cut: Sequence[_Cut], asked: Asked) -> _Flat | None:
+    """The members of each record by its number, where all are objects of single values;
+    None of what is malformed.
+
+    None as a whole where they are no rows of a table: one has a usage or members of its
+    own, or, as nothing is said of columns, it is a usage itself or has no two numbers.
+    """
+    rows: dict[int, Mapping[str, Any] | None] = {}
+    for number, raw, problem in cut:
+        try:
+            rows[number] = None if problem else _FLAT.decode(raw)
+        except (msgspec.ValidationError, RecursionError):
+            return None
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            rows[number] = None
+    its = [row for row in rows.values() if row is not None]
+    if any("usage" in row for row in its):
+        return None
+    if asked.columns:
+        return rows if its else None
+    counted = [{name for name in row if _is_count(row[name])} for row in its]
+    is_table = any(len(names) >= _LEAST_COUNTS for names in counted)
+    return rows if is_table and not any(names & _BARE for names in counted) else None
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _of_cut(problems: Sequence[Problem], cut: Sequence[_Cut], rows: _Flat) -> list[Problem]:
+    """Problems of the table that was written of records, by the records' numbers."""
+    malformed = {
+        one.number: one.problem or _MALFORMED for one in cut if rows[one.number] is None
+    }
+    return [Problem(line - 1, malformed.get(line - 1, detail)) for line, detail in problems]
 
 
 # --- One record ---------------------------------------------------------------------

@@ -424,6 +424,70 @@ def test_what_is_said_of_columns_has_to_be_there(columns: dict[str, str], said: 
     assert (error.code, said in error.detail) == ("bad_table", True)
 
 
+FLAT = [
+    {"model": "claude-opus-5-5", "tokens_in": 5, "tokens_out": 9, "note": SECRET * 9},
+    {"model": "claude-opus-5-5", "tokens_in": 50, "tokens_out": 90, "cached": None},
+]
+LINES = "\n\n".join(json.dumps(one) for one in FLAT)
+
+
+@pytest.mark.parametrize("content", [FLAT, LINES, {"records": FLAT}])
+@pytest.mark.parametrize("said", [{}, {"input": "tokens_in", "output": "tokens_out"}])
+def test_flat_objects_are_rows_of_a_table(content: Any, said: dict[str, str]):
+    reading = read(content, NOBODY._replace(columns=said))
+
+    assert [usage.quantities for usage in reading.usages] == [
+        *(Quantities(input=5, output=9), Quantities(input=50, output=90))
+    ]
+    assert reading.columns == {
+        "model": "model",
+        "input": "tokens_in",
+        "output": "tokens_out",
+    }
+
+
+def test_columns_that_are_said_are_read_from_flat_usages_too():
+    content = {"deployment": "gpt-5", "input_tokens": 5, "output": "text", "got": 9}
+
+    usage = only(content, NOBODY._replace(columns={"model": "deployment", "output": "got"}))
+
+    assert (usage.model, usage.quantities) == ("gpt-5", Quantities(input=5, output=9))
+
+
+def test_flat_objects_that_are_wrong_are_told_by_their_own_numbers():
+    lines = [*LINES.split("\n"), '{"tokens_in": 5.5, "tokens_out": 1}', "{malformed", "{}"]
+
+    lined = read("\n".join(lines), OPUS)
+    listed = read([*FLAT, {"tokens_in": -1, "tokens_out": 1}], OPUS)
+
+    assert [(lined.unit, one) for one in lined.problems] == [
+        ("line", Problem(4, "The input is 5.5, which is no whole number of 0 or more.")),
+        ("line", Problem(5, "JSON is malformed.")),
+        ("line", Problem(6, "The input is missing.")),
+    ]
+    assert (listed.unit, [one.number for one in listed.problems]) == ("record", [3])
+
+
+@pytest.mark.parametrize("content", [MESSAGE, [USAGE, MESSAGE], {**USAGE, "usage": 1}])
+def test_columns_are_not_said_of_what_has_a_usage(content: Any):
+    error = refused(content, OPUS._replace(columns={"input": "tokens_in"}))
+
+    assert (error.code, "flat objects without a usage" in error.detail) == (
+        "bad_table",
+        True,
+    )
+
+
+def test_flat_objects_of_unusual_names_say_which_they_have():
+    assert "sent, got" in refused({"sent": 5, "got": 9}, OPUS).detail
+
+
+def test_flat_objects_with_more_members_than_a_table_are_refused():
+    many = [{f"a{number}": 1, f"b{number}": 2} for number in range(51)]
+
+    assert "more than 100 columns" in refused(many, OPUS).detail
+
+
 def test_no_column_may_be_said_to_have_a_field():
     table = "input,cached_tokens,output\n100,40,5"
 

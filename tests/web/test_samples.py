@@ -166,6 +166,19 @@ def test_a_text_among_numbers_stays_behind_and_its_row_is_told_by_its_line(
     assert Sample.objects.get().records == 3
 
 
+def test_columns_of_flat_objects_are_chosen_too(lead: Client, cast: Cast):
+    lines = [
+        json.dumps({"model": "claude-opus-5-5", "sent": 5, "got": got, "text": SECRET})
+        for got in (9, 10)
+    ]
+
+    asked = paste(lead, cast, "\n".join(lines))
+    page = choose(lead, cast, asked, "model", "input", "output")
+
+    assert SECRET not in asked.html
+    assert "10 input tokens, 19 output tokens" in page.text
+
+
 def test_a_row_of_other_columns_alone_is_told_as_in_a_direct_read(lead: Client, cast: Cast):
     table = "input,output,note\n1,2,a\n,,b\n,,\n5,6,c\n"
 
@@ -204,13 +217,16 @@ def test_what_is_no_table_is_not_taken_for_a_carried_one(lead: Client, cast: Cas
     assert answer.status_code == 400
 
 
+TOO_LONG = sample_columns.MOST_CARRIED + MAX_ROWS
+
+
 @pytest.mark.parametrize(
     ("table", "sentence"),
     [
         (",".join(map(str, range(101))), "It has more than 100 columns."),
         ("a,b\n" + "1,2\n" * (MAX_ROWS + 1), "At most 10,000 rows are read at once."),
         (
-            "a,b\n" + " " * (sample_columns.MOST_CARRIED + MAX_ROWS),
+            "a,b\n" + " " * TOO_LONG,
             "Its counts are too many",
         ),
     ],

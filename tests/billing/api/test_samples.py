@@ -92,6 +92,20 @@ def test_columns_can_be_named(lead: Service):
     assert reply.json()["columns"] == {"model": "what", "input": "in", "output": "out"}
 
 
+def test_columns_of_flat_records_can_be_named(lead: Service):
+    reply = create(
+        lead,
+        text='{"model":"claude-opus-5-5","tokens_in":5,"tokens_out":9}',
+        columns={"input": "tokens_in", "output": "tokens_out"},
+    )
+
+    assert reply.json()["columns"]["input"] == "tokens_in"
+    refused = create(
+        lead, records=[{"usage": {"input_tokens": 1}}], columns={"input": "tokens_in"}
+    )
+    assert (refused.status_code, refused.json()["code"]) == (400, "bad_table")
+
+
 def test_days_are_those_of_a_project(lead: Service):
     before = (timezone.now() - timedelta(hours=30)).isoformat()
     today = timezone.now().isoformat()
