@@ -28,7 +28,8 @@ def keep(*, estimate: Estimate, amount: Decimal, by: str, now: datetime) -> Esti
     """The cap of an estimate, in the transaction that approves it.
 
     Where the plan has begun the monthly budget of its team or project has it from now on,
-    and is made where there is none. Raises ValidationError.
+    and is made where there is none. Caps that wait, and that it takes the place of, lapse.
+    Raises ValidationError.
     """
     # The project may have gone to another team, whose budget it is then.
     estimate.check_owner(now)
@@ -38,6 +39,7 @@ def keep(*, estimate: Estimate, amount: Decimal, by: str, now: datetime) -> Esti
     )
     cap.full_clean()
     cap.save()
+    _let_lapse(estimate, now=now)
     if cap.holds_from <= today:
         _take_scope(estimate)
         _set(cap, by=by, now=now, reason=f"Estimate #{estimate.pk} approved.")
@@ -79,6 +81,15 @@ def settle(
         reason=why,
         after={"cap": money.plain(cap.amount), "holds_from": cap.holds_from.isoformat()},
     )
+
+
+def _let_lapse(approved: Estimate, *, now: datetime) -> None:
+    """The caps that wait for the same budget and that this approval takes the place of."""
+    waiting = EstimateCap.objects.waiting().of_scope(approved).with_estimate()
+    # Before the scope, as where one is set: so nobody waits for another in a circle.
+    for cap in waiting.select_for_update(of=("self",)).order_by("pk"):
+        if why := cap.overtaken:
+            settle(cap, State.LAPSED, by=ITSELF, now=now, why=why)
 
 
 def _has_come(cap: EstimateCap, now: datetime) -> bool:

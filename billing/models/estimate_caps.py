@@ -17,6 +17,10 @@ class EstimateCapQuerySet(models.QuerySet["EstimateCap"]):
     def waiting(self) -> "EstimateCapQuerySet":
         return self.filter(state=EstimateCap.State.WAITING)
 
+    def of_scope(self, estimate: Estimate) -> "EstimateCapQuerySet":
+        """Those for the same budget as that of this estimate."""
+        return self.filter(estimate__team=estimate.team, estimate__project=estimate.project)
+
     def with_estimate(self) -> "EstimateCapQuerySet":
         """With all that its scope and its sentences read."""
         return self.select_related("estimate__team__organization", "estimate__project")
@@ -154,7 +158,8 @@ class EstimateCap(models.Model):
             approved_at__gt=since,
             cap__isnull=False,
         )
-        for one in covering.exclude(cap__state=self.State.TAKEN_BACK):
+        void = (self.State.TAKEN_BACK, self.State.LAPSED)
+        for one in covering.exclude(cap__state__in=void):
             if one.approved_at is not None:
                 said = (
                     f"{one.approved_by} approved estimate #{one.pk}, with a cap for the "

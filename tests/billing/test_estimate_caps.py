@@ -232,14 +232,31 @@ def test_one_of_other_months_takes_the_place_of_none(cast: Cast):
     assert amount_of(its) == 700
 
 
-def test_one_that_was_taken_back_takes_the_place_of_none(cast: Cast):
+def test_one_that_is_overtaken_lapses_at_that_approval_and_stays_so(cast: Cast):
     its = budget(cast)
-    approve(draft(cast), "500")
+    first = approve(draft(cast), "500")
     other = approve(draft(cast), "600", now=NOW + HOUR)
+
+    first.refresh_from_db()
+    assert (first.state, first.settled_at) == ("lapsed", NOW + HOUR)
     estimates.take_back_cap(estimate=other.estimate, by="frank", now=NOW + 2 * HOUR)
+    sweep.sweep(now=BEGINS)
+    assert amount_of(its) == 300
+
+
+@pytest.mark.parametrize("state", ["taken_back", "lapsed"])
+def test_one_that_never_holds_takes_the_place_of_none(cast: Cast, state: str):
+    its = budget(cast)
+    first = approve(draft(cast), "500", now=NOW + HOUR)
+    other = approve(draft(cast), "600")
+    why = "Nobody owns it." if state == "lapsed" else ""
+    estimate_caps.settle(other, EstimateCap.State(state), by="x", now=NOW, why=why)
+    Estimate.objects.filter(pk=other.estimate_id).update(approved_at=NOW + 2 * HOUR)
 
     sweep.sweep(now=BEGINS)
 
+    first.refresh_from_db()
+    assert first.state == "set"
     assert amount_of(its) == 500
 
 
