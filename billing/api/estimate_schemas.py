@@ -175,13 +175,15 @@ _BALANCE: Schema = {
     "type": ["object", "null"],
     "description": "What goes in against what comes out, of the planned scenario.",
 }
+_COMPARED_BY = "Compared by, and planned by unless it has sizes of its own."
 _COMPARED = object_of(
-    **{**_SHARE["properties"], "token_factor": {**MONEY, "description": "Planned by."}},
+    **{**_SHARE["properties"], "token_factor": {**MONEY, "description": _COMPARED_BY}},
     token_factor_low=MONEY,
     token_factor_high=MONEY,
     levers={
         **LEVERS_BY_SCENARIO,
-        "description": "Those of its own requests; empty where it has the estimate's.",
+        "description": "Those of its own requests, by which it is planned; empty where it "
+        "has the estimate's.",
     },
     ranges=_SPANS,
     totals={

@@ -55,12 +55,13 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ModelRow:
-    """One model: what the whole period would cost with all requests on it.
+    """One model: what the whole period would cost with all requests on it, in the sizes
+    of the reference.
 
     `costs` has None for a scenario that has no price; `why` says which is missing. They
     are by the middle of its `factor`, and may lie in `ranges`, where that is not certain.
-    `own` are levers of its own. `per_request` and `balance` are those of the planned
-    scenario.
+    `own` are levers of its own: by those it is planned and not compared. `per_request` and
+    `balance` are those of the planned scenario.
     """
 
     model: LanguageModel
@@ -242,12 +243,14 @@ def _view(
     ]
     totals = {one: sum((row.costs[one] for row in rows), Decimal()) for one in shown}
     ranges = _ranges(wanted, totals, at)
-    models = _models(wanted, book, at)
+    alike = _alike(wanted, at)
+    models = _models(wanted, alike, book, at)
     by_plan = [row.costs.get(wanted.plan, Decimal()) for row in rows]
     starts = [one.effective_from for one in models if one.effective_from is not None]
     said = assumptions.Subject(
         shapes=wanted.shapes,
         models=wanted.models,
+        alike=alike.models,
         reference=planned.reference_of(wanted.models, wanted.reference),
         ranges=ranges,
         plan=wanted.plan,
@@ -278,12 +281,33 @@ def _view(
     )
 
 
-def _models(wanted: Wanted, book: Book, at: datetime) -> list[ModelRow]:
+def _alike(wanted: Wanted, at: datetime) -> Wanted:
+    """The same without sizes of their own: models are compared by the same requests, each
+    as it counts their tokens."""
+    if not any(one.own for one in wanted.models):
+        return wanted
+    models = [
+        one._replace(own={}, factor=None) if one.own else one for one in wanted.models
+    ]
+    return _settled(replace(wanted, models=models), at)
+
+
+def _models(wanted: Wanted, alike: Wanted, book: Book, at: datetime) -> list[ModelRow]:
     """Side by side, each with all requests of the period on it."""
-    return [_model(one, wanted, book, at) for one in wanted.models if wanted.shapes]
+    return [
+        _model(one, chosen.own, alike, book, at)
+        for one, chosen in zip(alike.models, wanted.models, strict=True)
+        if wanted.shapes
+    ]
 
 
-def _model(chosen: Chosen, wanted: Wanted, book: Book, at: datetime) -> ModelRow:
+def _model(
+    chosen: Chosen,
+    own: Mapping[Scenario, Levers],
+    wanted: Wanted,
+    book: Book,
+    at: datetime,
+) -> ModelRow:
     def compared(scenario: Scenario, guess: Guess) -> Compared:
         its, share = wanted.shapes[scenario], chosen.share(scenario, guess)
         return scenarios.compared(its, share, wanted.month, wanted.months, book.rates, at)
@@ -301,7 +325,7 @@ def _model(chosen: Chosen, wanted: Wanted, book: Book, at: datetime) -> ModelRow
         model=chosen.model,
         share_percent=chosen.share_percent,
         factor=factor,
-        own=dict(chosen.own),
+        own=dict(own),
         costs={
             scenario: None if one.cost is None else money.exact(one.cost)
             for scenario, one in found.items()

@@ -217,13 +217,16 @@ def test_a_sample_fills_it_in(lead: Client, cast: Cast, sample: Sample):
 
 
 def test_each_model_of_a_sample_has_its_own_sizes(lead: Client, cast: Cast, sample: Sample):
-    """Sonnet's are typed, Opus' are its own: 400 in and 40 out at the median, 0.0024."""
+    """Sonnet's are typed: 0.0021 each. Opus' are its own: 400 in and 40 out at the median,
+    0.0024. Half of 3,000 requests are on each."""
     sonnet, opus = model("claude-sonnet-5"), model("claude-opus-5-5")
     both = {
         "sample": str(sample.pk),
         "reference": sonnet.pk,
         "model-0-model": sonnet.pk,
         "model-1-model": opus.pk,
+        "model-0-share_percent": "50",
+        "model-1-share_percent": "50",
     }
 
     own = build(lead, cast, **both, step="save")
@@ -232,9 +235,12 @@ def test_each_model_of_a_sample_has_its_own_sizes(lead: Client, cast: Cast, samp
     above = build(lead, cast, **both, **{"model-1-sizes": "levers"}).content.decode()
 
     assert drafted.reference == sonnet
-    assert "sizes of its own requests" in shown
-    assert '<data value="7.2"' in shown  # 3,000 requests
-    assert '<data value="12.6"' in above  # of 1,000 in and 10 out
+    assert "planned by sizes of its own requests" in shown
+    assert "in the sizes of Claude Sonnet 5 as each counts their tokens" in shown
+    assert '<data value="6.75"' in shown  # 3.15 and 3.6
+    assert '<data value="9.45"' in above  # 3.15 and 6.3, of 1,000 in and 10 out
+    for page in (shown, above):
+        assert '<data value="12.6"' in page  # 3,000 requests, on Opus alone
     edited = lead.get(f"/estimates/{drafted.pk}/edit").content.decode()
     assert "its own, if the sample has it" in edited
 

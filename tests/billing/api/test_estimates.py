@@ -449,24 +449,36 @@ def sample(cast: Cast) -> Sample:
 
 
 def test_a_model_that_is_in_the_sample_has_its_own_sizes(lead: Service, sample: Sample):
-    """0.00021 each, as 100 in and 1 out at 2 and 10 per million; else 0.0021."""
+    """100 in and 1 out at 2 and 10 per million, by which a quarter of 3,000 requests is
+    planned: 0.00021 each. Compared it is by 1,000 in and 10 out: 0.0021 each."""
     made = post(lead, "estimates", asked(sample=sample.pk)).json()
     kept = change(lead, f"estimates/{made['id']}", {"note": "The same."}).json()
-    by_levers = post(
-        lead,
-        "estimates/compute",
-        asked(sample=sample.pk, models=[MODELS[0], {**MODELS[1], "sizes": "levers"}]),
-    ).json()
+    shared = [
+        {**MODELS[0], "share_percent": "75"},
+        {**MODELS[1], "share_percent": "25"},
+    ]
+    own, by_levers = (
+        post(
+            lead,
+            "estimates/compute",
+            asked(sample=sample.pk, models=[shared[0], {**shared[1], "sizes": sizes}]),
+        ).json()
+        for sizes in ("sample", "levers")
+    )
 
     opus, sonnet = made["models"]
     assert (opus["sizes"], opus["levers"]) == ("levers", {})
-    assert (sonnet["sizes"], sonnet["totals"]) == ("sample", {"medium": "0.63"})
+    assert (sonnet["sizes"], sonnet["totals"]) == ("sample", {"medium": "6.3"})
     assert sonnet["levers"]["medium"]["input_tokens"] == 100
     assert sonnet["levers"]["medium"]["requests_per_day"] == "100"
     assert made["reference"] == {"provider": "anthropic", "model": "claude-opus-5-5"}
     assert any("3 requests of Claude Opus 5.5" in one for one in made["assumptions"])
     assert kept["models"] == made["models"]
-    assert by_levers["models"][1]["totals"] == {"medium": "6.3"}
+    assert own["totals"] == {"medium": "9.6075"}  # 9.45 of it on Opus
+    assert by_levers["totals"] == {"medium": "11.025"}
+    assert [its["models"][1]["totals"] for its in (own, by_levers)] == [
+        {"medium": "6.3"}
+    ] * 2
 
 
 def test_a_model_of_another_tokenizer_has_a_range(lead: Service):
