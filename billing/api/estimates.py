@@ -504,7 +504,6 @@ def _kept(estimate: Estimate) -> dict[str, Any]:
     }
     shapes = estimate_view.shapes_of(estimate)
     if shapes:
-        own = set(estimate.shapes.values_list("model_id", flat=True))
         return its | {
             "levers": {scenario: one._asdict() for scenario, one in shapes.items()},
             "reference": estimate.reference and _named(estimate.reference),
@@ -512,10 +511,10 @@ def _kept(estimate: Estimate) -> dict[str, Any]:
                 {
                     **_named(one.model),
                     "share_percent": one.share_percent,
-                    "token_factor": one.token_factor if one.factor.is_certain else None,
-                    "sizes": Sizes.SAMPLE if one.model_id in own else Sizes.LEVERS,
+                    "token_factor": one.factor and one.factor.mid,
+                    "sizes": Sizes.SAMPLE if one.own else Sizes.LEVERS,
                 }
-                for one in estimate.models.select_related("model").order_by("pk")
+                for one in estimate_view.models_of(estimate)
             ],
         }
     return its

@@ -152,12 +152,7 @@ def of(estimate: Estimate) -> EstimateView:
         month=estimate.month,
         months=estimate.months,
         shapes=shapes.get(None, {}),
-        models=[
-            Chosen(one.model, one.share_percent, one.factor, shapes.get(one.model_id, {}))
-            for one in estimate.models.select_related("model").order_by(
-                "-share_percent", "pk"
-            )
-        ],
+        models=_chosen(estimate, shapes),
         plan=Scenario(estimate.plan),
         contingency_percent=estimate.contingency_percent,
         source=estimate.source,
@@ -181,6 +176,24 @@ def _settled(wanted: Wanted, at: datetime) -> Wanted:
 def lines_of(estimate: Estimate) -> list[Line]:
     """What is kept, as it would be saved."""
     return [_line(one) for one in estimate.lines.select_related("model").order_by("pk")]
+
+
+def models_of(estimate: Estimate) -> list[Chosen]:
+    """The models of one made by levers as they were asked for, most requests first: with
+    the factors that were typed, and no others."""
+    models = _chosen(estimate, _by_model(estimate))
+    reference = planned.reference_of(models, estimate.reference)
+    return [planned.as_said(one, reference) for one in models]
+
+
+def _chosen(
+    estimate: Estimate, shapes: Mapping[int | None, Mapping[Scenario, Levers]]
+) -> list[Chosen]:
+    kept = estimate.models.select_related("model").order_by("-share_percent", "pk")
+    return [
+        Chosen(one.model, one.share_percent, one.factor, shapes.get(one.model_id, {}))
+        for one in kept
+    ]
 
 
 def shapes_of(estimate: Estimate) -> dict[Scenario, Levers]:

@@ -509,6 +509,40 @@ def test_a_factor_that_is_said_is_the_one(lead: Service):
     assert shown["ranges"] == {}
 
 
+HAIKU = {"provider": "anthropic", "model": "claude-haiku-4-5"}
+
+
+def test_who_changes_the_reference_types_no_factor(lead: Service):
+    """The older tokenizer for the newer one: 1.2 to 1.5, though both were one before."""
+    made = post(lead, "estimates", asked()).json()
+
+    changed = change(lead, f"estimates/{made['id']}", {"reference": HAIKU}).json()
+    back = change(lead, f"estimates/{made['id']}", {"reference": None}).json()
+
+    for its in changed["models"]:
+        assert [its[f"token_factor{end}"] for end in ("_low", "", "_high")] == [
+            "1.2",
+            "1.35",
+            "1.5",
+        ]
+    assert changed["totals"] == {"medium": "17.01"}
+    assert changed["ranges"] == {"medium": {"low": "15.12", "high": "18.9"}}
+    assert (back["totals"], back["ranges"]) == (made["totals"], {})
+
+
+@pytest.mark.parametrize("typed", ["1", "2"])
+def test_a_factor_that_was_typed_stays_when_something_else_changes(
+    lead: Service, typed: str
+):
+    models = [MODELS[0], {**HAIKU, "token_factor": typed}]
+    made = post(lead, "estimates", asked(models=models)).json()
+
+    changed = change(lead, f"estimates/{made['id']}", {"note": "The same."}).json()
+
+    assert changed["models"] == made["models"]
+    assert changed["models"][1]["token_factor_high"] == typed
+
+
 def test_a_project_is_planned(lead: Service, made: dict[str, Any]):
     its = post(lead, "estimates", asked(project="answers")).json()
     whole = change(lead, f"estimates/{its['id']}", {"project": None}).json()
