@@ -268,6 +268,41 @@ def test_the_range_of_a_tokenizer_stands_beside_the_cost(lead: Client, cast: Cas
     assert "planned, the middle of" in shown
 
 
+@pytest.mark.parametrize(("factor", "cost"), [("1", "3.15"), ("2", "6.3")])
+def test_a_factor_that_was_typed_stays_when_something_else_changes(
+    lead: Client, cast: Cast, factor: str, cost: str
+):
+    """3,000 requests at 0.00105 on Haiku, times the factor."""
+    haiku = model("claude-haiku-4-5").pk
+    build(
+        lead,
+        cast,
+        step="save",
+        reference=model("claude-opus-5-5").pk,
+        **{"model-0-model": haiku, "model-0-token_factor": factor},
+    )
+    drafted = Estimate.objects.get()
+
+    page = Page(lead.get(f"/estimates/{drafted.pk}/edit").content.decode())
+    lead.post(
+        f"/estimates/{drafted.pk}/edit", page.posted() | {"note": "Again.", "step": "save"}
+    )
+
+    drafted.refresh_from_db()
+    assert drafted.note == "Again."
+    assert drafted.lines.get().cost == Decimal(cost)
+
+
+def test_a_factor_that_was_not_typed_is_empty(lead: Client, cast: Cast, draft: Estimate):
+    build(lead, cast, step="save", **{"model-1-model": model("claude-haiku-4-5").pk})
+
+    for estimate in Estimate.objects.all():
+        page = Page(lead.get(f"/estimates/{estimate.pk}/edit").content.decode())
+        posted = page.posted()
+        factors = [posted[f"model-{number}-token_factor"] for number in range(2)]
+        assert not any(factors)
+
+
 def test_sound_is_asked_for_only_where_there_is_some(lead: Client, cast: Cast):
     empty = lead.get("/estimates/new").content.decode()
     shown = build(lead, cast, **{"heavy-output_audio_per_1000": "5"}).content.decode()
