@@ -256,7 +256,7 @@ def _sizes(its: Subject) -> Iterator[str]:
         yield from _without(one, its)
         if one.own:
             yield from _compared(alike, its, reference)
-        elif one.model != reference:
+        else:
             yield from _factor(one, reference)
     if its.ranges:
         low, high = its.ranges[its.plan]
@@ -313,7 +313,13 @@ def _without(chosen: Chosen, its: Subject) -> Iterator[str]:
 
 def _factor(chosen: Chosen, reference: LanguageModel) -> Iterator[str]:
     name, factor = chosen.model.display_name, chosen.factor or Factor()
-    if not factor.is_certain:
+    if chosen.model == reference:
+        if factor.mid != _ONE:
+            yield (
+                f"{name} is counted with {_number(factor.mid)} tokens for each one of its "
+                "own sizes, as was said."
+            )
+    elif not factor.is_certain:
         yield (
             f"{name} is taken to count {_hundredths(factor.mid)} for each token of "
             f"{reference.display_name}, the middle of {_hundredths(factor.low)} to "

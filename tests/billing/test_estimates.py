@@ -604,6 +604,19 @@ def test_whose_tokens_are_counted_can_be_said(cast: Cast):
     assert "Sizes are in tokens of Claude Haiku 4.5." in shown.assumptions
 
 
+def test_a_factor_of_the_reference_is_said(cast: Cast):
+    doubled = [Chosen(model(), Decimal(100), factor=_exactly("2"))]
+
+    shown = estimate_view.compute(wanted(cast, models=doubled), now=NOW)
+    single = estimate_view.compute(wanted(cast), now=NOW)
+
+    assert (shown.planned, single.planned) == (Decimal("25.2"), Decimal("12.6"))
+    assert set(shown.assumptions) - set(single.assumptions) == {
+        "Claude Opus 5.5 is counted with 2 tokens for each one of its own sizes, as was "
+        "said."
+    }
+
+
 def test_sizes_of_its_own_are_kept_and_counted_once(cast: Cast):
     """Half of the requests, each 100 in and 20 out at 1 and 5 per million."""
     own = {Scenario.MEDIUM: levers(input_tokens=100, output_tokens=20)}
