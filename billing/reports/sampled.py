@@ -102,7 +102,14 @@ def left_out(sample: Sample, profiles: Sequence[Profile]) -> Iterator[str]:
     planned = [one for one in profiles if one.model in ids][:MOST_MODELS]
     if others := [one for one in profiles if one not in planned]:
         which = ", ".join(f"{one.requests:,} of {one.model}" for one in others)
-        yield f"Left out are requests of models that get no share: {which}."
+        # Where it knows requests a day, those are of all records, theirs too.
+        said = (
+            "Left out are requests of models that get no share"
+            if sample.since is None
+            else "Requests of models that get no share are counted as requests of the "
+            "others, with their sizes and prices"
+        )
+        yield f"{said}: {which}."
     if elsewhere := sum(one.elsewhere for one in planned):
         requests = sum(one.requests for one in planned)
         yield (
