@@ -322,6 +322,12 @@ class Builder:
         return ShareForm(number, self._choices, self._data, initial)
 
     @property
+    def reference(self) -> LanguageModel | None:
+        """Whose sizes are typed, by what is chosen so far; None: of the largest share."""
+        chosen = str(self.terms["reference"].value() or "")
+        return next((one for pk, one in self._models.items() if str(pk) == chosen), None)
+
+    @property
     def rows(self) -> list[Row]:
         return [
             Row(

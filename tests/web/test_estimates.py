@@ -254,6 +254,22 @@ def test_another_model_of_the_sample_may_be_the_reference(lead: Client, sample: 
     assert "10 requests of Claude Opus 5.5" in shown
 
 
+def test_whose_sizes_are_typed_is_said_as_it_is_chosen(
+    lead: Client, cast: Cast, sample: Sample
+):
+    """The sample has most requests of Sonnet."""
+    opus = {"sample": str(sample.pk), "reference": model("claude-opus-5-5").pk}
+
+    computed = build(lead, cast, **opus).content.decode()
+    build(lead, cast, **opus, step="save")
+    edited = lead.get(f"/estimates/{Estimate.objects.get().pk}/edit").content.decode()
+    of_none = build(lead, cast, **(opus | {"reference": ""})).content.decode()
+
+    for page in (computed, edited):
+        assert "what you change above is then of Claude Opus 5.5 alone" in page
+    assert "is then of the model with the largest share alone" in of_none
+
+
 def test_the_range_of_a_tokenizer_stands_beside_the_cost(lead: Client, cast: Cast):
     haiku = model("claude-haiku-4-5").pk
 
