@@ -612,8 +612,10 @@ def test_a_factor_of_the_reference_is_said(cast: Cast):
 
     assert (shown.planned, single.planned) == (Decimal("25.2"), Decimal("12.6"))
     assert set(shown.assumptions) - set(single.assumptions) == {
-        "Claude Opus 5.5 is counted with 2 tokens for each one of its own sizes, as was "
-        "said."
+        (
+            "Claude Opus 5.5 is counted with 2 tokens for each one of its own sizes, as "
+            "was said."
+        )
     }
 
 
