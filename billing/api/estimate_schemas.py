@@ -23,7 +23,7 @@ from billing.api.json_schemas import (
     problems,
 )
 from billing.models import Estimate, EstimateCap
-from billing.models.estimates import MOST_MODELS, MOST_MONTHS, Scenario
+from billing.models.estimates import MOST_MODELS, MOST_MONTHS, MOST_SOURCE, Scenario
 from billing.pricing.budget_periods import MONTH as _MONTH_PATTERN
 from billing.pricing.levers import Ttl
 from billing.pricing.scenarios import Larger
@@ -126,7 +126,8 @@ _SHARE: Schema = {
 }
 _SOURCE: Schema = {
     **STRING,
-    "description": "Where the tokens per request come from, in a sentence.",
+    "description": "Where the tokens per request come from, in a sentence; "
+    f"{MOST_SOURCE:,} characters at most.",
 }
 _TERMS: dict[str, Schema] = {
     "project": {**nullable("string"), "description": "Null: the whole team."},

@@ -22,7 +22,7 @@ from billing.api import lists, scopes
 from billing.api.amounts import AmountField
 from billing.api.problems import Refused
 from billing.models import Alias, Estimate, LanguageModel, Sample
-from billing.models.estimates import MOST_MODELS, MOST_MONTHS, Scenario
+from billing.models.estimates import MOST_MODELS, MOST_MONTHS, MOST_SOURCE, Scenario
 from billing.models.planned import Chosen, Line
 from billing.models.rates import PRICE_FIELDS
 from billing.pricing import budget_periods, money
@@ -161,7 +161,7 @@ class EstimateInput(serializers.Serializer[Any]):
         min_value=0, max_value=100, required=False
     )
     source = serializers.CharField(  # type: ignore[assignment]
-        required=False, allow_blank=True, max_length=500
+        required=False, allow_blank=True, max_length=MOST_SOURCE
     )
     sample = serializers.IntegerField(
         min_value=1, max_value=10**18, required=False, allow_null=True

@@ -7,8 +7,10 @@ from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
 
+from django.utils.text import Truncator
+
 from billing.models import LanguageModel, Sample, rate_book
-from billing.models.estimates import Scenario
+from billing.models.estimates import MOST_SOURCE, Scenario
 from billing.models.planned import Chosen
 from billing.pricing import levers, money
 from billing.pricing.levers import Levers, Ttl
@@ -88,7 +90,8 @@ def _source(
         "90th percentile of its input and output; what is cached is the mean of the "
         "requests that cache."
     )
-    return " ".join([said, *left_out(sample, profiles)])
+    whole = " ".join([said, *left_out(sample, profiles)])
+    return Truncator(whole).chars(MOST_SOURCE)
 
 
 def shapes(sample: Sample, profile: Profile) -> dict[Scenario, Levers]:

@@ -13,7 +13,7 @@ from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 
 from billing.models import Estimate, LanguageModel
 from billing.models.estimate_caps import on_day
-from billing.models.estimates import MOST_MODELS, MOST_MONTHS, Scenario
+from billing.models.estimates import MOST_MODELS, MOST_MONTHS, MOST_SOURCE, Scenario
 from billing.models.planned import Chosen
 from billing.pricing import budget_periods
 from billing.pricing.levers import Factor, Levers, Ttl
@@ -211,7 +211,7 @@ class TermsForm(forms.Form):
     source = forms.CharField(
         label="Where the tokens come from",
         required=False,
-        max_length=2000,
+        max_length=MOST_SOURCE,
         help_text="It stands among the assumptions.",
     )
     note = forms.CharField(

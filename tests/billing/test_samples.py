@@ -426,6 +426,17 @@ def test_what_gets_no_share_of_a_project_is_counted_as_the_others(cast: Cast):
     )
 
 
+def test_what_a_sample_says_of_itself_is_no_longer_than_may_be_typed(cast: Cast):
+    unheard = [call(f"claude-unheard-of-{number}") for number in range(100)]
+
+    found = levers.sampled(read(cast, call("claude-opus-5-5"), *unheard), NOW)
+
+    assert found is not None
+    assert len(found.source) == 2_000
+    assert found.source.startswith("Sizes are those of sample #")
+    assert found.source.endswith("…")
+
+
 def test_what_an_estimate_leaves_out_is_counted(cast: Cast):
     fast = {"model": "claude-opus-5-5", "usage": usage(speed="fast")}
     sample = read(cast, call("claude-unheard-of"), *[fast] * 2, call("claude-opus-5-5"))

@@ -319,6 +319,7 @@ def test_a_list_of_nothing_that_is(lead: Service, query: dict[str, str]):
         {"month": "2026-13"},
         {"contingency_percent": 101},
         {"plan": "huge"},
+        {"source": "x" * 2_001},
     ],
 )
 @pytest.mark.parametrize("path", ["estimates", "estimates/compute"])
@@ -351,6 +352,13 @@ def test_a_change_that_cannot_be_is_refused(
 
     assert answer.status_code in (400, 404)
     assert lead.get(f"estimates/{made['id']}").json()["totals"] == made["totals"]
+
+
+def test_a_source_is_as_long_as_on_the_page(lead: Service):
+    answer = post(lead, "estimates", asked(source="x" * 2_000))
+
+    assert answer.status_code == 201
+    assert answer.json()["source"] == "x" * 2_000
 
 
 def test_levers_for_what_was_made_from_lines_need_models(lead: Service):
