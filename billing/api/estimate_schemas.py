@@ -23,7 +23,7 @@ from billing.api.json_schemas import (
     problems,
 )
 from billing.models import Estimate, EstimateCap
-from billing.models.estimates import MOST_MODELS, MOST_MONTHS, Scenario
+from billing.models.estimates import MOST_MODELS, MOST_MONTHS, MOST_SOURCE, Scenario
 from billing.pricing.budget_periods import MONTH as _MONTH_PATTERN
 from billing.pricing.levers import Ttl
 from billing.pricing.scenarios import Larger
@@ -126,7 +126,8 @@ _SHARE: Schema = {
 }
 _SOURCE: Schema = {
     **STRING,
-    "description": "Where the tokens per request come from, in a sentence.",
+    "description": "Where the tokens per request come from, in a sentence; "
+    f"{MOST_SOURCE:,} characters at most.",
 }
 _TERMS: dict[str, Schema] = {
     "project": {**nullable("string"), "description": "Null: the whole team."},
@@ -175,13 +176,15 @@ _BALANCE: Schema = {
     "type": ["object", "null"],
     "description": "What goes in against what comes out, of the planned scenario.",
 }
+_COMPARED_BY = "Compared by, and planned by unless it has sizes of its own."
 _COMPARED = object_of(
-    **{**_SHARE["properties"], "token_factor": {**MONEY, "description": "Planned by."}},
+    **{**_SHARE["properties"], "token_factor": {**MONEY, "description": _COMPARED_BY}},
     token_factor_low=MONEY,
     token_factor_high=MONEY,
     levers={
         **LEVERS_BY_SCENARIO,
-        "description": "Those of its own requests; empty where it has the estimate's.",
+        "description": "Those of its own requests, by which it is planned; empty where it "
+        "has the estimate's.",
     },
     ranges=_SPANS,
     totals={

@@ -22,7 +22,7 @@ from billing.api import lists, scopes
 from billing.api.amounts import AmountField
 from billing.api.problems import Refused
 from billing.models import Alias, Estimate, LanguageModel, Sample
-from billing.models.estimates import MOST_MODELS, MOST_MONTHS, Scenario
+from billing.models.estimates import MOST_MODELS, MOST_MONTHS, MOST_SOURCE, Scenario
 from billing.models.planned import Chosen, Line
 from billing.models.rates import PRICE_FIELDS
 from billing.pricing import budget_periods, money
@@ -161,7 +161,7 @@ class EstimateInput(serializers.Serializer[Any]):
         min_value=0, max_value=100, required=False
     )
     source = serializers.CharField(  # type: ignore[assignment]
-        required=False, allow_blank=True, max_length=500
+        required=False, allow_blank=True, max_length=MOST_SOURCE
     )
     sample = serializers.IntegerField(
         min_value=1, max_value=10**18, required=False, allow_null=True
@@ -504,7 +504,6 @@ def _kept(estimate: Estimate) -> dict[str, Any]:
     }
     shapes = estimate_view.shapes_of(estimate)
     if shapes:
-        own = set(estimate.shapes.values_list("model_id", flat=True))
         return its | {
             "levers": {scenario: one._asdict() for scenario, one in shapes.items()},
             "reference": estimate.reference and _named(estimate.reference),
@@ -512,10 +511,10 @@ def _kept(estimate: Estimate) -> dict[str, Any]:
                 {
                     **_named(one.model),
                     "share_percent": one.share_percent,
-                    "token_factor": one.token_factor if one.factor.is_certain else None,
-                    "sizes": Sizes.SAMPLE if one.model_id in own else Sizes.LEVERS,
+                    "token_factor": one.factor and one.factor.mid,
+                    "sizes": Sizes.SAMPLE if one.own else Sizes.LEVERS,
                 }
-                for one in estimate.models.select_related("model").order_by("pk")
+                for one in estimate_view.models_of(estimate)
             ],
         }
     return its

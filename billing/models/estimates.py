@@ -18,6 +18,7 @@ from teams.reporting_days import ReportingDays
 
 MOST_MONTHS = 12
 MOST_MODELS = 20
+MOST_SOURCE = 2_000  # characters
 _PROCESSINGS = [
     (one.value, one.value.capitalize()) for one in (Processing.STANDARD, Processing.BATCH)
 ]

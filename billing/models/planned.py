@@ -104,16 +104,31 @@ def _settled(
         for scenario, its in shapes.items()
         if scenario in chosen.own and not is_reference
     }
-    factor = chosen.factor
-    if own or reference is None:
-        factor = Factor()
-    elif factor is None:
-        factor = _kept(text_tokens.factor(reference.key, chosen.model.key))
-    found = chosen._replace(own=own, factor=factor)
+    found = chosen._replace(own=own)
+    if own or found.factor is None:
+        found = found._replace(factor=_told(found, reference))
     without = frozenset[TokenClass]().union(
         *(_without(found.share(one), its, rates, now) for one, its in shapes.items())
     )
     return found._replace(without=without)
+
+
+def as_said(chosen: Chosen, reference: LanguageModel | None) -> Chosen:
+    """A settled model as it was asked for: a factor that nobody typed is left open again.
+
+    One that is typed is certain, and not what the tokenizers tell.
+    """
+    factor = chosen.factor
+    if factor is None or not factor.is_certain or factor == _told(chosen, reference):
+        return chosen._replace(factor=None)
+    return chosen
+
+
+def _told(chosen: Chosen, reference: LanguageModel | None) -> Factor:
+    """The factor of a model for which none is typed."""
+    if chosen.own or reference is None:
+        return Factor()
+    return _kept(text_tokens.factor(reference.key, chosen.model.key))
 
 
 def _kept(times: Times) -> Factor:

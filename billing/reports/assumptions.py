@@ -30,10 +30,12 @@ _LIVES = {Ttl.FIVE_MINUTES: "5 minutes", Ttl.ONE_HOUR: "an hour"}
 @dataclass(frozen=True, slots=True)
 class Subject:
     """What is assumed of. Without shapes it is an estimate made from lines; the others'
-    models are settled."""
+    models are settled. `alike` are the same models as they are compared: with no sizes of
+    their own."""
 
     shapes: Mapping[Scenario, Levers]
     models: Sequence[Chosen]
+    alike: Sequence[Chosen]
     reference: LanguageModel | None
     ranges: Mapping[Scenario, tuple[Decimal, Decimal]]
     plan: Scenario
@@ -173,25 +175,29 @@ def _cache(shape: Levers) -> str:
 
 def _prefixes(its: Subject) -> Iterator[str]:
     for chosen in its.models:
-        shares = [
-            (chosen.share(scenario), shape)
-            for scenario, shape in its.shapes.items()
-            if chosen.share(scenario).sizes(shape).caches
-        ]
-        if not shares:
-            continue
-        name, least = chosen.model.display_name, shares[0][0].least_prefix
-        if prefixes.least(chosen.model.key) is None:
-            yield (
-                f"From which length on {name} caches is not known here: {least:,} tokens "
-                "are assumed."
-            )
-        short = {share.prefix(one) for share, one in shares if not share.caches(one)}
-        for tokens in sorted(short):
-            yield (
-                f"{name} caches nothing below {least:,} tokens, so its {tokens:,} that "
-                "repeat are plain input."
-            )
+        yield from _prefix(chosen, its)
+
+
+def _prefix(chosen: Chosen, its: Subject) -> Iterator[str]:
+    shares = [
+        (chosen.share(scenario), shape)
+        for scenario, shape in its.shapes.items()
+        if chosen.share(scenario).sizes(shape).caches
+    ]
+    if not shares:
+        return
+    name, least = chosen.model.display_name, shares[0][0].least_prefix
+    if prefixes.least(chosen.model.key) is None:
+        yield (
+            f"From which length on {name} caches is not known here: {least:,} tokens "
+            "are assumed."
+        )
+    short = {share.prefix(one) for share, one in shares if not share.caches(one)}
+    for tokens in sorted(short):
+        yield (
+            f"{name} caches nothing below {least:,} tokens, so its {tokens:,} that "
+            "repeat are plain input."
+        )
 
 
 def _thinking(shape: Levers) -> str:
@@ -245,10 +251,12 @@ def _sizes(its: Subject) -> Iterator[str]:
         return
     if any(one.model != reference for one in its.models):
         yield f"Sizes are in tokens of {reference.display_name}."
-    for one in its.models:
+    for one, alike in zip(its.models, its.alike, strict=True):
         yield from _own(one)
         yield from _without(one, its)
-        if not one.own and one.model != reference:
+        if one.own:
+            yield from _compared(alike, its, reference)
+        else:
             yield from _factor(one, reference)
     if its.ranges:
         low, high = its.ranges[its.plan]
@@ -276,6 +284,17 @@ def _own(chosen: Chosen) -> Iterator[str]:
                 yield f"{chosen.model.display_name}: {sentence[0].lower()}{sentence[1:]}"
 
 
+def _compared(alike: Chosen, its: Subject, reference: LanguageModel) -> Iterator[str]:
+    """Of a model with sizes of its own, which are not those it is compared by."""
+    yield (
+        f"Side by side {alike.model.display_name} has the sizes of "
+        f"{reference.display_name}, so that all models are compared by the same requests."
+    )
+    said = (*_prefix(alike, its), *_without(alike, its), *_factor(alike, reference))
+    for sentence in said:
+        yield f"Side by side: {sentence}"
+
+
 def _without(chosen: Chosen, its: Subject) -> Iterator[str]:
     """What is left out, with how much of it there is in the planned scenario."""
     if not chosen.without:
@@ -294,7 +313,13 @@ def _without(chosen: Chosen, its: Subject) -> Iterator[str]:
 
 def _factor(chosen: Chosen, reference: LanguageModel) -> Iterator[str]:
     name, factor = chosen.model.display_name, chosen.factor or Factor()
-    if not factor.is_certain:
+    if chosen.model == reference:
+        if factor.mid != _ONE:
+            yield (
+                f"{name} is counted with {_number(factor.mid)} tokens for each one of its "
+                "own sizes, as was said."
+            )
+    elif not factor.is_certain:
         yield (
             f"{name} is taken to count {_hundredths(factor.mid)} for each token of "
             f"{reference.display_name}, the middle of {_hundredths(factor.low)} to "

@@ -55,12 +55,13 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ModelRow:
-    """One model: what the whole period would cost with all requests on it.
+    """One model: what the whole period would cost with all requests on it, in the sizes
+    of the reference.
 
     `costs` has None for a scenario that has no price; `why` says which is missing. They
     are by the middle of its `factor`, and may lie in `ranges`, where that is not certain.
-    `own` are levers of its own. `per_request` and `balance` are those of the planned
-    scenario.
+    `own` are levers of its own: by those it is planned and not compared. `per_request` and
+    `balance` are those of the planned scenario.
     """
 
     model: LanguageModel
@@ -151,12 +152,7 @@ def of(estimate: Estimate) -> EstimateView:
         month=estimate.month,
         months=estimate.months,
         shapes=shapes.get(None, {}),
-        models=[
-            Chosen(one.model, one.share_percent, one.factor, shapes.get(one.model_id, {}))
-            for one in estimate.models.select_related("model").order_by(
-                "-share_percent", "pk"
-            )
-        ],
+        models=_chosen(estimate, shapes),
         plan=Scenario(estimate.plan),
         contingency_percent=estimate.contingency_percent,
         source=estimate.source,
@@ -180,6 +176,24 @@ def _settled(wanted: Wanted, at: datetime) -> Wanted:
 def lines_of(estimate: Estimate) -> list[Line]:
     """What is kept, as it would be saved."""
     return [_line(one) for one in estimate.lines.select_related("model").order_by("pk")]
+
+
+def models_of(estimate: Estimate) -> list[Chosen]:
+    """The models of one made by levers as they were asked for, most requests first: with
+    the factors that were typed, and no others."""
+    models = _chosen(estimate, _by_model(estimate))
+    reference = planned.reference_of(models, estimate.reference)
+    return [planned.as_said(one, reference) for one in models]
+
+
+def _chosen(
+    estimate: Estimate, shapes: Mapping[int | None, Mapping[Scenario, Levers]]
+) -> list[Chosen]:
+    kept = estimate.models.select_related("model").order_by("-share_percent", "pk")
+    return [
+        Chosen(one.model, one.share_percent, one.factor, shapes.get(one.model_id, {}))
+        for one in kept
+    ]
 
 
 def shapes_of(estimate: Estimate) -> dict[Scenario, Levers]:
@@ -242,12 +256,14 @@ def _view(
     ]
     totals = {one: sum((row.costs[one] for row in rows), Decimal()) for one in shown}
     ranges = _ranges(wanted, totals, at)
-    models = _models(wanted, book, at)
+    alike = _alike(wanted, at)
+    models = _models(wanted, alike, book, at)
     by_plan = [row.costs.get(wanted.plan, Decimal()) for row in rows]
     starts = [one.effective_from for one in models if one.effective_from is not None]
     said = assumptions.Subject(
         shapes=wanted.shapes,
         models=wanted.models,
+        alike=alike.models,
         reference=planned.reference_of(wanted.models, wanted.reference),
         ranges=ranges,
         plan=wanted.plan,
@@ -278,12 +294,33 @@ def _view(
     )
 
 
-def _models(wanted: Wanted, book: Book, at: datetime) -> list[ModelRow]:
+def _alike(wanted: Wanted, at: datetime) -> Wanted:
+    """The same without sizes of their own: models are compared by the same requests, each
+    as it counts their tokens."""
+    if not any(one.own for one in wanted.models):
+        return wanted
+    models = [
+        one._replace(own={}, factor=None) if one.own else one for one in wanted.models
+    ]
+    return _settled(replace(wanted, models=models), at)
+
+
+def _models(wanted: Wanted, alike: Wanted, book: Book, at: datetime) -> list[ModelRow]:
     """Side by side, each with all requests of the period on it."""
-    return [_model(one, wanted, book, at) for one in wanted.models if wanted.shapes]
+    return [
+        _model(one, chosen.own, alike, book, at)
+        for one, chosen in zip(alike.models, wanted.models, strict=True)
+        if wanted.shapes
+    ]
 
 
-def _model(chosen: Chosen, wanted: Wanted, book: Book, at: datetime) -> ModelRow:
+def _model(
+    chosen: Chosen,
+    own: Mapping[Scenario, Levers],
+    wanted: Wanted,
+    book: Book,
+    at: datetime,
+) -> ModelRow:
     def compared(scenario: Scenario, guess: Guess) -> Compared:
         its, share = wanted.shapes[scenario], chosen.share(scenario, guess)
         return scenarios.compared(its, share, wanted.month, wanted.months, book.rates, at)
@@ -301,7 +338,7 @@ def _model(chosen: Chosen, wanted: Wanted, book: Book, at: datetime) -> ModelRow
         model=chosen.model,
         share_percent=chosen.share_percent,
         factor=factor,
-        own=dict(chosen.own),
+        own=dict(own),
         costs={
             scenario: None if one.cost is None else money.exact(one.cost)
             for scenario, one in found.items()

@@ -7,8 +7,10 @@ from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
 
+from django.utils.text import Truncator
+
 from billing.models import LanguageModel, Sample, rate_book
-from billing.models.estimates import Scenario
+from billing.models.estimates import MOST_SOURCE, Scenario
 from billing.models.planned import Chosen
 from billing.pricing import levers, money
 from billing.pricing.levers import Levers, Ttl
@@ -88,7 +90,8 @@ def _source(
         "90th percentile of its input and output; what is cached is the mean of the "
         "requests that cache."
     )
-    return " ".join([said, *left_out(sample, profiles)])
+    whole = " ".join([said, *left_out(sample, profiles)])
+    return Truncator(whole).chars(MOST_SOURCE)
 
 
 def shapes(sample: Sample, profile: Profile) -> dict[Scenario, Levers]:
@@ -102,7 +105,14 @@ def left_out(sample: Sample, profiles: Sequence[Profile]) -> Iterator[str]:
     planned = [one for one in profiles if one.model in ids][:MOST_MODELS]
     if others := [one for one in profiles if one not in planned]:
         which = ", ".join(f"{one.requests:,} of {one.model}" for one in others)
-        yield f"Left out are requests of models that get no share: {which}."
+        # Where it knows requests a day, those are of all records, theirs too.
+        said = (
+            "Left out are requests of models that get no share"
+            if sample.since is None
+            else "Requests of models that get no share are counted as requests of the "
+            "others, with their sizes and prices"
+        )
+        yield f"{said}: {which}."
     if elsewhere := sum(one.elsewhere for one in planned):
         requests = sum(one.requests for one in planned)
         yield (

@@ -11,9 +11,9 @@ from typing import Any
 from django import forms
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 
-from billing.models import Estimate, EstimateModel, LanguageModel
+from billing.models import Estimate, LanguageModel
 from billing.models.estimate_caps import on_day
-from billing.models.estimates import MOST_MODELS, MOST_MONTHS, Scenario
+from billing.models.estimates import MOST_MODELS, MOST_MONTHS, MOST_SOURCE, Scenario
 from billing.models.planned import Chosen
 from billing.pricing import budget_periods
 from billing.pricing.levers import Factor, Levers, Ttl
@@ -211,7 +211,7 @@ class TermsForm(forms.Form):
     source = forms.CharField(
         label="Where the tokens come from",
         required=False,
-        max_length=2000,
+        max_length=MOST_SOURCE,
         help_text="It stands among the assumptions.",
     )
     note = forms.CharField(
@@ -320,6 +320,12 @@ class Builder:
 
     def _share(self, number: int, initial: Mapping[str, Any]) -> ShareForm:
         return ShareForm(number, self._choices, self._data, initial)
+
+    @property
+    def reference(self) -> LanguageModel | None:
+        """Whose sizes are typed, by what is chosen so far; None: of the largest share."""
+        chosen = str(self.terms["reference"].value() or "")
+        return next((one for pk, one in self._models.items() if str(pk) == chosen), None)
 
     @property
     def rows(self) -> list[Row]:
@@ -442,8 +448,6 @@ class Builder:
 
 def initial_of(estimate: Estimate) -> dict[str, Any]:
     """What an estimate made by levers is filled in with."""
-    shares = estimate.models.select_related("model").order_by("-share_percent", "pk")
-    own = set(estimate.shapes.values_list("model_id", flat=True))
     project = estimate.project_id
     return {
         "scope": f"project-{project}" if project else f"team-{estimate.team_id}",
@@ -461,21 +465,14 @@ def initial_of(estimate: Estimate) -> dict[str, Any]:
         },
         "models": [
             {
-                "model": one.model_id,
+                "model": one.model.pk,
                 "share_percent": one.share_percent,
-                "token_factor": _said_factor(one),
-                "sizes": (Sizes.SAMPLE if one.model_id in own else Sizes.LEVERS).value,
+                "token_factor": one.factor and one.factor.mid,
+                "sizes": (Sizes.SAMPLE if one.own else Sizes.LEVERS).value,
             }
-            for one in shares
+            for one in estimate_view.models_of(estimate)
         ],
     }
-
-
-def _said_factor(kept: EstimateModel) -> Decimal | None:
-    """None where the tokenizers tell it."""
-    if not kept.factor.is_certain or kept.token_factor == 1:
-        return None
-    return kept.token_factor
 
 
 def initial_of_sample(found: Sampled) -> dict[str, Any]:

@@ -604,6 +604,21 @@ def test_whose_tokens_are_counted_can_be_said(cast: Cast):
     assert "Sizes are in tokens of Claude Haiku 4.5." in shown.assumptions
 
 
+def test_a_factor_of_the_reference_is_said(cast: Cast):
+    doubled = [Chosen(model(), Decimal(100), factor=_exactly("2"))]
+
+    shown = estimate_view.compute(wanted(cast, models=doubled), now=NOW)
+    single = estimate_view.compute(wanted(cast), now=NOW)
+
+    assert (shown.planned, single.planned) == (Decimal("25.2"), Decimal("12.6"))
+    assert set(shown.assumptions) - set(single.assumptions) == {
+        (
+            "Claude Opus 5.5 is counted with 2 tokens for each one of its own sizes, as "
+            "was said."
+        )
+    }
+
+
 def test_sizes_of_its_own_are_kept_and_counted_once(cast: Cast):
     """Half of the requests, each 100 in and 20 out at 1 and 5 per million."""
     own = {Scenario.MEDIUM: levers(input_tokens=100, output_tokens=20)}
@@ -617,9 +632,61 @@ def test_sizes_of_its_own_are_kept_and_counted_once(cast: Cast):
 
     assert estimate_view.of(saved) == shown
     assert shown.planned == Decimal("6.3") + Decimal("0.3")
-    assert (shown.ranges, shown.models[1].ranges) == ({}, {})
+    assert shown.ranges == {}
     assert any("has sizes of its own" in one for one in shown.assumptions)
     assert saved.shapes.count() == 2
+
+
+def test_models_with_sizes_of_their_own_are_compared_by_the_same_requests(cast: Cast):
+    """3,000 requests of 10,000 in and 1,000 out, at 4 and 20 and at 2 and 10 per million,
+    and at 1 and 5 with 20 of 27 of the tokens; by their own they would cost 0.9."""
+    small = {Scenario.MEDIUM: levers(input_tokens=100, output_tokens=10)}
+    its = {
+        "shapes": {Scenario.MEDIUM: levers(input_tokens=10_000, output_tokens=1_000)},
+        "models": [
+            Chosen(model(), Decimal(60)),
+            Chosen(model("claude-sonnet-5"), Decimal(40), own=small),
+            Chosen(model("claude-haiku-4-5"), Decimal(0), own=small),
+        ],
+    }
+
+    shown = estimate_view.compute(wanted(cast, **its), now=NOW)
+
+    opus, sonnet, haiku = shown.models
+    assert opus.costs == {Scenario.MEDIUM: Decimal(180)}
+    assert sonnet.costs == {Scenario.MEDIUM: Decimal(90)}
+    assert (sonnet.per_request, sonnet.ranges) == (Decimal("0.03"), {})
+    assert round(haiku.costs[Scenario.MEDIUM] or 0, 1) == Decimal("33.3")
+    low, high = haiku.ranges[Scenario.MEDIUM]
+    assert (round(low, 3), round(high, 3)) == (Decimal("30.000"), Decimal("37.500"))
+    # Sonnet's part is planned by its own sizes.
+    assert (shown.planned, shown.ranges) == (Decimal(108) + Decimal("0.36"), {})
+    assert (
+        "Side by side Claude Sonnet 5 has the sizes of Claude Opus 5.5, so that all models "
+        "are compared by the same requests."
+    ) in shown.assumptions
+    assert any(
+        one.startswith("Side by side: Claude Haiku 4.5 is taken to count 0.74 for each")
+        for one in shown.assumptions
+    )
+    assert estimate_view.of(save_shapes(cast, **its)) == shown
+
+
+def test_what_a_compared_model_does_without_is_said(cast: Cast):
+    """Its own requests have no pictures; the ones that it is compared by have."""
+    own = {Scenario.MEDIUM: levers()}
+    sonnet = Chosen(model("claude-sonnet-5"), Decimal(100))
+    models = [sonnet, Chosen(model(), Decimal(0), own=own)]
+    shape = levers(output_image_per_1000=2_000)
+
+    shown = estimate_view.compute(
+        wanted(cast, models=models, shapes={Scenario.MEDIUM: shape}), now=NOW
+    )
+
+    assert (
+        "Side by side: Left out of the cost of Claude Opus 5.5, which has no price for it: "
+        "2,000 output tokens of pictures in 1,000 requests."
+    ) in shown.assumptions
 
 
 def test_what_a_model_has_no_price_for_beside_text_is_left_out_and_said(cast: Cast):

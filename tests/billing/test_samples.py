@@ -403,6 +403,40 @@ def test_sound_is_planned_as_it_is_and_said(cast: Cast):
     ]
 
 
+def test_what_gets_no_share_of_a_project_is_counted_as_the_others(cast: Cast):
+    """Six requests in two days, one of them of a fifth model: three a day are planned."""
+    names = ("claude-opus-5-5", "claude-sonnet-5", "claude-haiku-4-5", "claude-opus-4-6")
+    for number, name in enumerate([names[0], *names, "claude-opus-4-5"]):
+        spending.spend(
+            cast, 1, id=f"r-{number}", model=name, occurred_at="2026-11-20T12:00:00Z"
+        )
+    sample = of_project(cast, days=2)
+
+    found = levers.sampled(sample, NOW)
+
+    assert found is not None
+    assert found.shapes[Scenario.MEDIUM].requests_per_day == 3
+    assert sum(one.share_percent for one in found.models) == 100
+    (left,) = {one.model for one in sample.profiles(NOW)} - {
+        one.model.key for one in found.models
+    }
+    assert found.source.endswith(
+        "Requests of models that get no share are counted as requests of the others, with "
+        f"their sizes and prices: 1 of {left}."
+    )
+
+
+def test_what_a_sample_says_of_itself_is_no_longer_than_may_be_typed(cast: Cast):
+    unheard = [call(f"claude-unheard-of-{number}") for number in range(100)]
+
+    found = levers.sampled(read(cast, call("claude-opus-5-5"), *unheard), NOW)
+
+    assert found is not None
+    assert len(found.source) == 2_000
+    assert found.source.startswith("Sizes are those of sample #")
+    assert found.source.endswith("…")
+
+
 def test_what_an_estimate_leaves_out_is_counted(cast: Cast):
     fast = {"model": "claude-opus-5-5", "usage": usage(speed="fast")}
     sample = read(cast, call("claude-unheard-of"), *[fast] * 2, call("claude-opus-5-5"))

@@ -217,13 +217,16 @@ def test_a_sample_fills_it_in(lead: Client, cast: Cast, sample: Sample):
 
 
 def test_each_model_of_a_sample_has_its_own_sizes(lead: Client, cast: Cast, sample: Sample):
-    """Sonnet's are typed, Opus' are its own: 400 in and 40 out at the median, 0.0024."""
+    """Sonnet's are typed: 0.0021 each. Opus' are its own: 400 in and 40 out at the median,
+    0.0024. Half of 3,000 requests are on each."""
     sonnet, opus = model("claude-sonnet-5"), model("claude-opus-5-5")
     both = {
         "sample": str(sample.pk),
         "reference": sonnet.pk,
         "model-0-model": sonnet.pk,
         "model-1-model": opus.pk,
+        "model-0-share_percent": "50",
+        "model-1-share_percent": "50",
     }
 
     own = build(lead, cast, **both, step="save")
@@ -232,9 +235,12 @@ def test_each_model_of_a_sample_has_its_own_sizes(lead: Client, cast: Cast, samp
     above = build(lead, cast, **both, **{"model-1-sizes": "levers"}).content.decode()
 
     assert drafted.reference == sonnet
-    assert "sizes of its own requests" in shown
-    assert '<data value="7.2"' in shown  # 3,000 requests
-    assert '<data value="12.6"' in above  # of 1,000 in and 10 out
+    assert "planned by sizes of its own requests" in shown
+    assert "in the sizes of Claude Sonnet 5 as each counts their tokens" in shown
+    assert '<data value="6.75"' in shown  # 3.15 and 3.6
+    assert '<data value="9.45"' in above  # 3.15 and 6.3, of 1,000 in and 10 out
+    for page in (shown, above):
+        assert '<data value="12.6"' in page  # 3,000 requests, on Opus alone
     edited = lead.get(f"/estimates/{drafted.pk}/edit").content.decode()
     assert "its own, if the sample has it" in edited
 
@@ -246,6 +252,22 @@ def test_another_model_of_the_sample_may_be_the_reference(lead: Client, sample: 
 
     assert 'name="medium-input_tokens" value="400"' in shown
     assert "10 requests of Claude Opus 5.5" in shown
+
+
+def test_whose_sizes_are_typed_is_said_as_it_is_chosen(
+    lead: Client, cast: Cast, sample: Sample
+):
+    """The sample has most requests of Sonnet."""
+    opus = {"sample": str(sample.pk), "reference": model("claude-opus-5-5").pk}
+
+    computed = build(lead, cast, **opus).content.decode()
+    build(lead, cast, **opus, step="save")
+    edited = lead.get(f"/estimates/{Estimate.objects.get().pk}/edit").content.decode()
+    of_none = build(lead, cast, **(opus | {"reference": ""})).content.decode()
+
+    for page in (computed, edited):
+        assert "what you change above is then of Claude Opus 5.5 alone" in page
+    assert "is then of the model with the largest share alone" in of_none
 
 
 def test_the_range_of_a_tokenizer_stands_beside_the_cost(lead: Client, cast: Cast):
@@ -260,6 +282,41 @@ def test_the_range_of_a_tokenizer_stands_beside_the_cost(lead: Client, cast: Cas
 
     assert "tokens for one of Claude Opus 5.5" in shown
     assert "planned, the middle of" in shown
+
+
+@pytest.mark.parametrize(("factor", "cost"), [("1", "3.15"), ("2", "6.3")])
+def test_a_factor_that_was_typed_stays_when_something_else_changes(
+    lead: Client, cast: Cast, factor: str, cost: str
+):
+    """3,000 requests at 0.00105 on Haiku, times the factor."""
+    haiku = model("claude-haiku-4-5").pk
+    build(
+        lead,
+        cast,
+        step="save",
+        reference=model("claude-opus-5-5").pk,
+        **{"model-0-model": haiku, "model-0-token_factor": factor},
+    )
+    drafted = Estimate.objects.get()
+
+    page = Page(lead.get(f"/estimates/{drafted.pk}/edit").content.decode())
+    lead.post(
+        f"/estimates/{drafted.pk}/edit", page.posted() | {"note": "Again.", "step": "save"}
+    )
+
+    drafted.refresh_from_db()
+    assert drafted.note == "Again."
+    assert drafted.lines.get().cost == Decimal(cost)
+
+
+def test_a_factor_that_was_not_typed_is_empty(lead: Client, cast: Cast, draft: Estimate):
+    build(lead, cast, step="save", **{"model-1-model": model("claude-haiku-4-5").pk})
+
+    for estimate in Estimate.objects.all():
+        page = Page(lead.get(f"/estimates/{estimate.pk}/edit").content.decode())
+        posted = page.posted()
+        factors = [posted[f"model-{number}-token_factor"] for number in range(2)]
+        assert not any(factors)
 
 
 def test_sound_is_asked_for_only_where_there_is_some(lead: Client, cast: Cast):

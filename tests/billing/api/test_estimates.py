@@ -319,6 +319,7 @@ def test_a_list_of_nothing_that_is(lead: Service, query: dict[str, str]):
         {"month": "2026-13"},
         {"contingency_percent": 101},
         {"plan": "huge"},
+        {"source": "x" * 2_001},
     ],
 )
 @pytest.mark.parametrize("path", ["estimates", "estimates/compute"])
@@ -351,6 +352,13 @@ def test_a_change_that_cannot_be_is_refused(
 
     assert answer.status_code in (400, 404)
     assert lead.get(f"estimates/{made['id']}").json()["totals"] == made["totals"]
+
+
+def test_a_source_is_as_long_as_on_the_page(lead: Service):
+    answer = post(lead, "estimates", asked(source="x" * 2_000))
+
+    assert answer.status_code == 201
+    assert answer.json()["source"] == "x" * 2_000
 
 
 def test_levers_for_what_was_made_from_lines_need_models(lead: Service):
@@ -449,24 +457,36 @@ def sample(cast: Cast) -> Sample:
 
 
 def test_a_model_that_is_in_the_sample_has_its_own_sizes(lead: Service, sample: Sample):
-    """0.00021 each, as 100 in and 1 out at 2 and 10 per million; else 0.0021."""
+    """100 in and 1 out at 2 and 10 per million, by which a quarter of 3,000 requests is
+    planned: 0.00021 each. Compared it is by 1,000 in and 10 out: 0.0021 each."""
     made = post(lead, "estimates", asked(sample=sample.pk)).json()
     kept = change(lead, f"estimates/{made['id']}", {"note": "The same."}).json()
-    by_levers = post(
-        lead,
-        "estimates/compute",
-        asked(sample=sample.pk, models=[MODELS[0], {**MODELS[1], "sizes": "levers"}]),
-    ).json()
+    shared = [
+        {**MODELS[0], "share_percent": "75"},
+        {**MODELS[1], "share_percent": "25"},
+    ]
+    own, by_levers = (
+        post(
+            lead,
+            "estimates/compute",
+            asked(sample=sample.pk, models=[shared[0], {**shared[1], "sizes": sizes}]),
+        ).json()
+        for sizes in ("sample", "levers")
+    )
 
     opus, sonnet = made["models"]
     assert (opus["sizes"], opus["levers"]) == ("levers", {})
-    assert (sonnet["sizes"], sonnet["totals"]) == ("sample", {"medium": "0.63"})
+    assert (sonnet["sizes"], sonnet["totals"]) == ("sample", {"medium": "6.3"})
     assert sonnet["levers"]["medium"]["input_tokens"] == 100
     assert sonnet["levers"]["medium"]["requests_per_day"] == "100"
     assert made["reference"] == {"provider": "anthropic", "model": "claude-opus-5-5"}
     assert any("3 requests of Claude Opus 5.5" in one for one in made["assumptions"])
     assert kept["models"] == made["models"]
-    assert by_levers["models"][1]["totals"] == {"medium": "6.3"}
+    assert own["totals"] == {"medium": "9.6075"}  # 9.45 of it on Opus
+    assert by_levers["totals"] == {"medium": "11.025"}
+    assert [its["models"][1]["totals"] for its in (own, by_levers)] == [
+        {"medium": "6.3"}
+    ] * 2
 
 
 def test_a_model_of_another_tokenizer_has_a_range(lead: Service):
@@ -495,6 +515,40 @@ def test_a_factor_that_is_said_is_the_one(lead: Service):
 
     assert shown["totals"] == {"medium": "6.3"}
     assert shown["ranges"] == {}
+
+
+HAIKU = {"provider": "anthropic", "model": "claude-haiku-4-5"}
+
+
+def test_who_changes_the_reference_types_no_factor(lead: Service):
+    """The older tokenizer for the newer one: 1.2 to 1.5, though both were one before."""
+    made = post(lead, "estimates", asked()).json()
+
+    changed = change(lead, f"estimates/{made['id']}", {"reference": HAIKU}).json()
+    back = change(lead, f"estimates/{made['id']}", {"reference": None}).json()
+
+    for its in changed["models"]:
+        assert [its[f"token_factor{end}"] for end in ("_low", "", "_high")] == [
+            "1.2",
+            "1.35",
+            "1.5",
+        ]
+    assert changed["totals"] == {"medium": "17.01"}
+    assert changed["ranges"] == {"medium": {"low": "15.12", "high": "18.9"}}
+    assert (back["totals"], back["ranges"]) == (made["totals"], {})
+
+
+@pytest.mark.parametrize("typed", ["1", "2"])
+def test_a_factor_that_was_typed_stays_when_something_else_changes(
+    lead: Service, typed: str
+):
+    models = [MODELS[0], {**HAIKU, "token_factor": typed}]
+    made = post(lead, "estimates", asked(models=models)).json()
+
+    changed = change(lead, f"estimates/{made['id']}", {"note": "The same."}).json()
+
+    assert changed["models"] == made["models"]
+    assert changed["models"][1]["token_factor_high"] == typed
 
 
 def test_a_project_is_planned(lead: Service, made: dict[str, Any]):
