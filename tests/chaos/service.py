@@ -299,7 +299,7 @@ class Service:
         self.await_tended(self.answers, START_SECONDS, "the web server answers")
         sent = self.ticks_sent()
         self.await_tended(
-            lambda: self.ticks_sent() > sent and not self.ticks_waiting(),
+            lambda: self.ticks_sent() > sent and not self.ticks_to_be_taken(),
             START_SECONDS,
             "beat sends a tick and a worker takes it",
         )
@@ -409,6 +409,12 @@ class Service:
     def ticks_waiting(self) -> int:
         """How many are in the queue, also those that a worker has read and not begun."""
         return self._number("SELECT coalesce(max(queue_length), 0) FROM " + _METRICS)
+
+    def ticks_to_be_taken(self) -> int:
+        """How many no worker has read. One that was read by a worker that was killed then
+        stays in the queue for two minutes."""
+        query = "SELECT coalesce(max(queue_visible_length), 0) FROM " + _METRICS
+        return self._number(query)
 
     def counting(self) -> int:
         """How many transactions of workers are counting at this moment."""

@@ -59,6 +59,14 @@ def result(reply: Reply) -> str:
     return str(status)
 
 
+# A trip is one message: once the server has its beginning, it may have its end as well.
+_STORED_AT = {
+    Point.AFTER_BEGIN: {0, 1},
+    Point.AFTER_INSERT: {0, 1},
+    Point.AFTER_COMMIT: {1},
+}
+
+
 @pytest.mark.parametrize("point", Point, ids=lambda point: point.replace(" ", "-"))
 def test_a_cut_while_storing(service: Service, demo: Client, point: Point) -> None:
     record = call(f"stored-{point.replace(' ', '-')}")
@@ -71,7 +79,7 @@ def test_a_cut_while_storing(service: Service, demo: Client, point: Point) -> No
     assert service.proxies["web"].cuts == before + 1
     assert first.status == 503
     assert int(first.headers["retry-after"]) > 0
-    assert stored == (1 if point is Point.AFTER_COMMIT else 0)
+    assert stored in _STORED_AT.get(point, {0})
     assert (again.status, result(again)) == (202, "duplicate" if stored else "accepted")
     assert await_counted(service, record["id"]) == Ledger(records=1, charges=1, waiting=0)
 

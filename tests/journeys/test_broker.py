@@ -184,13 +184,32 @@ def test_a_tick_that_died_with_its_worker_keeps_nobody_waiting(
     await_counted(service, demo, ["busy-1", "after-1"])
 
 
-def test_a_frozen_worker_delays_and_loses_nothing(service: Service, demo: Client) -> None:
-    relieve = faults.freeze_workers(service)
-    post(demo, ["frozen-1"])
-    await_that(service.ticks_waiting, 10, "a tick waits for the workers")
-    assert states(demo, ["frozen-1"]) == {"pending"}
+@contextmanager
+def frozen_workers(service: Service) -> Iterator[None]:
+    """Between two looks at their queue: in the middle of one they hold it up, and beat
+    with it, until the server ends their transaction."""
+    while True:
+        relieve = faults.freeze_workers(service)
+        if not service.query(_IN_A_TRANSACTION)[0][0]:
+            break
+        relieve()
+    try:
+        yield
+    finally:
+        relieve()
 
-    relieve()
+
+_IN_A_TRANSACTION = """
+SELECT count(*) FROM pg_stat_activity
+WHERE application_name ~ '^worker' AND state <> 'idle'
+"""
+
+
+def test_a_frozen_worker_delays_and_loses_nothing(service: Service, demo: Client) -> None:
+    with frozen_workers(service):
+        post(demo, ["frozen-1"])
+        await_that(service.ticks_waiting, 10, "a tick waits for the workers")
+        assert states(demo, ["frozen-1"]) == {"pending"}
 
     await_counted(service, demo, ["frozen-1"])
 
@@ -214,13 +233,12 @@ def test_who_works_has_a_heartbeat(service: Service, name: str) -> None:
 
 
 def test_who_hangs_has_no_heartbeat(service: Service, demo: Client) -> None:
-    relieve = faults.freeze_workers(service)
-    files = [grown_old(service, worker.name) for worker in service.workers]
-    await_that(service.ticks_waiting, 10, "a tick waits for the workers")
-    post(demo, ["hanging-1"])
+    with frozen_workers(service):
+        files = [grown_old(service, worker.name) for worker in service.workers]
+        await_that(service.ticks_waiting, 10, "a tick waits for the workers")
+        post(demo, ["hanging-1"])
 
-    assert not any(is_touched(file) for file in files)
-    relieve()
+        assert not any(is_touched(file) for file in files)
     for file in files:
         await_that(lambda: is_touched(file), 10, "a worker goes on")  # noqa: B023
 
